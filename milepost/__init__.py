@@ -1,0 +1,144 @@
+"""Milepost runs typed workflow graphs with a checkpoint after every node, resumes them, and draws what ran.
+
+Every public name is here. What is behind a name is imported when the name is first used.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pydantic_graph import BaseNode as BaseNode
+    from pydantic_graph import End as End
+    from pydantic_graph import GraphRunContext as GraphRunContext
+
+    from milepost.engine.definition import Definition as Definition
+    from milepost.engine.definition import describe as describe
+    from milepost.engine.engine import Engine as Engine
+    from milepost.engine.errors import BrokenJournal as BrokenJournal
+    from milepost.engine.errors import CrashLoop as CrashLoop
+    from milepost.engine.errors import ForeignStore as ForeignStore
+    from milepost.engine.errors import IncompatibleWorkflow as IncompatibleWorkflow
+    from milepost.engine.errors import InputError as InputError
+    from milepost.engine.errors import LeaseLost as LeaseLost
+    from milepost.engine.errors import MilepostError as MilepostError
+    from milepost.engine.errors import NodeError as NodeError
+    from milepost.engine.errors import NotStorable as NotStorable
+    from milepost.engine.errors import ResumeError as ResumeError
+    from milepost.engine.errors import RoutingError as RoutingError
+    from milepost.engine.errors import RunBusy as RunBusy
+    from milepost.engine.errors import RunCancelled as RunCancelled
+    from milepost.engine.errors import RunMismatch as RunMismatch
+    from milepost.engine.errors import StateConflict as StateConflict
+    from milepost.engine.errors import StoreError as StoreError
+    from milepost.engine.errors import UnknownRun as UnknownRun
+    from milepost.engine.errors import UnsoundWorkflow as UnsoundWorkflow
+    from milepost.engine.errors import WorkflowError as WorkflowError
+    from milepost.engine.install import install as install
+    from milepost.engine.mergers import add as add
+    from milepost.engine.mergers import append as append
+    from milepost.engine.mergers import last as last
+    from milepost.engine.mergers import merger as merger
+    from milepost.engine.mergers import union as union
+    from milepost.engine.policy import Policy as Policy
+    from milepost.engine.policy import Retry as Retry
+    from milepost.engine.run import Run as Run
+    from milepost.engine.spec import NodeKind as NodeKind
+    from milepost.engine.spec import NodeSpec as NodeSpec
+    from milepost.engine.stores.memory import MemoryStore as MemoryStore
+    from milepost.engine.stores.sqlite import SqliteStore as SqliteStore
+    from milepost.engine.stores.store import Store as Store
+    from milepost.engine.stores.store import open_store as open_store
+    from milepost.engine.trace import Trace as Trace
+    from milepost.engine.trace import Usage as Usage
+    from milepost.engine.typed import Decision as Decision
+    from milepost.engine.typed import Graph as Graph
+    from milepost.engine.typed import GraphBuilder as GraphBuilder
+    from milepost.engine.typed import Join as Join
+    from milepost.engine.typed import JoinNode as JoinNode
+    from milepost.engine.typed import ReduceFirstValue as ReduceFirstValue
+    from milepost.engine.typed import ReducerContext as ReducerContext
+    from milepost.engine.typed import Step as Step
+    from milepost.engine.typed import StepContext as StepContext
+    from milepost.engine.typed import StepNode as StepNode
+    from milepost.engine.typed import reduce_dict_update as reduce_dict_update
+    from milepost.engine.typed import reduce_list_append as reduce_list_append
+    from milepost.engine.typed import reduce_list_extend as reduce_list_extend
+    from milepost.engine.typed import reduce_null as reduce_null
+    from milepost.engine.typed import reduce_sum as reduce_sum
+    from milepost.engine.workflow import Workflow as Workflow
+    from milepost.nodes.decision import DecideNode as DecideNode
+    from milepost.workflows.builder import WorkflowBuilder as WorkflowBuilder
+
+NAMES = {
+    "pydantic_graph": ("BaseNode", "End", "GraphRunContext"),
+    "milepost.engine.definition": ("Definition", "describe"),
+    "milepost.engine.engine": ("Engine",),
+    "milepost.engine.errors": (
+        "BrokenJournal",
+        "CrashLoop",
+        "ForeignStore",
+        "IncompatibleWorkflow",
+        "InputError",
+        "LeaseLost",
+        "MilepostError",
+        "NodeError",
+        "NotStorable",
+        "ResumeError",
+        "RoutingError",
+        "RunBusy",
+        "RunCancelled",
+        "RunMismatch",
+        "StateConflict",
+        "StoreError",
+        "UnknownRun",
+        "UnsoundWorkflow",
+        "WorkflowError",
+    ),
+    "milepost.engine.install": ("install",),
+    "milepost.engine.mergers": ("add", "append", "last", "merger", "union"),
+    "milepost.engine.policy": ("Policy", "Retry"),
+    "milepost.engine.run": ("Run",),
+    "milepost.engine.spec": ("NodeKind", "NodeSpec"),
+    "milepost.engine.stores.memory": ("MemoryStore",),
+    "milepost.engine.stores.sqlite": ("SqliteStore",),
+    "milepost.engine.stores.store": ("Store", "open_store"),
+    "milepost.engine.trace": ("Trace", "Usage"),
+    "milepost.engine.typed": (
+        "Decision",
+        "Graph",
+        "GraphBuilder",
+        "Join",
+        "JoinNode",
+        "ReduceFirstValue",
+        "ReducerContext",
+        "Step",
+        "StepContext",
+        "StepNode",
+        "reduce_dict_update",
+        "reduce_list_append",
+        "reduce_list_extend",
+        "reduce_null",
+        "reduce_sum",
+    ),
+    "milepost.engine.workflow": ("Workflow",),
+    "milepost.nodes.decision": ("DecideNode",),
+    "milepost.workflows.builder": ("WorkflowBuilder",),
+}
+"""Where each public name comes from. The imports above say the same to type checkers; a test holds the two equal."""
+
+HOMES = {name: module for module, names in NAMES.items() for name in names}
+
+__all__ = sorted(HOMES)  # pyright: ignore[reportUnsupportedDunderAll]  (a list that cannot differ from what is there)
+
+
+def __getattr__(name: str) -> object:
+    """Import what is behind a public name when it is first used."""
+    if name not in HOMES:
+        raise AttributeError(f"module 'milepost' has no attribute {name!r}")
+    value: object = getattr(import_module(HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *HOMES]

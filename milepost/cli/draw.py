@@ -1,0 +1,124 @@
+"""`milepost render` and `milepost check`: a workflow as it is declared, without running it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from milepost.cli.exits import CheckFailed, Exit
+from milepost.cli.options import common_options
+from milepost.cli.pictures import chosen_format, draw, format_option, output_option, theme_option, write_picture
+from milepost.cli.screen import Invocation, json_text, print_json, say
+from milepost.engine.errors import InputError, UnsoundWorkflow
+
+if TYPE_CHECKING:
+    from milepost.cli.target import AnyWorkflow
+
+
+@click.command()
+@click.argument("target")
+@format_option
+@theme_option
+@output_option
+@click.option(
+    "--check",
+    "committed",
+    metavar="FILE",
+    envvar="MILEPOST_RENDER_CHECK",
+    help="Only compare with FILE, and fail when it is stale.",
+)
+@common_options
+@click.pass_obj
+def render(
+    asked: Invocation, target: str, format: str | None, theme: str, output: str | None, committed: str | None
+) -> None:
+    """Draw the workflow TARGET as it is declared; as Mermaid when nothing else is asked for."""
+    from milepost.cli.target import find_workflow
+
+    workflow = find_workflow(target)
+    chosen = "json" if asked.as_json and format is None else chosen_format(format, committed or output, "mermaid")
+    picture = _definition(workflow) if chosen == "json" else draw(workflow, chosen, theme=theme)
+    if committed is None:
+        write_picture(picture, output)
+    else:
+        _compare(picture, committed, target)
+
+
+def _definition(workflow: AnyWorkflow) -> str:
+    from milepost.engine.definition import describe
+
+    definition = describe(workflow)
+    return json_text({"fingerprint": definition.fingerprint, "definition": json.loads(definition.to_json())})
+
+
+def _compare(picture: str | bytes, committed: str, target: str) -> None:
+    try:
+        stored = Path(committed).read_bytes()
+    except FileNotFoundError:
+        raise CheckFailed(f"There is no {committed!r} yet. Draw it: milepost render {target} -o {committed}") from None
+    except OSError as error:
+        raise InputError(f"{committed!r} cannot be read: {error.strerror}.") from error
+    now = picture if isinstance(picture, bytes) else picture.encode()
+    if stored.strip() != now.strip():
+        raise CheckFailed(f"{committed!r} is stale. Draw it again: milepost render {target} -o {committed}")
+    say(f"{committed} is up to date.")
+
+
+@click.command()
+@click.argument("target")
+@common_options
+@click.pass_obj
+def check(asked: Invocation, target: str) -> int:
+    """Say what is wrong or doubtful in the workflow TARGET, and whether all it handles can be stored.
+
+    Exit code 7 when something is wrong; a warning is not.
+    """
+    from milepost.cli.target import find_workflow
+
+    try:
+        workflow = find_workflow(target)
+    except UnsoundWorkflow as error:
+        return _report(asked, error.name, 0, error.faults, ())
+    return _report(asked, workflow.name, len(workflow.nodes), _not_storable(workflow), workflow.warnings)
+
+
+def _not_storable(workflow: AnyWorkflow) -> Sequence[str]:
+    """Return why what flows through the workflow could not be stored, one sentence per place."""
+    from milepost.engine.codec import Codec
+
+    codec = Codec(workflow.registered)
+    places: list[tuple[object, str]] = [
+        (workflow.input_type, "the run's input"),
+        (workflow.state_type, "the state"),
+        (workflow.output_type, "the run's output"),
+    ]
+    for spec in workflow.specs.values():
+        places += [(spec.output_type, f"the output of {spec.id!r}"), (spec.input_type, f"the input of {spec.id!r}")]
+    faults: list[str] = []
+    seen: list[object] = []
+    for type_, place in places:  # what flows along an edge is the type of both its ends, and is named once
+        if type_ not in seen:
+            seen.append(type_)
+            fault = codec.check(type_, place)
+            faults += [fault] if fault else []
+    return faults
+
+
+def _report(asked: Invocation, name: str | None, nodes: int, faults: Sequence[str], warnings: Sequence[str]) -> int:
+    if asked.as_json:
+        print_json(
+            {"workflow": name, "ok": not faults, "nodes": nodes, "faults": list(faults), "warnings": list(warnings)}
+        )
+        return Exit.CHECK_FAILED if faults else Exit.DONE
+    for fault in faults:
+        click.echo(f"fault: {fault}")
+    for warning in warnings:
+        click.echo(f"warning: {warning}")
+    if faults:
+        return Exit.CHECK_FAILED
+    click.echo(f"{name!r} is sound: {nodes} nodes, and everything it handles can be stored.")
+    return Exit.DONE

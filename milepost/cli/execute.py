@@ -1,0 +1,206 @@
+"""`milepost run` and `milepost resume`: carry out a workflow in this process."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from types import NoneType
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from milepost.cli.exits import Exit, Interrupted
+from milepost.cli.options import common_options, durability_option, store_option
+from milepost.cli.progress import shown
+from milepost.cli.records import describe_run, find_run, read_store
+from milepost.cli.screen import Invocation, print_json, print_value, prints_to_stderr, say
+from milepost.cli.stores import DEFAULT_STORE, prepare, require, with_durability
+from milepost.engine.errors import InputError, StoreError
+
+if TYPE_CHECKING:
+    from milepost.cli.target import AnyWorkflow
+    from milepost.engine.engine import Engine, RunSummary
+    from milepost.engine.run import Run
+
+
+EXIT_OF_STATUS: Final[Mapping[str, Exit]] = {
+    "completed": Exit.DONE,
+    "failed": Exit.FAILED,
+    "cancelled": Exit.FAILED,
+    "waiting": Exit.WAITING,
+    "running": Exit.BUSY,
+}
+
+
+@dataclass(slots=True)
+class Drive:
+    """One drive of one run, from opening the store to the last checkpoint.
+
+    open_run: starts or resumes the run. target: what the user would write to resume it, None when it is registered.
+    run_id: known once the run is opened.
+    """
+
+    workflow: AnyWorkflow
+    store: str
+    target: str | None
+    open_run: Callable[[Engine, Any], Awaitable[Run]]
+    run_id: str | None = None
+
+
+@click.command()
+@click.argument("target")
+@click.option(
+    "--input", "inputs", metavar="JSON|@FILE", envvar="MILEPOST_RUN_INPUT", help="The input of the run; @- reads stdin."
+)
+@click.option("--state", metavar="JSON|@FILE", help="The state to begin with.")
+@click.option("--run-id", metavar="ID", help="Makes the call idempotent: a run of that id is gone on with.")
+@store_option
+@durability_option
+@common_options
+@click.pass_obj
+def run(
+    asked: Invocation,
+    target: str,
+    inputs: str | None,
+    state: str | None,
+    run_id: str | None,
+    store: str,
+    durability: str | None,
+) -> int:
+    """Run the workflow TARGET and print its output.
+
+    With a --run-id that the store knows, a run that was stopped or failed goes on, and one that is done only prints its
+    recorded output.
+    """
+    from milepost.cli.inputs import parse
+    from milepost.cli.target import find_workflow
+
+    workflow = find_workflow(target)
+    value = parse(inputs, workflow.input_type, what="input")
+    begin = _initial_state(workflow, state)
+    _check_ready(workflow, run_id)
+    url = with_durability(store, durability)
+    prepare(url)
+
+    async def start(engine: Engine, deps: Any) -> Run:
+        return await engine.start(workflow, inputs=value, state=begin, deps=deps, run_id=run_id)
+
+    return _drive(asked, Drive(workflow, url, target, start))
+
+
+@click.command()
+@click.argument("run", metavar="RUN")
+@click.argument("target", required=False)
+@store_option
+@durability_option
+@common_options
+@click.pass_obj
+def resume(asked: Invocation, run: str, target: str | None, store: str, durability: str | None) -> int:
+    """Go on with RUN from its last checkpoint and print its output.
+
+    TARGET may be left out when the workflow of the run is registered. A run that is done only prints its recorded
+    output.
+    """
+    from milepost.cli.target import find_registered, find_workflow
+
+    url = with_durability(store, durability)
+    require(url, run)
+    named = find_workflow(target) if target else None
+    summary = read_store(url, lambda engine: find_run(engine, run))
+    workflow = named or find_registered(summary.workflow, summary.run_id)
+    _check_ready(workflow, None)
+
+    async def go_on(engine: Engine, deps: Any) -> Run:
+        return await engine.resume(summary.run_id, workflow, deps=deps)
+
+    return _drive(asked, Drive(workflow, url, target, go_on, summary.run_id))
+
+
+def _initial_state(workflow: AnyWorkflow, given: str | None) -> object:
+    from milepost.cli.inputs import parse
+
+    if given is None and workflow.state_is_default:
+        return None
+    return parse(given, workflow.state_type, what="state")
+
+
+def _check_ready(workflow: AnyWorkflow, run_id: str | None) -> None:
+    """Find out what would keep the run from starting, before anything is opened."""
+    if workflow.deps_type not in (None, NoneType, object, Any) and workflow.deps_factory is None:
+        from milepost.engine.definition import type_name
+
+        raise InputError(
+            f"Workflow {workflow.name!r} needs deps of type {type_name(workflow.deps_type)!r}, and nothing makes them "
+            "on the command line. Declare WorkflowBuilder(deps=factory), an async context manager that yields them."
+        )
+    if run_id is not None and (not run_id or run_id.startswith("@") or run_id != run_id.strip()):
+        raise InputError(
+            f"{run_id!r} cannot be a run id: it must not be empty, begin with '@' or have spaces around it."
+        )
+
+
+def _drive(asked: Invocation, drive: Drive) -> int:
+    import anyio
+
+    try:
+        with prints_to_stderr():
+            summary, error = anyio.run(_carry_out, drive)
+    except KeyboardInterrupt:
+        raise Interrupted(_saved(drive)) from None
+    if asked.as_json:
+        print_json(describe_run(summary))
+    elif summary.status == "completed":
+        print_value(summary.output)
+    if error is not None or summary.status == "failed":
+        say(str(error or summary.error))
+        say(f"Go on with it, after correcting the cause: {_resume_line(drive)}")
+    elif summary.status == "waiting":
+        say(f"Run {summary.run_id!r} is waiting. Go on with it later: {_resume_line(drive)}")
+    return EXIT_OF_STATUS[summary.status]
+
+
+async def _carry_out(drive: Drive) -> tuple[RunSummary, Exception | None]:
+    """Drive the run as far as it goes. Returns how it stands in the store, and what made it fail."""
+    from milepost.engine.engine import Engine
+
+    async with _made_deps(drive.workflow) as deps, Engine(drive.store) as engine:
+        run = await drive.open_run(engine, deps)
+        drive.run_id = run.id
+        failure: Exception | None = None
+        async with shown(run):
+            try:
+                await run.result()
+            except Exception as error:
+                failure = error
+        if isinstance(failure, StoreError):
+            raise failure
+        summary = await engine.find(run.id)
+        if failure is not None and summary.status != "failed":
+            raise failure
+        return summary, failure
+
+
+@asynccontextmanager
+async def _made_deps(workflow: AnyWorkflow) -> AsyncIterator[object]:
+    if workflow.deps_factory is None:
+        yield None
+        return
+    async with workflow.deps_factory() as deps:
+        yield deps
+
+
+def _resume_line(drive: Drive) -> str:
+    words = ["milepost", "resume", drive.run_id or "RUN", *([drive.target] if drive.target else [])]
+    if drive.store != DEFAULT_STORE:
+        words += ["--store", drive.store]
+    return shlex.join(words)
+
+
+def _saved(drive: Drive) -> str:
+    if drive.run_id is None:
+        return "Interrupted before the run had begun; nothing was done."
+    return (
+        f"Interrupted. Run {drive.run_id!r} is saved with every node that finished. Go on with: {_resume_line(drive)}"
+    )

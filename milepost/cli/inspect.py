@@ -1,0 +1,114 @@
+"""`milepost runs`, `show` and `trace`: what happened, read from the store alone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from milepost.cli.options import common_options, store_option
+from milepost.cli.pictures import (
+    chosen_format,
+    draw,
+    format_option,
+    output_option,
+    show_trace,
+    theme_option,
+    write_picture,
+)
+from milepost.cli.records import describe_run, describe_trace, find_run, read_store
+from milepost.cli.screen import Invocation, console, json_text, print_json, say
+from milepost.cli.stores import is_there, require
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from milepost.engine.engine import Engine, RunSummary
+    from milepost.engine.trace import Trace
+
+STATUSES = ("running", "waiting", "completed", "failed", "cancelled")
+STATUS_STYLES = {"running": "blue", "waiting": "yellow", "completed": "green", "failed": "bold red", "cancelled": "dim"}
+
+
+@click.command()
+@click.option("--status", type=click.Choice(STATUSES), help="Only runs of this status.")
+@click.option("--workflow", metavar="NAME", help="Only runs of this workflow.")
+@click.option("--limit", metavar="N", type=click.IntRange(min=1), help="At most this many, the latest ones.")
+@store_option
+@common_options
+@click.pass_obj
+def runs(asked: Invocation, status: str | None, workflow: str | None, limit: int | None, store: str) -> None:
+    """List the runs of a store, the latest first."""
+    found = read_store(store, lambda engine: engine.runs()) if is_there(store) else []
+    kept = [
+        summary
+        for summary in sorted(found, key=lambda summary: summary.updated, reverse=True)
+        if status in (None, summary.status) and workflow in (None, summary.workflow)
+    ][:limit]
+    if asked.as_json:
+        print_json({"runs": [describe_run(summary) for summary in kept]})
+    elif kept:
+        console(stderr=False).print(_table(kept))
+    else:
+        say(f"No runs in {store!r}." if not found else "No run fits.")
+
+
+def _table(summaries: list[RunSummary]) -> Table:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for heading in ("RUN", "WORKFLOW", "STATUS", "UPDATED"):
+        table.add_column(heading, overflow="fold")
+    table.add_column("CHECKPOINTS", justify="right")
+    for summary in summaries:
+        table.add_row(
+            Text(summary.run_id),
+            Text(f"{summary.workflow} v{summary.version}"),
+            Text(summary.status, style=STATUS_STYLES[summary.status]),
+            Text(f"{summary.updated:%Y-%m-%d %H:%M:%S}Z", style="dim"),
+            str(summary.seq),
+        )
+    return table
+
+
+@click.command()
+@click.argument("run", metavar="RUN")
+@store_option
+@common_options
+@click.pass_obj
+def show(asked: Invocation, run: str, store: str) -> None:
+    """Show what RUN did, node by node."""
+    summary, traced = _read(store, run)
+    if asked.as_json:
+        print_json({**describe_run(summary), "trace": describe_trace(traced)})
+    else:
+        show_trace(console(stderr=False), traced)
+
+
+@click.command()
+@click.argument("run", metavar="RUN")
+@format_option
+@theme_option
+@output_option
+@store_option
+@common_options
+@click.pass_obj
+def trace(asked: Invocation, run: str, format: str | None, theme: str, output: str | None, store: str) -> None:
+    """Draw what RUN did: taken edges, counts, attempts and times on the workflow, as text, a picture or a page."""
+    summary, traced = _read(store, run)
+    chosen = "json" if asked.as_json and format is None else chosen_format(format, output, "text")
+    if chosen == "json":
+        write_picture(json_text({**describe_run(summary), "trace": describe_trace(traced)}), output)
+    else:
+        write_picture(draw(traced, chosen, theme=theme), output)
+
+
+def _read(store: str, run: str) -> tuple[RunSummary, Trace]:
+    require(store, run)
+
+    async def read(engine: Engine) -> tuple[RunSummary, Trace]:
+        summary = await find_run(engine, run)
+        return summary, await engine.trace(summary.run_id)
+
+    return read_store(store, read)

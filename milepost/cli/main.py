@@ -1,0 +1,133 @@
+"""The `milepost` program: its commands, and what happens when one of them fails."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import traceback
+from collections.abc import Mapping, Sequence
+from typing import Final, NamedTuple
+
+import click
+
+from milepost.cli.exits import Exit, exit_of
+from milepost.cli.options import debug_option
+from milepost.cli.screen import Invocation, print_json, say
+from milepost.engine.errors import MilepostError
+
+
+class Listed(NamedTuple):
+    """A command that is only imported when it is called. place: `module:attribute`. summary: its line in the help."""
+
+    place: str
+    summary: str
+
+
+COMMANDS: Final[Mapping[str, Listed]] = {
+    "run": Listed("milepost.cli.execute:run", "Run a workflow, or go on with the run of that id."),
+    "resume": Listed("milepost.cli.execute:resume", "Go on with a run that was stopped, killed or failed."),
+    "runs": Listed("milepost.cli.inspect:runs", "List the runs of a store."),
+    "show": Listed("milepost.cli.inspect:show", "Show what a run did, on the terminal."),
+    "trace": Listed("milepost.cli.inspect:trace", "Draw or export what a run did."),
+    "render": Listed("milepost.cli.draw:render", "Draw a workflow as it is declared."),
+    "check": Listed("milepost.cli.draw:check", "Say what is wrong or doubtful in a workflow."),
+    "demo": Listed("milepost.cli.demo:demo", "Review a contract, kill the process half way, and resume it."),
+}
+
+
+class LazyCommands(click.Group):
+    """A group that imports a command when it is called, so that `milepost --help` is fast."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of all commands, in the order in which they are met."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return one command, imported now."""
+        listed = COMMANDS.get(cmd_name)
+        if listed is None:
+            return None
+        module, attribute = listed.place.split(":")
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of commands from the table, without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, listed.summary) for name, listed in COMMANDS.items()])
+
+
+def _print_version(context: click.Context, _: click.Parameter, value: bool) -> None:
+    if value and not context.resilient_parsing:
+        from importlib.metadata import version
+
+        click.echo(f"milepost {version('milepost')}")
+        context.exit()
+
+
+@click.group(
+    cls=LazyCommands,
+    context_settings={"auto_envvar_prefix": "MILEPOST", "help_option_names": ["-h", "--help"]},
+    epilog="Exit codes: 0 done, 1 the run failed, 2 wrong usage, definition or input, 3 waiting, 4 not found, "
+    "5 the definition changed, 6 another process holds the run, 7 a check failed, 8 store error, "
+    "130 interrupted with everything saved.",
+)
+@click.option(
+    "--version", is_flag=True, expose_value=False, is_eager=True, callback=_print_version, help="Show the version."
+)
+@debug_option
+def cli() -> None:
+    """Run workflows with a checkpoint after every node, resume them, and draw what they did.
+
+    TARGET is `package.module:workflow`, `file.py:workflow`, or the name of a registered workflow.
+    RUN is a run's id, the beginning of one, or @last.
+    """
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Carry out one command line and return its exit code. Every error is one sentence on stderr."""
+    asked = Invocation()
+    try:
+        result: object = cli.main(
+            args=None if arguments is None else list(arguments), prog_name="milepost", standalone_mode=False, obj=asked
+        )
+        return result if isinstance(result, int) else Exit.DONE
+    except click.Abort:
+        return _report(asked, "Interrupted.", Exit.INTERRUPTED, None)
+    except click.ClickException as error:
+        return _report(asked, _usage(error), Exit.WRONG, error)
+    except Exception as error:
+        cause = _alone(error)
+        return _report(asked, _sentence(cause), exit_of(cause), cause)
+
+
+def _alone(error: Exception) -> Exception:
+    """Return what a group of one error holds: a task group wraps even the only error."""
+    while isinstance(error, ExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error
+
+
+def _sentence(error: Exception) -> str:
+    """Return what to say of an error; one that is not ours comes from the user's code, or is our bug."""
+    if isinstance(error, MilepostError):
+        return str(error)
+    summary = f"{type(error).__name__}: {error}".rstrip(".")
+    return f"{summary}. Add --debug for the traceback."
+
+
+def _usage(error: click.ClickException) -> str:
+    message = error.format_message()
+    context = getattr(error, "ctx", None)
+    return f"{message} See '{context.command_path} --help'." if isinstance(context, click.Context) else message
+
+
+def _report(asked: Invocation, sentence: str, code: Exit, error: BaseException | None) -> int:
+    if error is not None and asked.debug:
+        traceback.print_exception(error, file=sys.stderr)
+    say(sentence)
+    if asked.as_json and error is not None:
+        faults = getattr(error, "faults", None)
+        details = {"faults": list(faults)} if faults else {}
+        print_json({"error": {"type": type(error).__name__, "message": sentence, **details}, "exit_code": int(code)})
+    return code

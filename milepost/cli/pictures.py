@@ -1,0 +1,106 @@
+"""Drawing for the commands: formats, themes, and where a picture goes."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
+
+import click
+
+from milepost.cli.screen import say
+from milepost.engine.errors import InputError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from milepost.engine.trace import Trace
+    from milepost.visualize.palette import Theme
+    from milepost.visualize.render import Format, Subject
+
+CommandT = TypeVar("CommandT", bound=Callable[..., Any])
+
+FORMATS: Final = ("text", "mermaid", "dot", "svg", "png", "html", "json")
+FORMAT_OF_SUFFIX: Final = {
+    ".txt": "text",
+    ".mmd": "mermaid",
+    ".mermaid": "mermaid",
+    ".dot": "dot",
+    ".gv": "dot",
+    ".svg": "svg",
+    ".png": "png",
+    ".html": "html",
+    ".json": "json",
+}
+
+
+def format_option(command: CommandT) -> CommandT:
+    """Add `--format`, which the name of the file decides when it is left out."""
+    return click.option(
+        "--format",
+        "format",
+        type=click.Choice(FORMATS),
+        help="How to draw it; the ending of the file decides if left out.",
+    )(command)
+
+
+def theme_option(command: CommandT) -> CommandT:
+    """Add `--theme`."""
+    return click.option(
+        "--theme", type=click.Choice(["light", "dark", "auto"]), default="auto", show_default=True, help="The colours."
+    )(command)
+
+
+def output_option(command: CommandT) -> CommandT:
+    """Add `-o FILE`."""
+    return click.option("-o", "--output", metavar="FILE", help="Write to a file instead of stdout.")(command)
+
+
+def chosen_format(given: str | None, file: str | None, fallback: str) -> str:
+    """Return the format that was asked for, by name or by the ending of a file.
+
+    >>> chosen_format(None, "out/run.svg", "text")
+    'svg'
+    """
+    if given is not None or file is None:
+        return given or fallback
+    return FORMAT_OF_SUFFIX.get(Path(file).suffix.lower(), fallback)
+
+
+def draw(subject: Subject, form: str, *, theme: str = "auto") -> str | bytes:
+    """Draw a workflow or a trace. form, theme: as the options allow them, but not "json", which is no picture."""
+    from milepost.visualize.render import render
+
+    return render(subject, cast("Format", form), theme=cast("Theme", theme))  # click has checked both
+
+
+def show_trace(screen: Console, trace: Trace, *, indent: int = 0) -> None:
+    """Show a run on a screen: in colour on a terminal, as plain text in a pipe. indent: in characters."""
+    from rich.padding import Padding
+
+    from milepost.visualize.terminal import run_view
+
+    if screen.is_terminal:
+        screen.print(Padding(run_view(trace), (0, 0, 0, indent)))
+        return
+    for line in str(draw(trace, "text")).splitlines():
+        screen.out(" " * indent + line if line else "")
+
+
+def write_picture(picture: str | bytes, output: str | None) -> None:
+    """Write a picture to a file or to stdout.
+
+    Raises InputError: the file cannot be written, or bytes would go to a terminal.
+    """
+    text = picture if isinstance(picture, bytes) else (picture.rstrip("\n") + "\n").encode()
+    if output is not None:
+        try:
+            Path(output).write_bytes(text)
+        except OSError as error:
+            raise InputError(f"{output!r} cannot be written: {error.strerror}.") from error
+        say(f"Wrote {output}")
+    elif isinstance(picture, bytes) and sys.stdout.isatty():
+        raise InputError("A picture in PNG is not for a terminal. Write it to a file: -o run.png")
+    else:
+        click.echo(text, nl=False)

@@ -1,0 +1,105 @@
+"""What commands read from a store."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import asdict
+from datetime import datetime
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from milepost.engine.errors import UnknownRun
+
+if TYPE_CHECKING:
+    from milepost.engine.engine import Engine, RunSummary
+    from milepost.engine.trace import JoinTrace, TaskTrace, Trace
+
+ReadT = TypeVar("ReadT")
+
+LAST: Final = "@last"
+WAITING: Final = "@waiting"
+
+
+def read_store(url: str, read: Callable[[Engine], Awaitable[ReadT]]) -> ReadT:
+    """Open the store at `url`, do `read` with it, and close it again."""
+    import anyio
+
+    from milepost.engine.engine import Engine
+
+    async def main() -> ReadT:
+        async with Engine(url) as engine:
+            return await read(engine)
+
+    return anyio.run(main)
+
+
+async def find_run(engine: Engine, run: str) -> RunSummary:
+    """Return the run that `run` names: an id, the only id that begins so, @last or @waiting.
+
+    @last is the run that was changed last; @waiting the one that waits since the longest time.
+    Raises UnknownRun: there is none, or the beginning fits several.
+    """
+    if not run.startswith("@"):
+        return await engine.find(run)
+    runs = sorted(await engine.runs(), key=lambda summary: summary.updated)
+    if run == LAST and runs:
+        return runs[-1]
+    waiting = [summary for summary in runs if summary.status == "waiting"]
+    if run == WAITING and waiting:
+        return waiting[0]
+    raise NoSuchRun(run)
+
+
+class NoSuchRun(UnknownRun):
+    """No run is what a word like @last stands for."""
+
+    def __init__(self, word: str) -> None:
+        super().__init__(word)
+        reasons = {LAST: "There is no run in this store yet.", WAITING: "No run in this store is waiting."}
+        self.args = (
+            reasons.get(word, f"{word!r} is not known. Write a run's id, the beginning of one, @last or @waiting."),
+        )
+
+
+def describe_run(summary: RunSummary) -> Mapping[str, object]:
+    """Return a run as the JSON of every command shows it."""
+    return {
+        "run_id": summary.run_id,
+        "workflow": summary.workflow,
+        "version": summary.version,
+        "status": summary.status,
+        "checkpoints": summary.seq,
+        "created": _iso(summary.created),
+        "updated": _iso(summary.updated),
+        "output": None if summary.output is None else json.loads(summary.output),
+        "error": summary.error,
+    }
+
+
+def _iso(moment: datetime) -> str:
+    return moment.isoformat(timespec="milliseconds")
+
+
+def describe_trace(trace: Trace) -> Mapping[str, object]:
+    """Return a trace as the JSON of `show` and `trace` shows it: tasks, edges taken, joins, and the definition."""
+    return {
+        "checkpoints": trace.checkpoints,
+        "resumes": [_iso(moment) for moment in trace.resumes],
+        "tasks": [_plain(task) for task in trace.tasks],
+        "taken": [
+            {
+                "source": source,
+                "target": target,
+                "branch": branch,
+                "count": count,
+                "chosen": trace.chosen.get((source, target, branch)),
+            }
+            for (source, target, branch), count in trace.taken.items()
+        ],
+        "joins": [_plain(join) for join in trace.joins],
+        "definition": json.loads(trace.definition.to_json()),
+    }
+
+
+def _plain(thing: TaskTrace | JoinTrace) -> Mapping[str, object]:
+    return {name: _iso(value) if isinstance(value, datetime) else value for name, value in asdict(thing).items()}

@@ -1,0 +1,98 @@
+"""The one seam that carries out a task's body: attempts, time limits and what the body can ask about itself."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, cast
+
+import anyio
+
+from milepost.engine.current import Current, set_current
+from milepost.engine.journal import Timing
+from milepost.engine.plan import Plan
+from milepost.engine.policy import Policy
+from milepost.engine.position import Task
+from milepost.engine.state import State, StateView
+from milepost.engine.trace import Usage
+from milepost.engine.values import Values
+
+PLAIN = Policy()
+
+
+@dataclass(slots=True)
+class Outcome:
+    """How a task's body ended. view: the state as the last attempt left it. error: why it failed for good."""
+
+    output: Any
+    view: StateView
+    error: Exception | None = None
+    timing: Timing | None = None
+    usage: Usage | None = None
+
+
+class Body:
+    """Carries out the bodies of a run's tasks, here as coroutines of this process."""
+
+    def __init__(
+        self, plan: Plan, values: Values, state: State, deps: Any, run_id: str, alone: Callable[[], bool]
+    ) -> None:
+        self._plan = plan
+        self._values = values
+        self._state = state
+        self._deps = deps
+        self._run_id = run_id
+        self._alone = alone
+
+    async def carry_out(self, task: Task) -> Outcome:
+        """Try a task until it succeeds or its policy is used up."""
+        policy = self._plan.workflow.specs[task.node].policy
+        attempt = 0
+        usage: Usage | None = None
+        while True:
+            attempt += 1
+            outcome = await self._attempt(task, attempt, policy)
+            outcome.usage = usage = _sum(usage, outcome.usage)
+            retry = policy.retry
+            if outcome.error is None or retry is None or attempt >= retry.attempts:
+                return outcome
+            if not isinstance(outcome.error, retry.on):
+                return outcome
+            self._state.drop(outcome.view)
+            await anyio.sleep(retry.pause(attempt))
+
+    async def _attempt(self, task: Task, attempt: int, policy: Policy) -> Outcome:
+        """Try once, with inputs and a view of the state of its own."""
+        node = self._plan.nodes[task.node]
+        view = self._state.view(self._alone)
+        outcome = Outcome(None, view)
+        current = Current(self._run_id, task.node, task.key, attempt)
+        set_current(current)
+        started = time.time()
+        try:
+            call = cast("Callable[[Any], Awaitable[Any]]", node.call)
+            context = view.context(self._deps, self._values.load(task.ref))
+            if policy.timeout is None:
+                outcome.output = await call(context)
+            else:
+                with anyio.fail_after(policy.timeout):
+                    outcome.output = await call(context)
+        except Exception as error:
+            outcome.error = error
+        outcome.timing = Timing(started, time.time(), attempt)
+        outcome.usage = current.usage
+        return outcome
+
+
+def _sum(one: Usage | None, other: Usage | None) -> Usage | None:
+    """Add up what several attempts cost."""
+    if one is None or other is None:
+        return one or other
+    costs = [cost for cost in (one.cost, other.cost) if cost is not None]
+    return Usage(
+        requests=one.requests + other.requests,
+        input_tokens=one.input_tokens + other.input_tokens,
+        output_tokens=one.output_tokens + other.output_tokens,
+        cost=sum(costs) if costs else None,
+    )

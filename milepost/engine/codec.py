@@ -1,0 +1,370 @@
+"""Values to JSON text and back, by declared type, exactly: what would not come back as it went in is refused.
+
+Every value is read back when it is written, and what was read is what the run goes on with. So a run that was resumed
+sees what the live run saw, and nothing is lost that somebody only notices after a crash.
+"""
+
+from __future__ import annotations
+
+import collections
+import collections.abc
+from collections.abc import Callable, Mapping, Sequence
+from json import JSONDecoder
+from json.encoder import encode_basestring
+from math import isfinite
+from types import NoneType, UnionType
+from typing import Annotated, Any, Final, NewType, TypeVar, Union, cast, get_args, get_origin
+
+from milepost.engine.comparisons import Difference
+from milepost.engine.equality import Equality
+from milepost.engine.errors import MilepostError, NotStorable
+from milepost.engine.parts import described, parts_of
+from milepost.engine.storability import WAY_OUT, obstacle
+from milepost.engine.stored_schema import Schema, StoredSchema
+from milepost.engine.undeclared import Registered
+from milepost.engine.union import TAG, VALUE
+
+T = TypeVar("T")
+
+CONTAINERS: Final = frozenset({
+    list, set, frozenset, collections.deque, collections.abc.Sequence, collections.abc.MutableSequence,
+    collections.abc.Set, collections.abc.MutableSet, collections.abc.Collection, collections.abc.Iterable,
+})  # fmt: skip
+"""Types that are stored as an array of items of one type."""
+
+NOT_A_MEMBER: Final = "not a member: "
+ENOUGH: Final = 200
+"""How many parts inside one another are looked at to find the one that cannot be written."""
+
+
+class NotReadable(NotStorable):
+    """A stored text does not fit the declared type, which has changed since, or the text is damaged."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        self.path = path
+        self.reason = reason
+        MilepostError.__init__(self, f"The stored value at {path} cannot be read as its declared type: {reason}")
+
+
+def _text_of_str(value: str) -> str | None:
+    if not value.isascii():
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            return None
+    return encode_basestring(value)
+
+
+ATOMS: Final[Mapping[type, Callable[[Any], str | None]]] = {
+    str: _text_of_str,
+    int: lambda value: int.__repr__(value) if value.bit_length() < 10_000 else None,
+    float: lambda value: float.__repr__(value) if isfinite(value) else None,
+    bool: lambda value: "true" if value else "false",
+    NoneType: lambda value: "null",
+}
+"""How values that cannot change are written without pydantic; None where it has to look at one."""
+
+
+class Coder:
+    """Writes and reads the values of one type."""
+
+    __slots__ = ("_read", "_write", "schema")
+
+    def __init__(self, schema: Schema, stored: StoredSchema) -> None:
+        self.schema = schema
+        serializer, validator = stored.tools()
+        self._write = serializer.to_json
+        self._read = validator.validate_json
+
+    def write(self, value: object) -> bytes:
+        return self._write(value, round_trip=True, by_alias=False, warnings=False)
+
+    def read(self, text: str | bytes) -> object:
+        return self._read(text, by_alias=False, by_name=True)
+
+
+class Codec:
+    """Writes and reads the values of one workflow. Keeps a coder for each type, made when the type is first met.
+
+    registered: the types whose values may stand where no type is declared.
+
+    >>> Codec().encode([1, 2], list[int])
+    ('[1,2]', [1, 2])
+    >>> Codec().encode({3, 1, 2}, set[int])
+    ('[1,2,3]', {1, 2, 3})
+    """
+
+    def __init__(self, registered: tuple[type, ...] = ()) -> None:
+        self._registered = Registered(registered, self._tree, self._untree)
+        self._equality = Equality()
+        self._coders: dict[object, Coder] = {}
+        self._unhashable: dict[int, tuple[object, Coder]] = {}
+
+    def register_equal(self, kind: type[T], same: Callable[[T, Any], bool], loaded: type | None = None) -> None:
+        """Let `same(value, loaded)` decide whether a value of exactly `kind` came back as it was.
+
+        loaded: the exact type that comes back, `kind` if it is not given. Other pairs of types are never equal.
+        """
+        self._equality.register(kind, same, loaded)
+
+    def encode(self, value: object, type_: object, path: str = "value") -> tuple[str, object]:
+        """Write a value by its declared type.
+
+        Returns its JSON text, and what was read back: equal, of the same types, sharing nothing that can change.
+        Raises NotStorable with the path of the first part that would not come back as it is.
+        """
+        kind = type(value)
+        write = ATOMS.get(kind)
+        if write is not None and (kind is type_ or type_ is Any or value is type_ is None):
+            text = write(value)
+            if text is not None:
+                return text, value
+        if type_ is Any and kind in self._registered.names:
+            text, loaded = self.encode(value, kind, path)
+            return f'{{"{TAG}":"{self._registered.names[kind]}","{VALUE}":{text}}}', loaded
+        coder = self._coder(type_, path)
+        try:
+            written = coder.write(value)
+        except Exception as error:
+            raise _not_writable(value, path, error) from error
+        try:
+            loaded = coder.read(written)
+        except Exception as error:
+            raise NotStorable(*_reading_failed(value, path, error)) from error
+        difference = self._difference(value, loaded, path)
+        if difference is not None:
+            raise NotStorable(path + "".join(difference[:0:-1]), difference[0])
+        return written.decode(), loaded
+
+    def decode(self, text: str, type_: object, path: str = "value") -> object:
+        """Read a value that was written for the type. Raises NotReadable when the text does not fit the type."""
+        try:
+            return self._coder(type_, path).read(text)
+        except NotStorable:
+            raise
+        except Exception as error:
+            from pydantic_core import from_json
+
+            try:
+                tree: object = from_json(text, allow_inf_nan=True)
+            except ValueError as fault:
+                raise NotReadable(path, f"it is not JSON: {fault}. The store was changed by something else.") from error
+            where, reason = _reading_failed(tree, path, error)
+            raise NotReadable(where, reason) from error
+
+    def items(self, type_: object) -> object:
+        """Return the type of the items of a type that is stored as an array, Any when it is not declared or differs.
+
+        >>> Codec().items(list[int])
+        <class 'int'>
+        """
+        return items_of(type_)
+
+    def check(self, type_: object, path: str) -> str | None:
+        """Tell why no value of a type can be stored, in a sentence, or return None.
+
+        What depends on the value, like a field that may hold anything, is only known when there is one.
+        """
+        try:
+            coder = self._coder(type_, path)
+        except NotStorable as error:
+            return str(error)
+        found = obstacle(coder.schema)
+        return None if found is None else f"The value at {path}{found[0]} cannot be stored: {found[1]}"
+
+    def _coder(self, type_: object, path: str) -> Coder:
+        try:
+            coder = self._coders.get(type_)
+            if coder is None:
+                coder = self._coders[type_] = self._made(type_, path)
+            return coder
+        except TypeError:  # unhashable, like Annotated[int, []]
+            held = self._unhashable.get(id(type_))
+            if held is None:
+                held = self._unhashable[id(type_)] = (type_, self._made(type_, path))
+            return held[1]
+
+    def _made(self, type_: object, path: str) -> Coder:
+        from pydantic import PydanticSchemaGenerationError, PydanticUserError, TypeAdapter
+
+        try:
+            adapter: TypeAdapter[object] = TypeAdapter(cast(Any, type_))  # no checker knows what may be declared
+            adapter.rebuild()  # for a model that puts off the making of its schema
+            schema = cast(Schema, adapter.core_schema)
+            stored = StoredSchema(
+                schema, pack=self._registered.pack, unpack=self._registered.unpack, same=self._is_same
+            )
+            return Coder(schema, stored)
+        except PydanticSchemaGenerationError as error:
+            reason = f"its type {name_of_type(type_)} is or holds a class that pydantic cannot write. {WAY_OUT}"
+            raise NotStorable(path, reason) from error
+        except (PydanticUserError, NameError, TypeError, ValueError) as error:
+            fault = str(error).strip().split("\n")[0].rstrip(".")
+            reason = f"pydantic has no schema for its declared type {name_of_type(type_)}: {fault}."
+            raise NotStorable(path, reason) from error
+
+    def _is_same(self, value: object, loaded: object) -> bool:
+        return self._equality.difference(value, loaded) is None
+
+    def _difference(self, value: object, loaded: object, path: str) -> Difference | None:
+        try:
+            return self._equality.difference(value, loaded)
+        except RecursionError as error:
+            raise NotStorable(path, "it is nested too deeply. Keep it flat, e.g. as a list with references.") from error
+
+    def _tree(self, value: object, kind: type) -> object:
+        from pydantic_core import from_json
+
+        return from_json(self._coder(kind, "value").write(value))
+
+    def _untree(self, tree: object, kind: type) -> object:
+        from pydantic_core import to_json
+
+        return self._coder(kind, "value").read(to_json(tree))
+
+
+def name_of_type(type_: object) -> str:
+    """Return the name of a type as an author would write it."""
+    return type_.__qualname__ if isinstance(type_, type) and not get_args(type_) else repr(type_).replace("typing.", "")
+
+
+def items_of(type_: object) -> object:
+    """Return the type of the items of a type that is stored as an array, else Any.
+
+    >>> items_of(tuple[str, ...] | None)
+    <class 'str'>
+    """
+    if isinstance(type_, NewType):
+        return items_of(type_.__supertype__)
+    named = getattr(type_, "__value__", None)
+    if named is not None:
+        return items_of(named)
+    origin, arguments = get_origin(type_), get_args(type_)
+    if origin is Annotated:
+        return items_of(arguments[0])
+    if origin in (Union, UnionType):
+        others = [argument for argument in arguments if argument is not NoneType]
+        return items_of(others[0]) if len(others) == 1 else Any
+    if origin in CONTAINERS and arguments:
+        return arguments[0]
+    if origin is tuple:
+        kinds = [argument for argument in arguments if argument is not ...]
+        return kinds[0] if kinds and all(kind == kinds[0] for kind in kinds) else Any
+    return Any
+
+
+_decoder: Final = JSONDecoder(parse_float=str, parse_int=str)
+
+
+def split_array(text: str) -> list[str]:
+    """Cut the text of a JSON array into the texts of its items. Time grows with the length of the text.
+
+    Raises ValueError when the text is not an array.
+
+    >>> split_array('[1, "a,b", {"c": [2]}]')
+    ['1', '"a,b"', '{"c": [2]}']
+    """
+    at = _past_space(text, 0)
+    if text[at : at + 1] != "[":
+        raise ValueError(f"This is not the text of a JSON array: {text[:40]!r}.")
+    at = _past_space(text, at + 1)
+    items: list[str] = []
+    while text[at : at + 1] != "]" or items:
+        end = _decoder.raw_decode(text, at)[1]
+        items.append(text[at:end])
+        at = _past_space(text, end)
+        if text[at : at + 1] != ",":
+            break
+        at = _past_space(text, at + 1)
+    if text[at : at + 1] != "]" or _past_space(text, at + 1) != len(text):
+        raise ValueError(f"The text of a JSON array ends wrongly at character {at}: {text[at : at + 40]!r}.")
+    return items
+
+
+def _past_space(text: str, at: int) -> int:
+    while at < len(text) and text[at] in " \t\r\n":
+        at += 1
+    return at
+
+
+def _not_writable(value: object, path: str, error: Exception) -> NotStorable:
+    """Return the error for a value that could not be written, with the innermost part that is at fault."""
+    outer: list[int] = []
+    for _ in range(ENOUGH):
+        if id(value) in outer:
+            return NotStorable(path, "it contains itself. Refer to it by a name or an index.")
+        outer.append(id(value))
+        faulty = next(((step, part) for step, part in parts_of(value) if _write_fault(part)), None)
+        if faulty is None:
+            break
+        path, value = path + faulty[0], faulty[1]
+    else:
+        return NotStorable(path, "it is nested too deeply. Keep it flat, e.g. as a list with references.")
+    fault = (_write_fault(value) or str(error)).removeprefix("Error serializing to JSON: ")
+    return NotStorable(path, f"{described(value)} has no JSON form: {fault.rstrip('.')}.")
+
+
+def _write_fault(value: object) -> str | None:
+    from pydantic_core import to_json
+
+    try:
+        to_json(value, bytes_mode="base64", inf_nan_mode="strings", by_alias=False, round_trip=True)
+    except Exception as error:
+        return str(error) or type(error).__name__
+    return None
+
+
+def _reading_failed(value: object, path: str, error: Exception) -> tuple[str, str]:
+    """Return where reading failed, and why. value: what was written, or its JSON tree."""
+    from pydantic import ValidationError
+
+    if isinstance(error, RecursionError):
+        return path, "it is nested too deeply. Keep it flat, e.g. as a list with references."
+    if not isinstance(error, ValidationError):
+        return path, f"reading it back fails with {type(error).__name__}: {str(error).rstrip('.')}."
+    fault = error.errors(include_url=False)[0]
+    if fault["type"] == "missing":
+        place, _ = _followed(value, path, fault["loc"][:-1])
+        return (
+            f"{place}.{fault['loc'][-1]}",
+            "it is required to read the value back, and is not written, or no longer there.",
+        )
+    place, part = _followed(value, path, fault["loc"])
+    context: Mapping[str, object] = fault.get("ctx", {})
+    tag = str(context.get("tag", ""))
+    if tag.startswith(NOT_A_MEMBER):
+        return place, f"it is {described(part)}, which is of none of the declared types {context['expected_tags']}."
+    if "recursion limit" in fault["msg"]:
+        return path, "it is nested too deeply. Keep it flat, e.g. as a list with references."
+    more = f" ({error.error_count()} faults in all)" if error.error_count() > 1 else ""
+    return place, f"it is {described(part)}, and its declared type does not take it: {fault['msg'].rstrip('.')}{more}."
+
+
+def _followed(value: object, path: str, location: Sequence[int | str]) -> tuple[str, object]:
+    """Follow the location that a validator gives through a value. Tags of union members in it are no part of the value."""
+    skipped = False
+    for step in location:
+        if skipped and step == VALUE:
+            value = cast("dict[str, object]", value).get(VALUE) if _is_tagged(value) else value
+            skipped = False
+            continue
+        parts = _names_of(value)
+        skipped = step not in parts
+        if not skipped:
+            written, value = parts[step]
+            path += written
+    return path, value
+
+
+def _is_tagged(value: object) -> bool:
+    return isinstance(value, dict) and TAG in value
+
+
+def _names_of(value: object) -> dict[int | str, tuple[str, object]]:
+    """Return the parts of a value by the names that a validator gives them."""
+    found: dict[int | str, tuple[str, object]] = {}
+    for index, (step, part) in enumerate(parts_of(value)):
+        found[step[1:] if step.startswith(".") else index] = (step, part)
+    if isinstance(value, dict):
+        found = {str(key): (step, part) for key, (step, part) in zip(value, parts_of(value), strict=True)}
+    return found

@@ -1,0 +1,53 @@
+"""What a node's body can ask about itself while it runs."""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from dataclasses import dataclass
+
+from milepost.engine.keys import idempotency_key
+from milepost.engine.trace import Usage
+
+
+@dataclass(slots=True)
+class Current:
+    """The attempt that is being made. task: its key. attempt: from 1. usage: what it reported to have cost."""
+
+    run_id: str
+    node: str
+    task: str
+    attempt: int
+    usage: Usage | None = None
+
+    @property
+    def idempotency_key(self) -> str:
+        """A key to hand to other systems, so that they see one request however often this task is tried or resumed."""
+        return idempotency_key(self.run_id, self.task)
+
+
+_current: ContextVar[Current] = ContextVar("milepost_current")
+
+
+def current() -> Current:
+    """Return the attempt that is running this code. Raises LookupError outside of a node."""
+    return _current.get()
+
+
+def set_current(attempt: Current) -> None:
+    """Say which attempt the code that follows belongs to."""
+    _current.set(attempt)
+
+
+def report_usage(usage: Usage) -> None:
+    """Add what a model call cost to the record of the running task. Does nothing outside of a node."""
+    attempt = _current.get(None)
+    if attempt is None:
+        return
+    before = attempt.usage or Usage()
+    costs = [one for one in (before.cost, usage.cost) if one is not None]
+    attempt.usage = Usage(
+        requests=before.requests + usage.requests,
+        input_tokens=before.input_tokens + usage.input_tokens,
+        output_tokens=before.output_tokens + usage.output_tokens,
+        cost=sum(costs) if costs else None,
+    )

@@ -1,0 +1,90 @@
+"""DeclaredStep: a step that remembers what its author declared about it."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any, TypeVar, cast
+
+from pydantic_graph.id_types import NodeID
+
+from milepost.engine.assignability import item_type
+from milepost.engine.hints import Hints, Names, read_hints
+from milepost.engine.policy import Policy
+from milepost.engine.spec import NO_POLICY, UNKNOWN, NodeKind, NodeSpec
+from milepost.engine.typed import Step, StepContext, StepFunction
+
+StateT = TypeVar("StateT")
+DepsT = TypeVar("DepsT")
+InputT = TypeVar("InputT", contravariant=True)
+OutputT = TypeVar("OutputT", covariant=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Declaration:
+    """What was said where a node was declared.
+
+    function: the author's own, whose hints and docstring describe the node. names: the local names its author could
+    see. output_type: when something else than the function decides it, e.g. an agent.
+    """
+
+    kind: NodeKind
+    function: Callable[..., object]
+    names: Names = field(default_factory=dict[str, object])
+    output_type: object = UNKNOWN
+    label: str | None = None
+    policy: Policy = NO_POLICY
+    stream: bool = False
+    thread: bool = False
+    generated: bool = False
+
+    def hints(self, later: Names | None = None) -> Hints:
+        """Read the hints. later: names that can be seen now, for those that were not yet bound at the declaration."""
+        return read_hints(self.function, dict(later or {}) | dict(self.names))
+
+    def spec(self, node_id: str, hints: Hints) -> NodeSpec:
+        """Return the node's description."""
+        output = self.output_type if self.output_type is not UNKNOWN else hints.output_type
+        return NodeSpec(
+            id=node_id,
+            kind=self.kind,
+            input_type=hints.input_type,
+            output_type=item_type(output) if self.stream else output,
+            label=self.label,
+            doc=inspect.getdoc(self.function) or "",
+            policy=self.policy,
+            generated=self.generated,
+            stream=self.stream,
+            thread=self.thread,
+        )
+
+
+class DeclaredStep(Step[StateT, DepsT, InputT, OutputT]):
+    """A step made by a WorkflowBuilder.
+
+    hints: resolved where the step was declared; names that were not bound yet are looked for again at build.
+    """
+
+    declared: Declaration
+    hints: Hints
+
+    def __init__(
+        self,
+        *,
+        id: str,
+        call: Callable[[StepContext[StateT, DepsT, InputT]], Awaitable[OutputT]],
+        declared: Declaration,
+    ) -> None:
+        function = cast(StepFunction[StateT, DepsT, InputT, OutputT], call)  # is only ever called by position
+        super().__init__(id=NodeID(id), call=function, label=declared.label)
+        self.declared = declared
+        self.hints = declared.hints()
+
+    def spec(self, later: Names | None = None) -> NodeSpec:
+        """Return the node's description. later: names that can be seen now, see `Declaration.hints`."""
+        hints = self.declared.hints(later) if self.hints.missing else self.hints
+        return self.declared.spec(self.id, hints)
+
+
+AnyDeclaredStep = DeclaredStep[Any, Any, Any, Any]

@@ -1,0 +1,231 @@
+"""A workflow as plain text: what is stored beside its runs, so that they can be drawn without its code."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from hashlib import blake2b
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, TypeVar, Union, cast, get_args, get_origin
+
+from pydantic_graph.decision import Decision
+from pydantic_graph.id_types import NodeID
+from pydantic_graph.node import Fork
+from pydantic_graph.paths import DestinationMarker, LabelMarker, Path, TransformMarker
+
+from milepost.engine.errors import StoreError
+from milepost.engine.spec import UNKNOWN, NodeSpec
+from milepost.engine.workflow import Workflow
+
+OTHERWISE = "otherwise"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DefinedNode:
+    """One node of the compiled graph, structural ones included.
+
+    kind: a `NodeKind`'s value. label: the author's words for it, None when there are none. doc: the first sentence of
+    its docstring. marks: its policy in short words, e.g. "retry ≤ 3". input, output: names of types, "" when not
+    declared. stream: it sends its output item by item. generated: its id was not given by the author.
+    """
+
+    id: str
+    kind: str
+    label: str | None = None
+    doc: str = ""
+    marks: tuple[str, ...] = ()
+    input: str = ""
+    output: str = ""
+    stream: bool = False
+    generated: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DefinedEdge:
+    """One way out of a node.
+
+    branch: the index of the branch of a decision or of the path of a broadcast fork, else 0. label: the condition, or
+    the author's words. type: the name of the type that flows along it, "" when not known.
+    """
+
+    source: str
+    target: str
+    branch: int = 0
+    label: str | None = None
+    type: str = ""
+
+
+@dataclass(frozen=True)
+class Definition:
+    """A whole workflow, for people, pictures and comparison. nodes and edges: in the order they were declared."""
+
+    name: str
+    version: int
+    nodes: tuple[DefinedNode, ...]
+    edges: tuple[DefinedEdge, ...]
+
+    def to_json(self) -> str:
+        """Return the canonical JSON text: equal definitions give equal text."""
+        data = {
+            "name": self.name,
+            "version": self.version,
+            "nodes": [asdict(node) for node in self.nodes],
+            "edges": [asdict(edge) for edge in self.edges],
+        }
+        return json.dumps(data, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> Definition:
+        """Read what `to_json` wrote.
+
+        Raises StoreError: the text is not a definition. Fields that this version does not know are left out.
+        """
+        try:
+            data = json.loads(text)
+            nodes = tuple(DefinedNode(**_known(DefinedNode, item)) for item in data["nodes"])
+            edges = tuple(DefinedEdge(**_known(DefinedEdge, item)) for item in data["edges"])
+            return cls(str(data["name"]), int(data["version"]), nodes, edges)
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as fault:
+            raise StoreError(
+                f"A stored definition of a workflow cannot be read ({type(fault).__name__}: {fault}). "
+                "Verify the run it belongs to, or draw the workflow from its code."
+            ) from fault
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """The blake2b-128 of `to_json()`, 32 hexadecimal digits."""
+        return blake2b(self.to_json().encode(), digest_size=16).hexdigest()
+
+
+def describe(workflow: Workflow[Any, Any, Any, Any]) -> Definition:
+    """Write down what `workflow` declares: one node per compiled node, one edge per compiled path."""
+    nodes = tuple(_defined_node(spec) for spec in workflow.specs.values())
+    edges = tuple(edge for source in workflow.nodes for edge in _edges_from(workflow, source))
+    return Definition(workflow.name or "workflow", workflow.version, nodes, edges)
+
+
+def type_name(hint: object) -> str:
+    """Return the short name of a type as people write it, "" for one that is not known.
+
+    >>> type_name(list[int | None]), type_name(Literal["high", 1]), type_name(Any)
+    ('list[int | None]', "Literal['high', 1]", '')
+    """
+    if hint is Any or hint is inspect.Parameter.empty:
+        return ""
+    if hint is None or hint is NoneType:
+        return "None"
+    origin = get_origin(hint)
+    if origin is None:
+        return _plain_name(hint)
+    if origin is Annotated:
+        return type_name(get_args(hint)[0])
+    if origin in (Union, UnionType):
+        return " | ".join(_inner_name(part) for part in get_args(hint))
+    if origin is Literal:
+        return f"Literal[{', '.join(repr(value) for value in get_args(hint))}]"
+    arguments = ", ".join(_inner_name(part) for part in get_args(hint))
+    return f"{_plain_name(origin)}[{arguments}]"
+
+
+def _inner_name(hint: object) -> str:
+    if hint is Ellipsis:
+        return "..."
+    if isinstance(hint, list):  # the parameters of a Callable
+        return f"[{', '.join(map(_inner_name, cast(list[object], hint)))}]"
+    return type_name(hint) or "Any"
+
+
+def _plain_name(hint: object) -> str:
+    if isinstance(hint, TypeVar):
+        return hint.__name__
+    name = getattr(hint, "__qualname__", None) or getattr(hint, "__name__", None)
+    return str(name).rsplit("<locals>.", 1)[-1] if name else str(hint).removeprefix("typing.")
+
+
+def _known(kind: type[DefinedNode] | type[DefinedEdge], item: dict[str, Any]) -> dict[str, Any]:
+    known = {name: value for name, value in item.items() if name in kind.__slots__}
+    if "marks" in known:
+        known["marks"] = tuple(known["marks"])
+    return known
+
+
+def _defined_node(spec: NodeSpec) -> DefinedNode:
+    return DefinedNode(
+        id=spec.id,
+        kind=spec.kind.value,
+        label=spec.label,
+        doc=_first_sentence(spec.doc),
+        marks=tuple(_marks(spec)),
+        input=type_name(spec.input_type),
+        output=type_name(spec.output_type),
+        stream=spec.stream,
+        generated=spec.generated,
+    )
+
+
+def _first_sentence(doc: str) -> str:
+    paragraph = inspect.cleandoc(doc).split("\n\n", 1)[0]
+    text = " ".join(paragraph.split())
+    end = text.find(". ")
+    return (text[:end] if end >= 0 else text).rstrip(".")
+
+
+def _marks(spec: NodeSpec) -> Iterator[str]:
+    if spec.policy.retry is not None and spec.policy.retry.attempts > 1:
+        yield f"retry ≤ {spec.policy.retry.attempts}"
+    if spec.policy.timeout is not None:
+        yield f"timeout {spec.policy.timeout:g} s"
+    if spec.stream:
+        yield "stream"
+    if spec.thread:
+        yield "thread"
+
+
+def _edges_from(workflow: Workflow[Any, Any, Any, Any], source: NodeID) -> Iterator[DefinedEdge]:
+    node = workflow.nodes[source]
+    if isinstance(node, Decision):
+        for index, branch in enumerate(node.branches):
+            condition = _condition(branch.source, branch.matches)
+            yield _edge(workflow, source, branch.path, index, condition, branch.source)
+        return
+    spreads = isinstance(node, Fork) and not node.is_map
+    for index, path in enumerate(workflow.edges_by_source.get(source, ())):
+        yield _edge(workflow, source, path, index if spreads else 0)
+
+
+def _edge(
+    workflow: Workflow[Any, Any, Any, Any],
+    source: str,
+    path: Path,
+    branch: int,
+    condition: str | None = None,
+    narrowed: object = UNKNOWN,
+) -> DefinedEdge:
+    labels = [item.label for item in path.items if isinstance(item, LabelMarker)]
+    target = next(str(item.destination_id) for item in path.items if isinstance(item, DestinationMarker))
+    flows: list[object] = [narrowed if narrowed is not object else UNKNOWN, workflow.specs[source].output_type]
+    if any(isinstance(item, TransformMarker) for item in path.items):
+        flows.clear()  # what the transform makes of it is known only where it goes
+    flows.append(workflow.specs[target].input_type)
+    return DefinedEdge(
+        source=source,
+        target=target,
+        branch=branch,
+        label=" · ".join(labels) or condition,
+        type=next((name for name in map(type_name, flows) if name), ""),
+    )
+
+
+def _condition(source: object, matches: object) -> str | None:
+    """Put the condition of a branch that has no label into words; None when it has no name."""
+    if matches is not None:
+        name = str(getattr(matches, "__name__", "<lambda>"))
+        return None if name == "<lambda>" else name
+    if source is Any or source is object:
+        return OTHERWISE
+    if get_origin(source) is Literal:
+        return " or ".join(repr(value) for value in get_args(source))
+    return type_name(source)

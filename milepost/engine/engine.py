@@ -1,0 +1,456 @@
+"""Engine: what starts, drives and resumes runs against a store."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from datetime import datetime
+from difflib import get_close_matches
+from types import NoneType, TracebackType
+from typing import Any, Literal, Self, get_args
+from uuid import uuid4
+from weakref import WeakKeyDictionary
+
+import anyio
+from anyio.abc import TaskGroup
+
+from milepost.engine.codec import Codec
+from milepost.engine.definition import Definition, describe
+from milepost.engine.errors import InputError, NodeError, RunCancelled, RunMismatch, UnknownRun
+from milepost.engine.executor import Driver
+from milepost.engine.journal import Kind, Record, from_text
+from milepost.engine.keys import ROOT
+from milepost.engine.logs import NoLog, StoredLog
+from milepost.engine.opening import check_fit, read_position
+from milepost.engine.plan import Plan, compile_plan
+from milepost.engine.position import START, Position
+from milepost.engine.run import Run
+from milepost.engine.state import LiveState, StoredState, fields_of
+from milepost.engine.stores.store import NewRun, RunRow, Store, open_store
+from milepost.engine.trace import RunStatus, Trace
+from milepost.engine.tracing import Tracer, moment
+from milepost.engine.values import LiveValues, StoredValues
+from milepost.engine.workflow import Workflow
+
+Isolation = Literal["task", "shared"]
+AnyWorkflow = Workflow[Any, Any, Any, Any]
+
+
+@dataclass(slots=True)
+class Prepared:
+    """What the engine works out of a workflow once."""
+
+    plan: Plan
+    definition: Definition
+    codec: Codec
+
+
+_plans: WeakKeyDictionary[AnyWorkflow, Plan] = WeakKeyDictionary()
+_prepared: WeakKeyDictionary[AnyWorkflow, Prepared] = WeakKeyDictionary()
+
+
+def plan_of(workflow: AnyWorkflow) -> Plan:
+    """Return the plan of a workflow; compiled once."""
+    plan = _plans.get(workflow)
+    if plan is None:
+        plan = _plans[workflow] = compile_plan(workflow)
+    return plan
+
+
+def prepare(workflow: AnyWorkflow) -> Prepared:
+    """Return what it takes to store a workflow's runs. Raises NotStorable when a declared type cannot be stored."""
+    prepared = _prepared.get(workflow)
+    if prepared is None:
+        prepared = Prepared(plan_of(workflow), describe(workflow), Codec(workflow.registered))
+        _prepared[workflow] = prepared
+    return prepared
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSummary:
+    """A run as a list shows it. seq: how many checkpoints it has. output: JSON text."""
+
+    run_id: str
+    workflow: str
+    version: int
+    status: RunStatus
+    created: datetime
+    updated: datetime
+    seq: int
+    error: str | None
+    output: str | None
+
+
+class Engine:
+    """Drives runs. An async context manager; leaving it waits for its runs, leaving it by an error stops them, resumable.
+
+    store: a Store, its URL, or None to keep nothing. clock: seconds since 1970 UTC.
+    """
+
+    def __init__(self, store: Store | str | None = None, *, clock: Callable[[], float] = time.time) -> None:
+        self._store = open_store(store) if isinstance(store, str) else store
+        self._clock = clock
+        self._runs: dict[str, Run[Any]] = {}
+        self._group: TaskGroup | None = None
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        if self._store is not None:
+            await self._store.open()
+            self._stack.push_async_callback(self._close_store)
+        self._group = await self._stack.enter_async_context(anyio.create_task_group())
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> bool | None:
+        if error is not None:
+            for run in self._runs.values():
+                run.stop()
+        return await self._stack.__aexit__(kind, error, traceback)
+
+    async def _close_store(self) -> None:
+        assert self._store is not None
+        with anyio.CancelScope(shield=True):
+            await self._store.close()
+
+    # --- starting ----------------------------------------------------------------------------------------------------
+
+    async def start(
+        self,
+        workflow: AnyWorkflow,
+        *,
+        inputs: Any = None,
+        state: Any = None,
+        deps: Any = None,
+        run_id: str | None = None,
+        isolation: Isolation | None = None,
+    ) -> Run[Any]:
+        """Start a run in the background and return at once, after its first checkpoint.
+
+        run_id: makes this idempotent. A run of that id that is under way is attached to or resumed, one that failed tries its
+        failed task again, one that is completed gives its recorded output.
+        Raises InputError, NotStorable; RunMismatch: the id belongs to another workflow, other inputs or another state;
+        RunCancelled, RunBusy, IncompatibleWorkflow, StoreError.
+        """
+        run_id = run_id or uuid4().hex[:12]
+        if run_id in self._runs:
+            return self._runs[run_id]
+        if self._store is None:
+            return self._start_live(workflow, run_id, inputs, state, deps, isolation)
+        prepared = prepare(workflow)
+        row = await self._store.row(run_id)
+        if row is None:
+            check_given(workflow, deps)
+            run = await self._create(self._store, prepared, run_id, inputs, state, deps, isolation or "task")
+            if run is not None:
+                return run
+            row = await self._store.row(run_id)
+            assert row is not None
+        await self._check_same(self._store, prepared, row, inputs, state)
+        return await self._go_on(self._store, prepared, row, state, deps)
+
+    def _start_live(
+        self, workflow: AnyWorkflow, run_id: str, inputs: Any, state: Any, deps: Any, isolation: Isolation | None
+    ) -> Run[Any]:
+        check_given(workflow, deps)
+        driver = live_driver(workflow, run_id, given_state(workflow, state), deps, isolation)
+        run = Run[Any](run_id)
+        driver.start(first_record(), inputs)
+        self._launch(run, driver, lambda: live_output(driver))
+        return run
+
+    def _launch(self, run: Run[Any], driver: Driver, output: Callable[[], Any]) -> None:
+        assert self._group is not None, "Enter the engine first: async with Engine(...) as engine"
+        self._runs[run.id] = run
+        self._group.start_soon(self._drive, run, driver, output, None)
+
+    async def _drive(self, run: Run[Any], driver: Driver, output: Callable[[], Any], log: StoredLog | None) -> None:
+        try:
+            await run.drive(driver, output)
+        finally:
+            del self._runs[run.id]
+            if log is not None and self._store is not None:
+                with anyio.CancelScope(shield=True):
+                    await self._store.release(run.id, log.epoch)
+
+    async def _create(
+        self, store: Store, prepared: Prepared, run_id: str, inputs: Any, state: Any, deps: Any, isolation: str
+    ) -> Run[Any] | None:
+        """Create a run with its first checkpoint. Returns None when somebody else took the id meanwhile."""
+        workflow = prepared.plan.workflow
+        log = StoredLog(store, run_id, self._clock)
+        position = Position()
+        driver, values = stored_driver(prepared, run_id, position, given_state(workflow, state), deps, log, isolation)
+        driver.start(first_record(), inputs)
+        assert log.first is not None
+        entry, committed = log.first
+        new = NewRun(
+            run_id=run_id,
+            workflow=prepared.definition.name,
+            version=prepared.definition.version,
+            fingerprint=prepared.definition.fingerprint,
+            definition=prepared.definition.to_json(),
+            isolation=isolation,
+        )
+        if not await store.create(new, entry._replace(epoch=1)):
+            return None
+        log.epoch = 1
+        committed(None)
+        return self._launched(run_id, driver, values, log)
+
+    def _launched(self, run_id: str, driver: Driver, values: StoredValues, log: StoredLog) -> Run[Any]:
+        assert self._group is not None, "Enter the engine first: async with Engine(...) as engine"
+        run = Run[Any](run_id)
+        self._runs[run_id] = run
+        self._group.start_soon(self._drive, run, driver, lambda: stored_output(driver, values), log)
+        return run
+
+    # --- going on ----------------------------------------------------------------------------------------------------
+
+    async def resume(self, run_id: str, workflow: AnyWorkflow, *, deps: Any = None, state: Any = None) -> Run[Any]:
+        """Go on with a stored run from its newest checkpoint; a failed task is tried again.
+
+        state: an object to be made equal to the run's state, if the caller wants to look at it.
+        Raises UnknownRun, RunMismatch, RunCancelled, RunBusy, IncompatibleWorkflow, StoreError.
+        """
+        if run_id in self._runs:
+            return self._runs[run_id]
+        store = self._need_store()
+        row = await store.row(run_id)
+        if row is None:
+            raise UnknownRun(run_id, await self._similar(run_id))
+        prepared = prepare(workflow)
+        self._check_name(prepared, row)
+        return await self._go_on(store, prepared, row, state, deps)
+
+    async def _go_on(self, store: Store, prepared: Prepared, row: RunRow, state: Any, deps: Any) -> Run[Any]:
+        if row.status == "cancelled":
+            raise RunCancelled(row.run_id)
+        plan, codec = prepared.plan, prepared.codec
+        if row.status == "completed":
+            opened = await read_position(store, row)
+            run = Run[Any](row.run_id)
+            values = StoredValues(codec, plan.type_of)
+            assert opened.position.output is not None
+            if state is not None:
+                StoredState(codec, plan.workflow.state_type, state, opened.position, isolated=True).settle()
+            run.ended("completed", values.load(opened.position.output))
+            return run
+        check_given(plan.workflow, deps)
+        row = await store.acquire(row.run_id)
+        try:
+            opened = await read_position(store, row)
+            log = StoredLog(store, row.run_id, self._clock, epoch=row.epoch)
+            log.hash, log.since, log.size = row.hash, opened.since, opened.size
+            check_fit(row.run_id, plan, opened.position, StoredValues(codec, plan.type_of), codec)
+            driver, values = stored_driver(
+                prepared,
+                row.run_id,
+                opened.position,
+                given_state(plan.workflow, state, made=True),
+                deps,
+                log,
+                row.isolation,
+            )
+            driver.resume()
+        except BaseException:
+            with anyio.CancelScope(shield=True):
+                await store.release(row.run_id, row.epoch)
+            raise
+        return self._launched(row.run_id, driver, values, log)
+
+    def _check_name(self, prepared: Prepared, row: RunRow) -> None:
+        if prepared.definition.name != row.workflow:
+            raise RunMismatch(row.run_id, "workflow", repr(row.workflow), repr(prepared.definition.name))
+
+    async def _check_same(self, store: Store, prepared: Prepared, row: RunRow, inputs: Any, state: Any) -> None:
+        """Check that a run that exists is the one that was asked for. Raises RunMismatch."""
+        self._check_name(prepared, row)
+        stored = await store.record(row.run_id, 1)
+        assert stored is not None
+        record = from_text(1, stored.body, stored.content)
+        workflow, codec = prepared.plan.workflow, prepared.codec
+        given, _ = codec.encode(inputs, workflow.input_type, "the run's inputs")
+        if record.values[0].text != given:
+            raise RunMismatch(row.run_id, "input", shown(record.values[0].text or ""), shown(given))
+        if state is not None and record.patch:
+            begun = {name: change[2] for name, change in record.patch.items() if change is not None}
+            now = fields_of(codec.encode(state, workflow.state_type, "state")[0])
+            if begun != now:
+                raise RunMismatch(row.run_id, "initial state", shown(str(begun)), shown(str(now)))
+
+    # --- looking -----------------------------------------------------------------------------------------------------
+
+    def _need_store(self) -> Store:
+        if self._store is None:
+            raise InputError(
+                "This engine has no store, so it knows no earlier runs. Give it one: Engine('sqlite:///runs.db')."
+            )
+        return self._store
+
+    async def runs(self) -> list[RunSummary]:
+        """Return all stored runs, the newest first."""
+        return [summary(row) for row in await self._need_store().rows()]
+
+    async def find(self, prefix: str) -> RunSummary:
+        """Return the run of this id, or the only one whose id begins so. Raises UnknownRun."""
+        store = self._need_store()
+        row = await store.row(prefix)
+        if row is not None:
+            return summary(row)
+        rows = [row for row in await store.rows() if prefix and row.run_id.startswith(prefix)]
+        if len(rows) != 1:
+            raise UnknownRun(prefix, [row.run_id for row in rows[:3]] or await self._similar(prefix))
+        return summary(rows[0])
+
+    async def _similar(self, run_id: str) -> list[str]:
+        return get_close_matches(run_id, [row.run_id for row in await self._need_store().rows()], 3)
+
+    async def trace(self, run_id: str) -> Trace:
+        """Return what a stored run did. Needs nothing of its code. Raises UnknownRun, BrokenJournal."""
+        store = self._need_store()
+        row = await store.row(run_id)
+        if row is None:
+            raise UnknownRun(run_id, await self._similar(run_id))
+        text = await store.definition(row.fingerprint)
+        assert text is not None
+        tracer = Tracer(Definition.from_json(text))
+        for stored in await store.records(run_id):
+            tracer.add(from_text(stored.seq, stored.body, stored.content))
+        openings = await store.openings(run_id)
+        return tracer.trace(
+            run_id=run_id,
+            status=row.status,
+            created=row.created,
+            updated=row.updated,
+            driven=row.status == "running" and row.owner is not None,
+            resumes=[opening.at for opening in openings[1:]],
+            error=row.error,
+            output=row.output,
+        )
+
+
+def summary(row: RunRow) -> RunSummary:
+    """Return a row as a list shows it."""
+    return RunSummary(
+        run_id=row.run_id,
+        workflow=row.workflow,
+        version=row.version,
+        status=row.status,
+        created=moment(row.created),
+        updated=moment(row.updated),
+        seq=row.seq,
+        error=row.error,
+        output=row.output,
+    )
+
+
+def shown(text: str, most: int = 80) -> str:
+    """Return JSON text short enough for a sentence."""
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
+def first_record() -> Record:
+    """Return the record that a run begins with."""
+    return Record(1, Kind.STARTED, ROOT, START)
+
+
+def is_optional(type_: object) -> bool:
+    """Tell whether None is a value of a type, or the type says nothing."""
+    return type_ in (None, NoneType, Any, object) or NoneType in get_args(type_)
+
+
+def check_given(workflow: AnyWorkflow, deps: Any) -> None:
+    """Check that deps are there when the workflow needs them. Raises InputError."""
+    if deps is None and not is_optional(workflow.deps_type):
+        name = getattr(workflow.deps_type, "__name__", repr(workflow.deps_type))
+        raise InputError(
+            f"Workflow {workflow.name or 'without a name'!r} needs deps of type {name!r}. Give them with `deps=`."
+        )
+
+
+def given_state(workflow: AnyWorkflow, state: Any, *, made: bool = False) -> Any:
+    """Return the state to begin with: the one given, or one made from its type. made: it will be read from the journal."""
+    if state is not None or is_optional(workflow.state_type):
+        return state
+    return None if made and not workflow.state_is_default else workflow.make_state()
+
+
+def live_driver(workflow: AnyWorkflow, run_id: str, state: Any, deps: Any, isolation: str | None) -> Driver:
+    """Return a driver that keeps nothing. Tasks get views of the state when that is asked for, or a retry needs it."""
+    plan = plan_of(workflow)
+    position = Position(keep_items=False)
+    retried = state is not None and any(spec.policy.retry is not None for spec in workflow.specs.values())
+    if isolation == "task" or (isolation is None and retried):
+        kept: LiveState | StoredState = StoredState(
+            Codec(workflow.registered), workflow.state_type, state, position, isolated=True
+        )
+    else:
+        kept = LiveState(state)
+    return Driver(plan, position, LiveValues(), kept, NoLog(), deps, run_id)
+
+
+def live_output(driver: Driver) -> Any:
+    """Return the output of a run that kept nothing."""
+    assert driver.position.output is not None
+    return LiveValues().load(driver.position.output)
+
+
+def stored_driver(
+    prepared: Prepared, run_id: str, position: Position, state: Any, deps: Any, log: StoredLog, isolation: str
+) -> tuple[Driver, StoredValues]:
+    """Return a driver that stores everything, and what reads its values."""
+    workflow = prepared.plan.workflow
+    values = StoredValues(prepared.codec, prepared.plan.type_of)
+    kept = StoredState(prepared.codec, workflow.state_type, state, position, isolated=isolation == "task")
+    return Driver(prepared.plan, position, values, kept, log, deps, run_id), values
+
+
+def stored_output(driver: Driver, values: StoredValues) -> Any:
+    """Return the output of a stored run."""
+    assert driver.position.output is not None
+    return values.load(driver.position.output)
+
+
+async def run_workflow(
+    workflow: AnyWorkflow,
+    *,
+    inputs: Any = None,
+    state: Any = None,
+    deps: Any = None,
+    store: Store | str | None = None,
+    run_id: str | None = None,
+    isolation: Isolation | None = None,
+) -> Any:
+    """Run a workflow to its end and return the output; what `Workflow.run` calls."""
+    async with AsyncExitStack() as stack:
+        if deps is None and workflow.deps_factory is not None:
+            deps = await stack.enter_async_context(workflow.deps_factory())
+        if store is None:
+            check_given(workflow, deps)
+            return await run_live(workflow, inputs, given_state(workflow, state), deps, isolation)
+        async with Engine(store) as engine:
+            run = await engine.start(
+                workflow, inputs=inputs, state=state, deps=deps, run_id=run_id, isolation=isolation
+            )
+            return await run.result()
+
+
+async def run_live(workflow: AnyWorkflow, inputs: Any, state: Any, deps: Any, isolation: str | None) -> Any:
+    """Run without a store, in the caller's own task."""
+    driver = live_driver(workflow, uuid4().hex[:12], state, deps, isolation)
+    driver.start(first_record(), inputs)
+    await driver.drive()
+    if driver.failure is not None:
+        raise driver.failure
+    return live_output(driver)
+
+
+def original(error: BaseException) -> BaseException:
+    """Return the exception that pydantic-graph would have raised: a node's own."""
+    if isinstance(error, NodeError) and error.__cause__ is not None:
+        return error.__cause__
+    return error

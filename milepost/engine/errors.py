@@ -1,0 +1,200 @@
+"""Every error that Milepost raises on purpose.
+
+    MilepostError
+    ├── WorkflowError            fix the workflow
+    │   ├── UnsoundWorkflow      its graph cannot work; every fault is listed
+    │   ├── RoutingError         a condition, transform or reducer failed after a node had finished
+    │   ├── StateConflict        two tasks changed one field of the state, which has no merger
+    │   └── NotStorable          a value would not come back from a store as it went in
+    ├── InputError               fix what was given to the run: its inputs, state or deps
+    ├── NodeError                a node failed; `__cause__` is its own exception
+    ├── RunCancelled             the run was cancelled
+    ├── StoreError               the store could not be read or written
+    │   ├── ForeignStore         the file belongs to another program, or to a newer Milepost
+    │   ├── BrokenJournal        the records do not fit together
+    │   └── LeaseLost            another process took the run over
+    └── ResumeError              the run cannot go on as asked
+        ├── UnknownRun           no such run in this store
+        ├── RunMismatch          the run id belongs to a run of something else
+        ├── RunBusy              another process is driving it
+        ├── IncompatibleWorkflow the workflow no longer fits what is pending
+        └── CrashLoop            its owners keep dying without a new record
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class MilepostError(Exception):
+    """The root of every error that Milepost raises on purpose."""
+
+
+class WorkflowError(MilepostError):
+    """The workflow itself has to be changed."""
+
+
+class UnsoundWorkflow(WorkflowError):
+    """The graph cannot work as declared.
+
+    faults: one sentence each, with where it is and the way out; never empty.
+    """
+
+    def __init__(self, name: str | None, faults: Sequence[str]) -> None:
+        self.name = name
+        self.faults = tuple(faults)
+        count = "1 fault" if len(self.faults) == 1 else f"{len(self.faults)} faults"
+        lines = "".join(f"\n  {number}. {fault}" for number, fault in enumerate(self.faults, 1))
+        super().__init__(f"Workflow {name or 'without a name'!r} has {count}:{lines}")
+
+
+class RoutingError(WorkflowError):
+    """User code on an edge failed after a node had finished.
+
+    The node's output is committed: a resume routes it again and does not run the node again.
+    source: the node or join whose output was being routed. edge: what failed, e.g. "the condition of 'triage'".
+    """
+
+    def __init__(self, source: str, edge: str, cause: BaseException | None, detail: str | None = None) -> None:
+        self.source = source
+        self.edge = edge
+        self.detail = detail or f"{type(cause).__name__}: {cause}"
+        super().__init__(
+            f"The output of node {source!r} could not be routed: {edge} failed with {self.detail.rstrip('.')}. "
+            "The output is kept; correct the edge and resume the run."
+        )
+        self.__cause__ = cause
+
+
+class StateConflict(WorkflowError):
+    """A task changed a field of the state that another task had changed since it was spawned."""
+
+    def __init__(self, field: str, task: str, other: str) -> None:
+        self.field = field
+        self.task = task
+        self.other = other
+        super().__init__(
+            f"Tasks {task!r} and {other!r} ran side by side and both changed the field {field!r} of the state. "
+            f"Give the field a merger, e.g. Annotated[..., append], or let only one of them write it."
+        )
+
+
+class NotStorable(WorkflowError):
+    """A value cannot be stored and read back as the same value.
+
+    path: where in the value, e.g. "output.items[3].when". reason: what differs or is missing.
+    """
+
+    def __init__(self, path: str, reason: str) -> None:
+        self.path = path
+        self.reason = reason
+        super().__init__(f"The value at {path} cannot be stored: {reason}")
+
+
+class InputError(MilepostError):
+    """What was given to start a run does not fit the workflow."""
+
+
+class NodeError(MilepostError):
+    """A node failed after its policy was used up; `__cause__` is the node's own exception.
+
+    node, task (its key), attempt (how many were made) and summary (the input, shortened) say where.
+    """
+
+    def __init__(self, node: str, task: str, attempt: int, cause: BaseException | None, detail: str | None = None) -> None:
+        self.node = node
+        self.task = task
+        self.attempt = attempt
+        self.detail = detail or f"{type(cause).__name__}: {cause}"
+        tries = "on its only attempt" if attempt <= 1 else f"on all {attempt} attempts"
+        super().__init__(f"Node {node!r} failed {tries}: {self.detail}")
+        self.__cause__ = cause
+
+
+class RunCancelled(MilepostError):
+    """The run was cancelled and will not go on."""
+
+    def __init__(self, run_id: str) -> None:
+        self.run_id = run_id
+        super().__init__(f"Run {run_id!r} was cancelled. Start a new run, or fork it from one of its checkpoints.")
+
+
+class StoreError(MilepostError):
+    """The store could not be opened, read or written."""
+
+
+class ForeignStore(StoreError):
+    """The file is not a Milepost store that this version can use."""
+
+
+class BrokenJournal(StoreError):
+    """The records of a run do not fit together, so nothing is read from it."""
+
+    def __init__(self, run_id: str, seq: int, reason: str) -> None:
+        self.run_id = run_id
+        self.seq = seq
+        self.reason = reason
+        super().__init__(f"Checkpoint {seq} of run {run_id!r} is damaged: {reason}. Nothing was changed.")
+
+
+class LeaseLost(StoreError):
+    """Another process has taken the run over; this one must stop."""
+
+    def __init__(self, run_id: str) -> None:
+        self.run_id = run_id
+        super().__init__(f"Run {run_id!r} was taken over by another process, so this one stopped without writing to it.")
+
+
+class ResumeError(MilepostError):
+    """The run cannot go on as it was asked to."""
+
+
+class UnknownRun(ResumeError):
+    """The store has no such run."""
+
+    def __init__(self, run_id: str, candidates: Sequence[str] = ()) -> None:
+        self.run_id = run_id
+        hint = f" Did you mean {', '.join(map(repr, candidates))}?" if candidates else ""
+        super().__init__(f"There is no run {run_id!r} in this store.{hint}")
+
+
+class RunMismatch(ResumeError):
+    """The run id is taken by a run with another workflow, other inputs or another initial state."""
+
+    def __init__(self, run_id: str, what: str, stored: str, given: str) -> None:
+        self.run_id = run_id
+        self.what = what
+        super().__init__(
+            f"Run {run_id!r} exists with another {what}: it has {stored}, this call gives {given}. Choose another run id."
+        )
+
+
+class RunBusy(ResumeError):
+    """Another live process owns the run."""
+
+    def __init__(self, run_id: str, owner: str) -> None:
+        self.run_id = run_id
+        self.owner = owner
+        super().__init__(f"Run {run_id!r} is being driven by {owner}. Wait for it, or stop that process first.")
+
+
+class IncompatibleWorkflow(ResumeError):
+    """What is pending in the stored run no longer exists in the workflow, or no longer validates."""
+
+    def __init__(self, run_id: str, changes: Sequence[str]) -> None:
+        self.run_id = run_id
+        self.changes = tuple(changes)
+        lines = "".join(f"\n  {number}. {change}" for number, change in enumerate(self.changes, 1))
+        super().__init__(f"Run {run_id!r} cannot go on with this workflow, which has changed since:{lines}")
+
+
+class CrashLoop(ResumeError):
+    """The run was taken over again and again without a new record."""
+
+    def __init__(self, run_id: str, times: int) -> None:
+        self.run_id = run_id
+        self.times = times
+        super().__init__(
+            f"Run {run_id!r} was taken over {times} times without a new checkpoint, so the node it is at seems to kill its "
+            "process. Look at that node before you resume the run."
+        )

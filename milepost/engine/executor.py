@@ -1,0 +1,398 @@
+"""The anyio shell of a run: it carries out tasks, hands what happens to the router, and releases what is committed.
+
+One driver per run. Results are handled one at a time, in the order they come in. What a record starts, cancels or ends is done
+when the record is committed, not before.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Protocol, cast
+
+import anyio
+from anyio.abc import TaskGroup
+from anyio.lowlevel import checkpoint
+
+from milepost.engine.attempts import Body, Outcome
+from milepost.engine.errors import (
+    MilepostError,
+    NodeError,
+    NotStorable,
+    RoutingError,
+    RunCancelled,
+    StateConflict,
+    WorkflowError,
+)
+from milepost.engine.journal import Kind, Record, item_digest
+from milepost.engine.plan import Plan
+from milepost.engine.position import Cancel, Finish, LiveStream, Position, Task
+from milepost.engine.route import Router, stream_tag
+from milepost.engine.state import State, StateView
+from milepost.engine.values import Ref, Values
+
+FAIR = 0.002
+"""Seconds for which a run may keep the event loop to itself when its nodes never wait."""
+
+
+def only_one(error: BaseException) -> BaseException:
+    """Return the exception that a task group wrapped, when there is just one."""
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error
+
+
+class Log(Protocol):
+    """Where a run's records go."""
+
+    def commit(
+        self, record: Record, position: Position | None, committed: Callable[[BaseException | None], None]
+    ) -> None:
+        """Write a record down and call `committed`, at once or later. position: to take a snapshot of, if it is sound."""
+        ...
+
+
+@dataclass(slots=True)
+class Feed:
+    """A stream that is being read. view: the state as its body sees it."""
+
+    stream: LiveStream
+    view: StateView
+
+
+class Driver:
+    """Drives one run from its position to its end, a failure, or a stop from outside.
+
+    ended: the end was reached and is committed. failure: why it stopped without an output. Single use.
+    """
+
+    def __init__(
+        self, plan: Plan, position: Position, values: Values, state: State, log: Log, deps: Any, run_id: str
+    ) -> None:
+        self.position = position
+        self.failure: BaseException | None = None
+        self.watch: Callable[[Record, tuple[Task, ...]], None] | None = None
+        self._plan = plan
+        self._values = values
+        self._state = state
+        self._log = log
+        self._deps = deps
+        self._run_id = run_id
+        self._router = Router(plan, position, values, deps, isolated=state.isolated)
+        self._body = Body(plan, values, state, deps, run_id, self._is_alone)
+        self._mail: deque[Callable[[], None]] = deque()
+        self._wake: anyio.Event | None = None
+        self._waiting: deque[Task] = deque()
+        self._running: dict[str, anyio.CancelScope] = {}
+        self._feeds: dict[str, Feed] = {}
+        self._uncommitted = 0
+        self.ended = False
+        self._broken = False
+        self._group: TaskGroup | None = None
+
+    # --- entry points ------------------------------------------------------------------------------------------------
+
+    def start(self, record: Record, inputs: Any) -> None:
+        """Begin the run with its first record, which is committed like any other. Raises NotStorable."""
+        view = self._state.view(lambda: True)
+        record.patch = self._state.first()
+        self._router.patch = lambda: self._state.changes(view, None, "the start") or record.patch
+        self._route(record, view, "the start", lambda: self._router.started(record, inputs, view))
+
+    async def drive(self) -> None:
+        """Run until the end. Leaves the outcome in `position.output` or `failure`."""
+        try:
+            async with anyio.create_task_group() as group:
+                self._group = group
+                await self._loop()
+                group.cancel_scope.cancel()
+        except BaseExceptionGroup as several:
+            raise only_one(several) from None
+        finally:
+            self._group = None
+            self._state.settle()
+
+    def resume(self) -> None:
+        """Take up what is pending at the position."""
+        self._waiting.extend(self.position.tasks.values())
+        for task, ref in list(self.position.unrouted.values()):
+            self._mail.append(lambda one=task, output=ref: self._route_again(one, output))
+        for stream in list(self.position.streams.values()):
+            self._mail.append(lambda one=stream: self._restart(one))
+        if self.position.output is not None:
+            self.ended = True
+
+    def _route_again(self, task: Task, output: Ref) -> None:
+        """Route an output that is kept from a RoutingError."""
+        view = self._state.view(lambda: False)
+        record = Record(self.position.seq + 1, Kind.ROUTED, task.key, task.node)
+        self._router.patch = lambda: self._state.changes(view, task, task.node)
+        self._route(record, view, task.node, lambda: self._router.routed(record, task, output, view))
+
+    def cancel(self) -> None:
+        """End the run for good; called by way of `post`."""
+        if self._broken or self.ended:
+            return
+        self._broken = True
+        record = Record(self.position.seq + 1, Kind.CANCELLED, "")
+        record.error = "cancelled"
+        self._commit(record, lambda: self._stop(RunCancelled(self._run_id)), None)
+
+    def post(self, happening: Callable[[], None]) -> None:
+        """Have something done by the loop, in turn."""
+        self._mail.append(happening)
+        if self._wake is not None:
+            self._wake.set()
+
+    # --- the loop ----------------------------------------------------------------------------------------------------
+
+    async def _loop(self) -> None:
+        turn = time.perf_counter()
+        while not self.ended and self.failure is None:
+            if self._mail:
+                self._mail.popleft()()
+            elif self._waiting:
+                await self._start_waiting()
+                now = time.perf_counter()
+                if now - turn > FAIR:
+                    await checkpoint()
+                    turn = time.perf_counter()
+            elif self._running or self._feeds or self._uncommitted:
+                self._wake = anyio.Event()
+                await self._wake.wait()
+                self._wake = None
+                turn = time.perf_counter()
+            else:
+                self.failure = WorkflowError(
+                    "The run has nothing left to do and no value reached the end. A map over nothing needs "
+                    "`downstream_join_id`, so that its join fires all the same."
+                )
+
+    async def _start_waiting(self) -> None:
+        """Start what was spawned. A lone task runs in this very task: starting another would cost more than most nodes do."""
+        alone = len(self._waiting) == 1 and not (self._running or self._feeds or self._uncommitted)
+        if alone:
+            task = self._waiting.popleft()
+            with anyio.CancelScope() as scope:
+                self._running[task.key] = scope
+                outcome = await self._body.carry_out(task)
+                self._done(task, outcome)
+            return
+        assert self._group is not None
+        while self._waiting:
+            task = self._waiting.popleft()
+            scope = self._running[task.key] = anyio.CancelScope()
+            self._group.start_soon(self._carry_out, task, scope)
+
+    async def _carry_out(self, task: Task, scope: anyio.CancelScope) -> None:
+        with scope:
+            outcome = await self._body.carry_out(task)
+            self.post(lambda: self._done(task, outcome))
+
+    def _is_alone(self) -> bool:
+        return len(self._running) == 1 and not self._feeds
+
+    # --- what happens ------------------------------------------------------------------------------------------------
+
+    def _done(self, task: Task, outcome: Outcome) -> None:
+        """A task's body returned or failed for good."""
+        self._running.pop(task.key, None)
+        if task.key not in self.position.tasks or self._broken:
+            self._state.drop(outcome.view)
+            return
+        if outcome.error is not None:
+            self._fail(task, outcome, outcome.error)
+            return
+        record = Record(self.position.seq + 1, Kind.COMPLETED, task.key, task.node)
+        record.timing = outcome.timing
+        record.usage = outcome.usage
+        try:
+            record.patch = self._state.changes(outcome.view, task, task.node)
+            self._router.patch = lambda: self._state.changes(outcome.view, task, task.node)
+            self._route(
+                record,
+                outcome.view,
+                task.node,
+                lambda: self._router.completed(record, task, outcome.output, outcome.view),
+            )
+        except (NotStorable, StateConflict) as error:
+            self._fail(task, outcome, error)
+
+    def _route(self, record: Record, view: StateView, node: str, route: Callable[[], None]) -> None:
+        """Route something and commit what comes of it; keep a costly output when its routing fails."""
+        before = record.patch
+        try:
+            route()
+        except (RoutingError, StateConflict, NotStorable) as error:
+            if self.position.seq != record.seq:
+                raise
+            self._keep_unrouted(record, before, error)
+            return
+        self._state.commit(view, record.patch, node)
+        opened = self._router.opened
+        spawned = self._spawned(record)
+        for key, stream in ((key, self.position.streams.get(key)) for key in opened):
+            if stream is not None:
+                self._feeds[key] = Feed(stream, view)
+        self._commit(record, lambda: self._release(record, spawned, opened), self.position)
+
+    def _spawned(self, record: Record) -> list[Task]:
+        """Return the tasks that the newest record made; they are the last ones of the position."""
+        spawned: list[Task] = []
+        for task in reversed(self.position.tasks.values()):
+            if task.spawned != record.seq:
+                break
+            spawned.append(task)
+        spawned.reverse()
+        return spawned
+
+    def _keep_unrouted(self, record: Record, patch: Any, error: MilepostError) -> None:
+        """Commit an output whose routing failed. The position is half moved, so nothing else is done with it."""
+        self._broken = True
+        kept = Record(record.seq, record.kind, record.task, record.node, record.values[:1], patch=patch, unrouted=True)
+        kept.timing, kept.usage, kept.error = record.timing, record.usage, str(error)
+        if record.kind is Kind.ROUTED:
+            kept.unrouted, kept.kind, kept.values = False, Kind.FAILED, []
+        self._commit(kept, lambda: self._stop(error), None)
+
+    def _fail(self, task: Task, outcome: Outcome, error: BaseException) -> None:
+        """A task failed after its policy: the run fails, and a resume tries this task again."""
+        self._state.drop(outcome.view)
+        self._broken = True
+        record = Record(self.position.seq + 1, Kind.FAILED, task.key, task.node)
+        record.timing, record.usage, record.error = outcome.timing, outcome.usage, f"{type(error).__name__}: {error}"
+        attempts = outcome.timing.attempts if outcome.timing is not None else 1
+        reason = error if isinstance(error, MilepostError) else NodeError(task.node, task.key, attempts, error)
+        self._commit(record, lambda: self._stop(reason), None)
+
+    def _stop(self, reason: BaseException) -> None:
+        if self.failure is None:
+            self.failure = reason
+
+    # --- committing and releasing ------------------------------------------------------------------------------------
+
+    def _commit(self, record: Record, release: Callable[[], None], position: Position | None) -> None:
+        """Commit a record; do what it releases once that is done, never before."""
+        self._uncommitted += 1
+        at_once = True
+
+        def committed(error: BaseException | None) -> None:
+            self._uncommitted -= 1
+            if error is not None:
+                self._broken = True
+                self._stop(error)
+            else:
+                release()
+            if not at_once and self._wake is not None:
+                self._wake.set()
+
+        self._log.commit(record, position, committed)
+        at_once = False
+
+    def _release(self, record: Record, spawned: list[Task], opened: dict[str, AsyncIterable[Any]]) -> None:
+        """Do what a committed record says: start what it spawned, stop what it cancelled, end the run."""
+        for op in record.ops:
+            if isinstance(op, Cancel):
+                self._cancel(op.tasks)
+            elif isinstance(op, Finish):
+                self.ended = True
+        self._waiting.extend(task for task in spawned if task.key in self.position.tasks)
+        for key, source in opened.items():
+            if key in self._feeds and self._group is not None:
+                self._group.start_soon(self._pump, key, source)
+        if self.watch is not None:
+            self.watch(record, tuple(spawned))
+
+    def _cancel(self, keys: tuple[str, ...]) -> None:
+        gone = set(keys)
+        for key in keys:
+            scope = self._running.pop(key, None)
+            if scope is not None:
+                scope.cancel()
+            self._feeds.pop(key, None)
+        self._waiting = deque(task for task in self._waiting if task.key not in gone)
+
+    # --- streams -----------------------------------------------------------------------------------------------------
+
+    async def _pump(self, key: str, source: AsyncIterable[Any]) -> None:
+        """Read a stream, one item at a time: the next is asked for when this one has been handled."""
+        scope = self._running[key] = anyio.CancelScope()
+        with scope:
+            try:
+                async for item in source:
+                    handled = anyio.Event()
+                    self.post(lambda item=item, handled=handled: self._item(key, item, handled))
+                    await handled.wait()
+                self.post(lambda: self._exhausted(key))
+            except Exception as error:
+                failure = error
+                self.post(lambda: self._stream_failed(key, failure))
+
+    def _item(self, key: str, item: Any, handled: anyio.Event) -> None:
+        stream = self.position.streams.get(key)
+        if stream is not None and not self._broken:
+            record = Record(self.position.seq + 1, Kind.EMITTED, key, stream.task.node)
+            view = self._state.view(lambda: False)
+            try:
+                self._route(record, view, stream.task.node, lambda: self._router.emitted(record, stream, item, view))
+            except NotStorable as error:
+                self._stream_failed(key, error)
+        handled.set()
+
+    def _exhausted(self, key: str) -> None:
+        feed = self._feeds.pop(key, None)
+        self._running.pop(key, None)
+        stream = self.position.streams.get(key)
+        if stream is None or feed is None or self._broken:
+            return
+        record = Record(self.position.seq + 1, Kind.EXHAUSTED, key, stream.task.node)
+        try:
+            record.patch = self._state.changes(feed.view, stream.task, stream.task.node)
+            self._route(record, feed.view, stream.task.node, lambda: self._router.exhausted(record, stream, feed.view))
+        except (NotStorable, StateConflict) as error:
+            self._stream_failed(key, error)
+
+    def _stream_failed(self, key: str, error: Exception) -> None:
+        feed = self._feeds.pop(key, None)
+        self._running.pop(key, None)
+        if feed is not None and not self._broken:
+            self._fail(feed.stream.task, Outcome(None, feed.view), error)
+
+    def _restart(self, stream: LiveStream) -> None:
+        """Run a stream's body again after a resume, to get at the items that are not committed."""
+        assert self._group is not None
+        view = self._state.view(lambda: False)
+        self._feeds[stream.key] = Feed(stream, view)
+        self._group.start_soon(self._rerun, stream, view)
+
+    async def _rerun(self, stream: LiveStream, view: StateView) -> None:
+        try:
+            call = self._plan.nodes[stream.task.node].call
+            assert call is not None
+            inputs = self._values.load(stream.task.ref)
+            source = await cast("Awaitable[AsyncIterable[Any]]", call(view.context(self._deps, inputs)))
+        except Exception as error:
+            failure = error
+            self.post(lambda: self._stream_failed(stream.key, failure))
+            return
+        await self._pump(stream.key, self._skipped(stream, source))
+
+    async def _skipped(self, stream: LiveStream, source: AsyncIterable[Any]) -> AsyncIterator[Any]:
+        """Yield what comes after the committed items. Raises WorkflowError when those are not the same again."""
+        tag = stream_tag(self._plan, stream)
+        digest, number, count, known = "", 0, stream.count, stream.digest
+        async for item in source:
+            number += 1
+            if number > count:
+                yield item
+                continue
+            digest = item_digest(digest, self._values.keep(tag, item, "an item of a stream"))
+            if number == count and digest != known:
+                break
+        if number < count or digest != known:
+            raise WorkflowError(
+                f"Node {stream.task.node!r} gave other items after the resume than the {count} that are committed. A node "
+                "that streams must give the same items for the same input."
+            )

@@ -1,0 +1,78 @@
+"""Putting Milepost's executor behind `pydantic_graph.Graph.run`, so that an existing program runs on it unchanged."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Any
+from weakref import ref
+
+import anyio
+from pydantic_graph import Graph
+
+from milepost.engine.engine import original, run_live
+from milepost.engine.errors import MilepostError
+from milepost.engine.workflow import Workflow
+
+_upstream_run = Graph.run
+_upstream_run_sync = Graph.run_sync
+_workflows: dict[int, tuple[ref[Any], Workflow[Any, Any, Any, Any]]] = {}
+
+
+def workflow_of(graph: Graph[Any, Any, Any, Any]) -> Workflow[Any, Any, Any, Any]:
+    """Return the workflow of a graph; made once per graph object."""
+    known = _workflows.get(id(graph))
+    if known is not None and known[0]() is graph:
+        return known[1]
+    workflow = Workflow.from_graph(graph)
+    _workflows[id(graph)] = (ref(graph, lambda _, key=id(graph): _workflows.pop(key, None)), workflow)
+    return workflow
+
+
+async def _run(
+    self: Graph[Any, Any, Any, Any],
+    *,
+    state: Any = None,
+    deps: Any = None,
+    inputs: Any = None,
+    span: Any = None,
+    infer_name: bool = True,
+) -> Any:
+    try:
+        return await run_live(workflow_of(self), inputs, state, deps, "shared")
+    except MilepostError as error:
+        raise original(error) from None
+
+
+def _run_sync(self: Graph[Any, Any, Any, Any], **options: Any) -> Any:
+    async def main() -> Any:
+        return await self.run(**options)
+
+    return anyio.run(main)
+
+
+class Installed:
+    """Undoes an installation: at the end of a `with` block, or when `uninstall` is called."""
+
+    def uninstall(self) -> None:
+        """Give `Graph.run` and `Graph.run_sync` back to pydantic-graph."""
+        Graph.run = _upstream_run  # type: ignore[method-assign]  # what install replaced
+        Graph.run_sync = _upstream_run_sync  # type: ignore[method-assign]  # what install replaced
+
+    def __enter__(self) -> Installed:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.uninstall()
+
+
+def install() -> Installed:
+    """Make every `Graph.run` and `Graph.run_sync` of this process use Milepost's executor, in memory and with shared state.
+
+    `Graph.iter` stays pydantic-graph's: pydantic-ai's agent loop runs on it. Also a context manager: `with install(): ...`.
+    Errors are raised as pydantic-graph raises them: a node's own exception.
+    """
+    Graph.run = _run  # type: ignore[method-assign]  # the purpose of this function
+    Graph.run_sync = _run_sync  # type: ignore[method-assign]  # the purpose of this function
+    return Installed()

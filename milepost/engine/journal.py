@@ -1,0 +1,367 @@
+"""The records of a run, what each does to its position, and how they are written down.
+
+A record is one committed change, which people call a checkpoint. A journal is their list. Folding it with `apply` gives the
+position; nothing else does, live or in replay.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from hashlib import blake2b
+from typing import Any, NamedTuple, assert_never
+
+from milepost.engine.codec import split_array
+from milepost.engine.patch import Patch
+from milepost.engine.position import (
+    Base,
+    Cancel,
+    Finish,
+    Fire,
+    Item,
+    LiveStream,
+    Op,
+    OpenJoin,
+    Position,
+    Spawn,
+    SpawnEach,
+    Stream,
+    StreamEnd,
+    Task,
+    WaitingJoin,
+    enter,
+    patch_state,
+    root,
+)
+from milepost.engine.trace import Usage
+from milepost.engine.values import NOT_LOADED, Ref, Value
+
+
+class Kind(StrEnum):
+    """What a record says happened."""
+
+    STARTED = "started"
+    COMPLETED = "completed"
+    ROUTED = "routed"
+    EMITTED = "emitted"
+    EXHAUSTED = "exhausted"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+class Timing(NamedTuple):
+    """When a task's last attempt began and ended, in seconds since 1970 UTC, and how many attempts there were."""
+
+    started: float = 0.0
+    finished: float = 0.0
+    attempts: int = 1
+
+
+@dataclass(slots=True)
+class Record:
+    """One committed change of a run.
+
+    seq: its number, from 1. task: the key of the task or stream it is about. values: what it stores, by slot. ops: what it
+    did to the position, in order. unrouted: the output is kept but not routed. chosen: the values that decided, as short
+    text, in the order of the decisions passed. error: of a failure or of the routing.
+    """
+
+    seq: int
+    kind: Kind
+    task: str
+    node: str = ""
+    values: list[Value] = field(default_factory=list[Value])
+    ops: list[Op] = field(default_factory=list[Op])
+    patch: Patch | None = None
+    unrouted: bool = False
+    chosen: list[str] = field(default_factory=list[str])
+    timing: Timing | None = None
+    usage: Usage | None = None
+    error: str | None = None
+
+
+def begin(position: Position, record: Record) -> Base:
+    """Move the position to the record's number; return what its ops start from."""
+    position.seq = record.seq
+    match record.kind:
+        case Kind.STARTED:
+            task = root()
+        case Kind.COMPLETED:
+            task = position.tasks[record.task]
+        case Kind.ROUTED:
+            task = position.unrouted[record.task][0]
+        case Kind.EMITTED | Kind.EXHAUSTED:
+            task = position.streams[record.task].task
+        case Kind.FAILED | Kind.CANCELLED:
+            return Base("", ())
+        case _:
+            assert_never(record.kind)
+    return Base(task.key, task.stack)
+
+
+def finish(position: Position, record: Record) -> None:
+    """Take what the record is about out of the position, or keep its output for another try at routing."""
+    if record.patch:
+        patch_state(position, record.patch)
+    if position.output is not None:
+        return
+    match record.kind:
+        case Kind.STARTED:
+            if record.unrouted:
+                position.unrouted[record.task] = (root(), Ref(record.seq, 0, -1, record.values[0]))
+        case Kind.COMPLETED:
+            task = position.tasks.pop(record.task, None)
+            if record.unrouted and task is not None:
+                position.unrouted[record.task] = (task, Ref(record.seq, 0, -1, record.values[0]))
+        case Kind.ROUTED:
+            position.unrouted.pop(record.task, None)
+        case Kind.EMITTED:
+            stream = position.streams.get(record.task)
+            if stream is not None:
+                stream.count += 1
+                stream.digest = item_digest(stream.digest, record.values[0])
+        case _:
+            pass
+
+
+def item_digest(before: str, item: Value) -> str:
+    """Return the hash over the items of a stream so far; empty without a store."""
+    return "" if item.text is None else blake2b(f"{before}{item.text}".encode(), digest_size=16).hexdigest()
+
+
+def apply(position: Position, record: Record) -> None:
+    """Do to `position` what the record says, in place. Pure otherwise: no clock, no I/O, no user code."""
+    base = begin(position, record)
+    for op in record.ops:
+        base = enter(position, base, op)
+    finish(position, record)
+
+
+def fold(records: Iterable[Record], position: Position | None = None) -> Position:
+    """Return where a run stands after `records`, given where it stood before them."""
+    here = position or Position()
+    for record in records:
+        apply(here, record)
+    return here
+
+
+# --- writing records down -------------------------------------------------------------------------------------------------
+
+
+def to_text(record: Record) -> tuple[str, str]:
+    """Return the record as two JSON texts: the body, and an array of its values, each after the name of its type."""
+    from pydantic_core import to_json
+
+    body: dict[str, Any] = {"kind": record.kind.value, "task": record.task}
+    if record.node:
+        body["node"] = record.node
+    if record.ops:
+        body["ops"] = [op_to_json(op) for op in record.ops]
+    if record.patch:
+        body["patch"] = record.patch
+    if record.unrouted:
+        body["unrouted"] = True
+    if record.chosen:
+        body["chosen"] = record.chosen
+    if record.timing is not None:
+        body["timing"] = record.timing
+    if record.usage is not None:
+        usage = record.usage
+        body["usage"] = [usage.requests, usage.input_tokens, usage.output_tokens, usage.cost]
+    if record.error is not None:
+        body["error"] = record.error
+    values = ",".join(f"{to_json(value.tag).decode()},{value.text}" for value in record.values)
+    return to_json(body).decode(), f"[{values}]"
+
+
+def from_text(seq: int, body: str, values: Sequence[Value] | str) -> Record:
+    """Read a record back. values: its values, or their JSON text. Raises ValueError when the text is not a record."""
+    from pydantic_core import from_json
+
+    given: dict[str, Any] = from_json(body)
+    usage = given.get("usage")
+    kept = values_from_text(values) if isinstance(values, str) else list(values)
+    timing = given.get("timing")
+    patch = given.get("patch")
+    record = Record(
+        seq,
+        Kind(given["kind"]),
+        given["task"],
+        given.get("node", ""),
+        kept,
+        patch=None
+        if patch is None
+        else {name: None if one is None else (one[0], one[1], one[2]) for name, one in patch.items()},
+        unrouted=given.get("unrouted", False),
+        chosen=given.get("chosen", []),
+        timing=None if timing is None else Timing(*timing),
+        usage=None
+        if usage is None
+        else Usage(requests=usage[0], input_tokens=usage[1], output_tokens=usage[2], cost=usage[3]),
+        error=given.get("error"),
+    )
+    record.ops.extend(op_from_json(one, seq, kept) for one in given.get("ops", ()))
+    return record
+
+
+def values_from_text(text: str) -> list[Value]:
+    """Read the values of a record; they are decoded when they are needed."""
+    from pydantic_core import from_json
+
+    parts = split_array(text)
+    return [Value(from_json(tag), part, NOT_LOADED) for tag, part in zip(parts[::2], parts[1::2], strict=True)]
+
+
+def ref_to_json(ref: Ref) -> list[int]:
+    return [ref.seq, ref.slot] if ref.index < 0 else [ref.seq, ref.slot, ref.index]
+
+
+def ref_from_json(given: Sequence[int], seq: int, values: Sequence[Value]) -> Ref:
+    number, slot, *index = given
+    value = values[slot] if number == seq and slot < len(values) else None
+    return Ref(number, slot, index[0] if index else -1, value)
+
+
+def op_to_json(op: Op) -> list[Any]:
+    """Write an op as an array that starts with its name."""
+    match op:
+        case Spawn(route, ref):
+            return ["spawn", route, ref_to_json(ref)]
+        case SpawnEach(route, mark, tail, ref, count):
+            return ["each", route, mark, tail, ref_to_json(ref), count]
+        case Stream(route):
+            return ["stream", route]
+        case StreamEnd(stream):
+            return ["end of stream", stream]
+        case OpenJoin(join, run, route):
+            return ["open", join, run, route]
+        case Item(join, run, route, ref):
+            return ["item", join, run, route, ref_to_json(ref)]
+        case Fire(join, run, cut):
+            return ["fire", join, run, cut]
+        case Cancel(join, run, tasks):
+            return ["cancel", join, run, tasks]
+        case Finish(ref):
+            return ["finish", ref_to_json(ref)]
+        case _:
+            assert_never(op)
+
+
+def op_from_json(given: Sequence[Any], seq: int, values: Sequence[Value]) -> Op:
+    """Read an op back. Raises ValueError for a name it does not know."""
+    match given:
+        case ["spawn", route, ref]:
+            return Spawn(route, ref_from_json(ref, seq, values))
+        case ["each", route, mark, tail, ref, count]:
+            return SpawnEach(route, mark, tail, ref_from_json(ref, seq, values), count)
+        case ["stream", route]:
+            return Stream(route)
+        case ["end of stream", stream]:
+            return StreamEnd(stream)
+        case ["open", join, run, route]:
+            return OpenJoin(join, run, route)
+        case ["item", join, run, route, ref]:
+            return Item(join, run, route, ref_from_json(ref, seq, values))
+        case ["fire", join, run, cut]:
+            return Fire(join, run, cut)
+        case ["cancel", join, run, tasks]:
+            return Cancel(join, run, tuple(tasks))
+        case ["finish", ref]:
+            return Finish(ref_from_json(ref, seq, values))
+        case _:
+            raise ValueError(f"{given!r} is not an operation that this version knows")
+
+
+def chained(before: str, seq: int, body: str, values: str, snapshot: str | None = None) -> str:
+    """Return the hash of a record, which covers the one before it: 32 hexadecimal digits."""
+    digest = blake2b(f"{before}\0{seq}\0{body}\0".encode(), digest_size=16)
+    digest.update(values.encode())
+    if snapshot is not None:
+        digest.update(f"\0{snapshot}".encode())
+    return digest.hexdigest()
+
+
+# --- snapshots ------------------------------------------------------------------------------------------------------------
+
+
+def snapshot_to_text(position: Position) -> str:
+    """Write a whole position down, so that opening a run need not read what came before."""
+    from pydantic_core import to_json
+
+    return to_json(
+        {
+            "seq": position.seq,
+            "tasks": [task_to_json(task) for task in position.tasks.values()],
+            "streams": [
+                [
+                    task_to_json(one.task),
+                    one.key,
+                    one.fork,
+                    one.stack,
+                    one.run,
+                    one.mark,
+                    one.route,
+                    one.count,
+                    one.digest,
+                ]
+                for one in position.streams.values()
+            ],
+            "joins": [
+                [one.join, one.run, one.stack, [ref_to_json(ref) for ref in one.items], sorted(one.lineages)]
+                for one in position.joins.values()
+            ],
+            "unrouted": [[task_to_json(task), ref_to_json(ref)] for task, ref in position.unrouted.values()],
+            "fields": position.fields,
+            "written": position.written,
+            "output": None if position.output is None else ref_to_json(position.output),
+        }
+    ).decode()
+
+
+def snapshot_from_text(text: str) -> Position:
+    """Read a position back. The values its references point at have to be fetched by their numbers."""
+    from pydantic_core import from_json
+
+    given = from_json(text)
+    position = Position(seq=given["seq"], fields=given["fields"], written=given["written"])
+    for one in given["tasks"]:
+        task = task_from_json(one)
+        position.tasks[task.key] = task
+    for task, key, fork, stack, *rest in given["streams"]:
+        position.streams[key] = LiveStream(key, task_from_json(task), fork, stack_from_json(stack), *rest)
+    for join, run, stack, items, lineages in given["joins"]:
+        chains = {tuple((fork, number) for fork, number in chain) for chain in lineages}
+        refs = [ref_from_json(ref, -1, ()) for ref in items]
+        position.joins[join, run] = WaitingJoin(join, run, stack_from_json(stack), refs, chains)
+    for one, ref in given["unrouted"]:
+        task = task_from_json(one)
+        position.unrouted[task.key] = (task, ref_from_json(ref, -1, ()))
+    if given["output"] is not None:
+        position.output = ref_from_json(given["output"], -1, ())
+    return position
+
+
+def task_to_json(task: Task) -> list[Any]:
+    return [task.key, task.node, ref_to_json(task.ref), task.stack, task.spawned]
+
+
+def task_from_json(given: Sequence[Any]) -> Task:
+    key, node, ref, stack, spawned = given
+    return Task(key, node, ref_from_json(ref, -1, ()), stack_from_json(stack), spawned)
+
+
+def stack_from_json(given: Sequence[Sequence[Any]]) -> tuple[tuple[str, str, int], ...]:
+    return tuple((fork, run, index) for fork, run, index in given)
+
+
+def pointed_at(position: Position) -> list[Ref]:
+    """Return every reference that a position holds."""
+    refs = [task.ref for task in position.tasks.values()]
+    refs.extend(stream.task.ref for stream in position.streams.values())
+    refs.extend(ref for waiting in position.joins.values() for ref in waiting.items)
+    for task, ref in position.unrouted.values():
+        refs.extend((task.ref, ref))
+    if position.output is not None:
+        refs.append(position.output)
+    return refs

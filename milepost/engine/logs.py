@@ -1,0 +1,91 @@
+"""Where a run's records go: into a store, hashed and chained, or nowhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from milepost.engine.codec import split_array
+from milepost.engine.journal import Kind, Record, chained, snapshot_to_text, to_text
+from milepost.engine.position import Finish, Position
+from milepost.engine.stores.store import Acknowledge, Entry, Store
+from milepost.engine.trace import RunStatus
+from milepost.engine.values import Ref
+
+SNAPSHOT_BYTES: Final = 65_536
+"""Characters of records after which a first snapshot is worth its room."""
+SNAPSHOT_RATIO: Final = 4
+"""A snapshot is taken when the records since the last one are this many times its size."""
+
+
+class NoLog:
+    """Keeps nothing: every record counts as committed at once."""
+
+    def commit(self, record: Record, position: Position | None, committed: Acknowledge) -> None:
+        committed(None)
+
+
+class StoredLog:
+    """Writes the records of one run to a store.
+
+    hash: of the newest record. since: characters written since the last snapshot, which had `size`. first: the entry that
+    creates the run, held back for `Store.create`, while epoch is 0.
+    """
+
+    def __init__(self, store: Store, run_id: str, clock: Callable[[], float], *, epoch: int = 0) -> None:
+        self.epoch = epoch
+        self.hash = ""
+        self.since = 0
+        self.size = 0
+        self.first: tuple[Entry, Acknowledge] | None = None
+        self._store = store
+        self._run_id = run_id
+        self._clock = clock
+
+    def commit(self, record: Record, position: Position | None, committed: Acknowledge) -> None:
+        body, content = to_text(record)
+        self.since += len(body)
+        snapshot = self._snapshot(position)
+        self.hash = chained(self.hash, record.seq, body, content, snapshot)
+        status, error, output = consequence(record)
+        entry = Entry(
+            self._run_id,
+            self.epoch,
+            record.seq,
+            body,
+            content,
+            self.hash,
+            self._clock(),
+            snapshot,
+            status,
+            error,
+            output,
+        )
+        if self.epoch:
+            self._store.append(entry, committed)
+        else:
+            self.first = (entry, committed)
+
+    def _snapshot(self, position: Position | None) -> str | None:
+        if position is None or self.since <= max(SNAPSHOT_BYTES, SNAPSHOT_RATIO * self.size):
+            return None
+        text = snapshot_to_text(position)
+        self.since, self.size = 0, len(text)
+        return text
+
+
+def consequence(record: Record) -> tuple[RunStatus, str | None, str | None]:
+    """Return what a record makes of its run: status, error, output."""
+    if record.unrouted or record.kind is Kind.FAILED:
+        return "failed", record.error, None
+    if record.kind is Kind.CANCELLED:
+        return "cancelled", record.error, None
+    if record.ops and isinstance(record.ops[-1], Finish):
+        return "completed", None, text_of(record.ops[-1].ref)
+    return "running", None, None
+
+
+def text_of(ref: Ref) -> str:
+    """Return the JSON text that a reference points at."""
+    assert ref.value is not None and ref.value.text is not None
+    return ref.value.text if ref.index < 0 else split_array(ref.value.text)[ref.index]

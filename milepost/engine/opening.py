@@ -1,0 +1,136 @@
+"""Opening a stored run: reading its journal back, checking that it is whole and that the workflow still fits it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from milepost.engine.codec import Codec
+from milepost.engine.errors import BrokenJournal, IncompatibleWorkflow, MilepostError
+from milepost.engine.journal import apply, chained, from_text, pointed_at, snapshot_from_text, values_from_text
+from milepost.engine.plan import Plan, Role
+from milepost.engine.position import Position
+from milepost.engine.state import whole_of
+from milepost.engine.stores.store import RunRow, Store, StoredRecord
+from milepost.engine.values import StoredValues, Value
+
+WORK = (Role.STEP, Role.BASE_NODE, Role.DECIDE)
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A run as read back. since, size: of the records after the last snapshot, and of that snapshot, in characters."""
+
+    position: Position
+    since: int
+    size: int
+
+
+async def read_position(store: Store, row: RunRow) -> Opened:
+    """Fold a run's journal from its last snapshot. Raises BrokenJournal when a record does not fit.
+
+    Costs the size of the snapshot and of what came after it, not of the whole history.
+    """
+    records = list(await store.records(row.run_id, after=max(row.snapshot_seq - 2, 0)))
+    before = records.pop(0).hash if row.snapshot_seq > 1 and records else ""
+    verify(row, records, before)
+    position, since, size = Position(), 0, 0
+    known: dict[int, list[Value]] = {}
+    for stored in records:
+        try:
+            if stored.snapshot is not None and stored.seq == row.snapshot_seq:
+                position, size = snapshot_from_text(stored.snapshot), len(stored.snapshot)
+                continue
+            record = from_text(stored.seq, stored.body, stored.content)
+            apply(position, record)
+        except (ValueError, KeyError, TypeError, IndexError) as error:
+            raise BrokenJournal(row.run_id, stored.seq, f"it cannot be read ({error!r})") from error
+        known[stored.seq] = record.values
+        since += len(stored.body)
+    await attach(store, row.run_id, position, known)
+    return Opened(position, since, size)
+
+
+def verify(row: RunRow, records: Sequence[StoredRecord], before: str) -> None:
+    """Check that records are complete and follow one another. before: the hash of the record in front of them."""
+    expected = max(row.snapshot_seq, 1)
+    for stored in records:
+        if stored.seq != expected:
+            raise BrokenJournal(row.run_id, expected, "it is missing")
+        if chained(before, stored.seq, stored.body, stored.content, stored.snapshot) != stored.hash:
+            raise BrokenJournal(row.run_id, stored.seq, "its contents do not match its hash")
+        before = stored.hash
+        expected += 1
+    if expected != row.seq + 1 or before != row.hash:
+        raise BrokenJournal(row.run_id, row.seq, "the journal does not end where the run says it does")
+
+
+async def attach(store: Store, run_id: str, position: Position, known: dict[int, list[Value]]) -> None:
+    """Fetch what a position's references point at, each record once."""
+    for ref in pointed_at(position):
+        if ref.value is not None:
+            continue
+        if ref.seq not in known:
+            known[ref.seq] = await fetch(store, run_id, ref.seq)
+        try:
+            ref.value = known[ref.seq][ref.slot]
+        except IndexError:
+            raise BrokenJournal(run_id, ref.seq, f"it holds no value number {ref.slot}") from None
+
+
+async def fetch(store: Store, run_id: str, seq: int) -> list[Value]:
+    """Read and verify the values of one older record."""
+    stored = await store.record(run_id, seq)
+    earlier = await store.record(run_id, seq - 1) if seq > 1 else None
+    if stored is None or (earlier is None and seq > 1):
+        raise BrokenJournal(run_id, seq, "it is missing")
+    before = "" if earlier is None else earlier.hash
+    if chained(before, seq, stored.body, stored.content, stored.snapshot) != stored.hash:
+        raise BrokenJournal(run_id, seq, "its contents do not match its hash")
+    return values_from_text(stored.content)
+
+
+def check_fit(run_id: str, plan: Plan, position: Position, values: StoredValues, codec: Codec) -> None:
+    """Compare what is pending with the workflow. Raises IncompatibleWorkflow listing all that no longer fits."""
+    changes: dict[str, None] = {}
+    tasks = [*position.tasks.values(), *(stream.task for stream in position.streams.values())]
+    for task in tasks:
+        node = plan.nodes.get(task.node)
+        if node is None or node.role not in WORK:
+            changes[f"Node {task.node!r} has a task waiting, but the workflow has no such node any more."] = None
+            continue
+        try:
+            if task.ref.value is not None:
+                values.load(task.ref)
+        except (MilepostError, KeyError, ValueError, IndexError) as error:
+            changes[f"The stored input of node {task.node!r} does not fit any more: {_first_line(error)}"] = None
+    for waiting in position.joins.values():
+        node = plan.nodes.get(waiting.join)
+        if node is None or node.join is None:
+            changes[f"Join {waiting.join!r} has items waiting, but the workflow has no such join any more."] = None
+    for fork in _forks(position):
+        if fork not in plan.nodes:
+            changes[f"Fork {fork!r} has branches under way, but the workflow has no such fork any more."] = None
+    _check_state(changes, plan, position, codec)
+    if changes:
+        raise IncompatibleWorkflow(run_id, list(changes))
+
+
+def _forks(position: Position) -> list[str]:
+    stacks: list[Any] = [task.stack for task in position.tasks.values()]
+    stacks.extend(waiting.stack for waiting in position.joins.values())
+    return sorted({item[0] for stack in stacks for item in stack})
+
+
+def _check_state(changes: dict[str, None], plan: Plan, position: Position, codec: Codec) -> None:
+    if not position.fields:
+        return
+    try:
+        codec.decode(whole_of(position.fields), plan.workflow.state_type, "state")
+    except (MilepostError, ValueError) as error:
+        changes[f"The stored state does not fit {plan.workflow.state_type!r} any more: {_first_line(error)}"] = None
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]

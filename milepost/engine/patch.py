@@ -1,0 +1,57 @@
+"""Changes of the state as splices of its JSON text, so that a commit stores what changed and not what is there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+Splice = tuple[int, int, str]
+"""(start, length of what goes, what comes), in characters."""
+Patch = Mapping[str, Splice | None]
+"""By top-level field; None: the field is gone."""
+
+
+def common_prefix(one: str, other: str) -> int:
+    """Return how many leading characters two texts share; bisects, so that long texts compare at memory speed."""
+    low, high = 0, min(len(one), len(other))
+    if one[:high] == other[:high]:
+        return high
+    while low < high:
+        middle = (low + high + 1) // 2
+        if one[low:middle] == other[low:middle]:
+            low = middle
+        else:
+            high = middle - 1
+    return low
+
+
+def splice(old: str, new: str) -> Splice:
+    """Return the shortest single splice that turns `old` into `new`.
+
+    >>> splice('["a","b"]', '["a","b","c"]')
+    (8, 0, ',"c"')
+    """
+    start = common_prefix(old, new)
+    tail = common_prefix(old[start:][::-1], new[start:][::-1])
+    return start, len(old) - start - tail, new[start : len(new) - tail]
+
+
+def spliced(old: str, change: Splice) -> str:
+    """Return `old` after the splice.
+
+    >>> spliced('["a","b"]', (8, 0, ',"c"'))
+    '["a","b","c"]'
+    """
+    start, length, text = change
+    return old[:start] + text + old[start + length :]
+
+
+def difference(old: Mapping[str, str], new: Mapping[str, str]) -> dict[str, Splice | None]:
+    """Return the patch from one set of fields to another; empty when they are equal."""
+    patch: dict[str, Splice | None] = {name: None for name in old if name not in new}
+    for name, text in new.items():
+        before = old.get(name)
+        if before is None:
+            patch[name] = (0, 0, text)
+        elif before != text:
+            patch[name] = splice(before, text)
+    return patch

@@ -1,0 +1,204 @@
+"""A workflow as the core reads it: every node with its role, its exits and the joins it keeps waiting."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Any, Literal, get_args, get_origin
+
+from pydantic_graph import Decision, EndNode, Fork, Join, StartNode, Step
+from pydantic_graph.decision import DecisionBranch
+from pydantic_graph.paths import DestinationMarker, Path, TransformMarker
+from pydantic_graph.step import NodeStep
+from pydantic_graph.util import unpack_type_expression
+
+from milepost.engine.codec import items_of
+from milepost.engine.errors import WorkflowError
+from milepost.engine.hints import read_hints
+from milepost.engine.keys import escape
+from milepost.engine.spec import UNKNOWN, NodeKind, NodeSpec, unwrap_choice
+from milepost.engine.workflow import Workflow
+
+Matcher = Callable[[Any], bool]
+
+
+class Role(Enum):
+    """What the core does with a value that reaches a node."""
+
+    STEP = auto()
+    BASE_NODE = auto()
+    DECIDE = auto()
+    DECISION = auto()
+    BROADCAST = auto()
+    MAP = auto()
+    JOIN = auto()
+    START = auto()
+    END = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    """One way out of a node.
+
+    segment: the target as it stands in a route. matches: the condition, on a decision. type: of what the transforms make,
+    as their last one declares it. tag: names that type, or the target's input type when it declares none.
+    """
+
+    target: str
+    segment: str
+    transforms: tuple[Callable[[Any], Any], ...]
+    matches: Matcher | None
+    type: object
+    tag: str
+
+
+@dataclass(frozen=True, slots=True)
+class JoinPlan:
+    """How a join reduces. arity: of its reducer, 2 or 3. fork: its parent fork. cut: that fork, when its output leaves it."""
+
+    node: Join[Any, Any, Any, Any]
+    arity: int
+    fork: str
+    cut: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class PlanNode:
+    """One node. watch: the (join, parent fork) pairs that cannot fire while this node is active in their fork run.
+
+    mark: `#` when passing this fork is kept in the fork stack, else `:`. inferred: the edges come from a return hint, so the
+    returned instance decides.
+    """
+
+    id: str
+    segment: str
+    role: Role
+    exits: tuple[Exit, ...]
+    watch: tuple[tuple[str, str], ...]
+    mark: str = ":"
+    call: Callable[[Any], Any] | None = None
+    join: JoinPlan | None = None
+    eager: str | None = None
+    inferred: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything that the core needs to know of a workflow. parents: the joins whose parent fork a fork is."""
+
+    workflow: Workflow[Any, Any, Any, Any]
+    nodes: Mapping[str, PlanNode]
+    parents: Mapping[str, tuple[str, ...]]
+    cancelling: frozenset[str]
+
+    def spec(self, node: str) -> NodeSpec:
+        """Return what is declared of a node."""
+        return self.workflow.specs[node]
+
+    def type_of(self, tag: str) -> object:
+        """Return the declared type that a value's tag names; see `milepost.engine.values.Value`."""
+        kind, _, node = tag.partition(":")
+        if kind == "input":
+            return self.workflow.input_type
+        if kind == "edge":
+            number, _, source = node.partition(":")
+            return self.nodes[source].exits[int(number)].type
+        if kind == "item":
+            return items_of(self.type_of(node))
+        if kind == "items":
+            return list_of(items_of(self.type_of(node)))
+        spec = self.workflow.specs[node]
+        if kind == "list":
+            return list_of(spec.input_type)
+        return spec.output_type if kind == "out" else spec.input_type
+
+
+def list_of(item: Any) -> object:
+    """Return the type of a list of these items."""
+    return list[item]
+
+
+def compile_plan(workflow: Workflow[Any, Any, Any, Any]) -> Plan:
+    """Read a workflow once, before its first run."""
+    watch: dict[str, list[tuple[str, str]]] = {}
+    parents: dict[str, tuple[str, ...]] = {}
+    for join, parent in workflow.parent_forks.items():
+        parents[parent.fork_id] = (*parents.get(parent.fork_id, ()), join)
+        for node in sorted({*parent.intermediate_nodes, join}):
+            watch.setdefault(node, []).append((join, parent.fork_id))
+    nodes = {
+        str(node_id): plan_node(workflow, str(node_id), node, tuple(watch.get(node_id, ())), str(node_id) in parents)
+        for node_id, node in workflow.nodes.items()
+    }
+    cancelling = frozenset(node.join.fork for node in nodes.values() if node.join is not None and node.join.arity == 3)
+    return Plan(workflow, nodes, parents, cancelling)
+
+
+def plan_node(
+    workflow: Workflow[Any, Any, Any, Any], node_id: str, node: object, watch: tuple[tuple[str, str], ...], kept: bool
+) -> PlanNode:
+    """Read one node and the ways out of it."""
+    if isinstance(node, Decision):
+        exits = tuple(
+            exit_of(node_id, number, branch.path, matcher(branch)) for number, branch in enumerate(node.branches)
+        )
+        inferred = all(branch.source is type(None) and branch.matches is None for branch in node.branches)
+        return PlanNode(node_id, escape(node_id), Role.DECISION, exits, watch, inferred=inferred)
+    paths = workflow.edges_by_source.get(node_id, [])  # type: ignore[call-overload]  # NodeID is a str
+    exits = tuple(exit_of(node_id, number, path) for number, path in enumerate(paths))
+    call = node.call if isinstance(node, Step) else None
+    eager = node.downstream_join_id if isinstance(node, Fork) else None
+    join = join_plan(workflow, node) if isinstance(node, Join) else None
+    role = role_of(node, workflow.specs[node_id].kind)
+    return PlanNode(node_id, escape(node_id), role, exits, watch, "#" if kept else ":", call, join, eager)
+
+
+def role_of(node: object, kind: NodeKind) -> Role:
+    """Tell what the core does with a node of this class."""
+    match node:
+        case NodeStep():
+            return Role.BASE_NODE
+        case Step():
+            return Role.DECIDE if kind is NodeKind.DECISION else Role.STEP
+        case Fork():
+            return Role.MAP if node.is_map else Role.BROADCAST
+        case Join():
+            return Role.JOIN
+        case StartNode():
+            return Role.START
+        case EndNode():
+            return Role.END
+        case _:
+            raise WorkflowError(f"{node!r} is not a kind of node that Milepost can run.")
+
+
+def exit_of(node_id: str, number: int, path: Path, matches: Matcher | None = None) -> Exit:
+    """Read a compiled path: transforms, then one destination. What a decide node wraps is not unwrapped: it is not wrapped."""
+    found = (item.transform for item in path.items if isinstance(item, TransformMarker))
+    transforms = tuple(transform for transform in found if transform is not unwrap_choice)
+    target = next(str(item.destination_id) for item in path.items if isinstance(item, DestinationMarker))
+    type_ = read_hints(transforms[-1]).output_type if transforms else UNKNOWN
+    tag = f"in:{target}" if type_ is UNKNOWN else f"edge:{number}:{node_id}"
+    return Exit(target, escape(target), transforms, matches, type_, tag)
+
+
+def join_plan(workflow: Workflow[Any, Any, Any, Any], node: Join[Any, Any, Any, Any]) -> JoinPlan:
+    """Read a join: how its reducer is called and what it waits for."""
+    arity = len(inspect.signature(node.reducer).parameters)
+    fork = str(workflow.get_parent_fork(node.id).fork_id)
+    return JoinPlan(node, 2 if arity == 2 else 3, fork, fork if workflow.is_final_join(node.id) else None)
+
+
+def matcher(branch: DecisionBranch[Any]) -> Matcher:
+    """Return the condition of a branch, by the rules of pydantic_graph's decisions."""
+    if branch.matches is not None:
+        return branch.matches
+    source: Any = unpack_type_expression(branch.source)
+    if source is Any or source is object:
+        return lambda _: True
+    if get_origin(source) is Literal:
+        options = get_args(source)
+        return lambda value: any(value == one and isinstance(value, bool) == isinstance(one, bool) for one in options)
+    return lambda value: isinstance(value, source)

@@ -1,0 +1,503 @@
+"""What happens next: the only caller of conditions, transforms, reducers, factories and iteration.
+
+`route` runs once, live, when something has happened. It writes what it decides as ops into a record and carries each out at once
+with the code that a replay uses, so a position can never differ from the fold of its records. A resume reads the decisions and
+takes none again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable, Callable, Iterable
+from copy import deepcopy
+from typing import Any, cast, get_origin
+
+from pydantic_graph import BaseNode, End, JoinNode, StepNode
+from pydantic_graph.join import JoinState, ReducerContext
+
+from milepost.engine.errors import NotStorable, RoutingError
+from milepost.engine.holds import Holds, rebuilt
+from milepost.engine.journal import Kind, Record, begin, finish
+from milepost.engine.keys import escape, key_of, unescape
+from milepost.engine.patch import Patch
+from milepost.engine.plan import Exit, Plan, PlanNode, Role
+from milepost.engine.position import (
+    END,
+    START,
+    Base,
+    Cancel,
+    Finish,
+    Fire,
+    Item,
+    JoinRun,
+    LiveStream,
+    Op,
+    OpenJoin,
+    Position,
+    Spawn,
+    SpawnEach,
+    Stream,
+    StreamEnd,
+    Task,
+    branch,
+    enter,
+    root,
+)
+from milepost.engine.spec import Choice
+from milepost.engine.state import StateView
+from milepost.engine.values import ATOMS, Ref, Value, Values
+
+MISSING = object()
+
+
+class NoRoute(Exception):
+    """A value has nowhere to go. It becomes the detail of a RoutingError and is never seen by itself."""
+
+
+class StoredReducerContext(ReducerContext[Any, Any]):
+    """A reducer's context in a run with a store, where a reducer may use its arguments only."""
+
+    @property
+    def state(self) -> Any:
+        raise NoRoute(
+            "a reducer read ctx.state, which would make the join depend on timing; reduce (current, item) alone, "
+            'or run with isolation="shared"'
+        )
+
+
+class Router:
+    """Routes what happens in one run. One call at a time; each call makes one record and moves the position by it.
+
+    deps: the run's. isolated: tasks have views of the state, so a reducer has none. patch: what the view at hand changed, asked again after
+    a transform ran. opened: the streams that the latest record began, with what gives their items.
+    """
+
+    def __init__(self, plan: Plan, position: Position, values: Values, deps: Any, *, isolated: bool) -> None:
+        self.plan = plan
+        self.position = position
+        self.values = values
+        self.holds: Holds = rebuilt(plan, position)
+        self.deps = deps
+        self.isolated = isolated
+        self._accumulators: dict[JoinRun, Any] = {}
+        self._record = Record(0, Kind.STARTED, "")
+        self._view: StateView = StateView.nothing()
+        self._base = Base("", ())
+        self._edge = ""
+        self._transformed = False
+        self.patch: Callable[[], Patch | None] = lambda: None
+        self.opened: dict[str, AsyncIterable[Any]] = {}
+
+    # --- what can happen ---------------------------------------------------------------------------------------------
+
+    def started(self, record: Record, inputs: Any, view: StateView) -> None:
+        """The run begins with `inputs`."""
+        task = root()
+        self._begin(record, view)
+        slot = self.keep("input", inputs, "the run's inputs")
+        self._run(record, task.node, lambda: self._leave(self.plan.nodes[START], "", slot))
+
+    def completed(self, record: Record, task: Task, output: Any, view: StateView) -> None:
+        """A task returned `output`. Raises NotStorable when it cannot be kept; the task is then not done."""
+        self._begin(record, view)
+        node = self.plan.nodes[task.node]
+        ref = self._output(node, task, output)
+        self._run(record, task.node, lambda: self._leave_task(node, task, ref, output), task)
+
+    def routed(self, record: Record, task: Task, ref: Ref, view: StateView) -> None:
+        """A task whose output is kept is routed again, after a RoutingError."""
+        self._begin(record, view)
+        node = self.plan.nodes[task.node]
+        if task.node == START:
+            self._run(record, START, lambda: self._leave(node, "", ref))
+            return
+        output = Choice(self.values.load(ref), None) if node.role is Role.DECIDE else self.values.load(ref)
+        self._run(record, task.node, lambda: self._leave_task(node, task, ref, output), task)
+
+    def emitted(self, record: Record, stream: LiveStream, item: Any, view: StateView) -> None:
+        """A stream gave its next item."""
+        self._begin(record, view)
+        fork = self.plan.nodes[stream.fork]
+        only = fork.exits[0]
+        ref = self.keep(stream_tag(self.plan, stream), item, f"item {stream.count} of the stream of node {stream.task.node!r}")
+        route = f"{stream.route}{stream.mark}{stream.count}"
+        self._run(record, stream.task.node, lambda: self._follow(only, route, ref))
+
+    def exhausted(self, record: Record, stream: LiveStream, view: StateView) -> None:
+        """A stream gave its last item."""
+        self._begin(record, view)
+
+        def end() -> None:
+            self._emit(StreamEnd(stream.key))
+            self.holds.free_stream(stream)
+
+        self._run(record, stream.task.node, end)
+
+    # --- one record --------------------------------------------------------------------------------------------------
+
+    def keep(self, tag: str, value: Any, path: str) -> Ref:
+        """Put a value into the record at hand; return a reference to it."""
+        kept = self.values.keep(tag, value, path)
+        self._record.values.append(kept)
+        return Ref(self._record.seq, len(self._record.values) - 1, -1, kept)
+
+    def _begin(self, record: Record, view: StateView) -> None:
+        self._record = record
+        self._view = view
+        self._edge = "its edge"
+        self._transformed = False
+        self.opened = {}
+
+    def _run(self, record: Record, source: str, place: Any, task: Task | None = None) -> None:
+        """Place what is routed, then let every join fire that is complete. Raises RoutingError, the record then unrouted."""
+        self._base = begin(self.position, record)
+        try:
+            place()
+            if self.position.output is None:
+                if task is not None:
+                    self.holds.free_task(task)
+                self._settle()
+        except Exception as error:
+            detail = str(error) if isinstance(error, NoRoute | NotStorable) else None
+            raise RoutingError(source, self._edge, error, detail) from error
+        if self._transformed:
+            record.patch = self.patch()
+        finish(self.position, record)
+
+    def _emit(self, op: Op) -> None:
+        """Write one op down and carry it out."""
+        self._record.ops.append(op)
+        self._base = enter(self.position, self._base, op)
+
+    # --- leaving a node ----------------------------------------------------------------------------------------------
+
+    def _output(self, node: PlanNode, task: Task, output: Any) -> Ref:
+        """Keep a task's output; return a reference to it. Async iterables cannot be kept, only their items."""
+        path = f"the output of node {task.node!r}"
+        if isinstance(output, BaseNode | End):
+            return self._keep_instance(cast("BaseNode[Any, Any, Any] | End[Any]", output), path)
+        if isinstance(output, Choice):
+            return self.keep(f"out:{node.id}", output.label, path)
+        if isinstance(output, AsyncIterable) and self.values.storing:
+            return self._keep_nothing(node)
+        return self.keep(f"out:{node.id}", output, path)
+
+    def _keep_nothing(self, node: PlanNode) -> Ref:
+        """Stand in for an async iterable, whose items are stored as they come."""
+        kept = Value(f"out:{node.id}", "null", None)
+        self._record.values.append(kept)
+        return Ref(self._record.seq, 0, -1, kept)
+
+    def _keep_instance(self, output: BaseNode[Any, Any, Any] | End[Any], path: str) -> Ref:
+        """Keep what a returned BaseNode or End carries, by the type of the node that takes it."""
+        if isinstance(output, StepNode):
+            return self.keep(f"in:{output.step.id}", output.inputs, path)
+        if isinstance(output, JoinNode):
+            return self.keep(f"in:{output.join.id}", output.inputs, path)
+        if isinstance(output, End):
+            return self.keep(f"in:{END}", cast("Any", output).data, path)
+        return self.keep(f"in:{output.get_node_id()}", output, path)
+
+    def _leave_task(self, node: PlanNode, task: Task, ref: Ref, output: Any) -> None:
+        """Send a task's output on its way."""
+        if node.role is Role.DECIDE:
+            self._leave(node, "", task.ref, output.label)
+        elif self._goes_by_instance(node, output):
+            self._go_to_instance(output, ref)
+        elif isinstance(output, AsyncIterable) and self.values.storing:
+            self._leave_stream(node, cast("AsyncIterable[Any]", output))
+        else:
+            self._leave(node, "", ref)
+
+    def _goes_by_instance(self, node: PlanNode, output: Any) -> bool:
+        """Tell whether the returned instance names the next node, rather than the declared edges.
+
+        Always for a BaseNode's own result. A plain step annotated `-> A | B` means the same, although pydantic-graph builds
+        it with a decision that never matches.
+        """
+        if not isinstance(output, BaseNode | End):
+            return False
+        if node.role is Role.BASE_NODE or isinstance(output, StepNode | JoinNode | End):
+            return True
+        following = self.plan.nodes[node.exits[0].target]
+        return following.inferred and following.role is Role.DECISION
+
+    def _go_to_instance(self, output: BaseNode[Any, Any, Any] | End[Any], ref: Ref) -> None:
+        self._edge = "the node that was returned"
+        if isinstance(output, End):
+            self._enter(END, END, ref)
+            return
+        if isinstance(output, StepNode):
+            target = str(output.step.id)
+        elif isinstance(output, JoinNode):
+            target = str(output.join.id)
+        else:
+            target = output.get_node_id()
+        if target not in self.plan.nodes:
+            raise NoRoute(f"it returned node {target!r}, which is not part of this workflow; add it to the graph")
+        self._enter(target, escape(target), ref)
+
+    def _leave(self, node: PlanNode, route: str, ref: Ref, label: object = MISSING) -> None:
+        """Follow the only way out of a node that does not fork or choose."""
+        if not node.exits:
+            raise NoRoute(f"nothing leaves node {node.id!r}; add an edge from it")
+        self._follow(node.exits[0], route, ref, label)
+
+    def _leave_stream(self, node: PlanNode, source: AsyncIterable[Any]) -> None:
+        """Follow the way of an async iterable, which has to lead to a map at once when its items are stored."""
+        only = node.exits[0]
+        if only.transforms or self.plan.nodes[only.target].role is not Role.MAP:
+            raise NoRoute(
+                f"an async iterable can be stored only item by item, so node {node.id!r} must lead straight into a map, "
+                f"not to {only.target!r}"
+            )
+        self._open_stream(self.plan.nodes[only.target], only.segment, source)
+
+    def _follow(self, way: Exit, route: str, ref: Ref, label: object = MISSING) -> None:
+        """Go along an edge: its transforms, then the node at its end."""
+        if way.transforms:
+            self._edge = f"the transform on the edge to {way.target!r}"
+            self._transformed = True
+            value = self.peek(ref)
+            for transform in way.transforms:
+                value = transform(self._view.context(self.deps, value))
+            ref = self.keep(way.tag, value, f"what flows to node {way.target!r}")
+        self._enter(way.target, f"{route}/{way.segment}" if route else way.segment, ref, label)
+
+    def peek(self, ref: Ref) -> Any:
+        """Return a value for an edge's own code to look at."""
+        value = ref.value
+        assert value is not None
+        return self.values.peek(value) if ref.index < 0 else self.values.load(ref)
+
+    # --- entering a node ---------------------------------------------------------------------------------------------
+
+    def _enter(self, target: str, route: str, ref: Ref, label: object = MISSING) -> None:
+        """Arrive at a node: a task is spawned for real work, structure is passed at once."""
+        if self.position.output is not None:
+            return
+        node = self.plan.nodes[target]
+        match node.role:
+            case Role.STEP | Role.BASE_NODE | Role.DECIDE:
+                self._emit(Spawn(route, ref))
+                self.holds.hold_task(self.position.tasks[key_of(self._base.key, route)])
+            case Role.DECISION:
+                self._decide(node, route, ref, label)
+            case Role.BROADCAST:
+                for number, way in enumerate(node.exits):
+                    self._follow(way, f"{route}{node.mark}{number}", ref)
+            case Role.MAP:
+                self._map(node, route, ref)
+            case Role.JOIN:
+                self._join(node, route, ref)
+            case _:
+                self._emit(Finish(ref))
+                self.holds.clear()
+                self._accumulators.clear()
+
+    def _decide(self, node: PlanNode, route: str, ref: Ref, label: object) -> None:
+        """Take the first branch whose condition holds."""
+        self._edge = f"a condition of {node.id!r}"
+        value = self.peek(ref) if label is MISSING else Choice(label, None)
+        for number, way in enumerate(node.exits):
+            if way.matches is None or way.matches(value):
+                self._record.chosen.append(shortened(value.label if isinstance(value, Choice) else value))
+                self._follow(way, f"{route}:{number}", ref)
+                return
+        raise NoRoute(f"no branch of {node.id!r} takes {shortened(value)}; add a branch for it or an `otherwise`")
+
+    def _map(self, node: PlanNode, route: str, ref: Ref) -> None:
+        """Send every item its own way."""
+        value = self.peek(ref)
+        if node.eager is not None and not isinstance(value, AsyncIterable):
+            self._open_eagerly(node, route)
+        if isinstance(value, Iterable):
+            self._map_items(node, route, ref, cast("Iterable[Any]", value))
+        elif isinstance(value, AsyncIterable):
+            if self.values.storing:
+                raise NoRoute(f"the async iterable that reaches map {node.id!r} is not the output of a node itself")
+            self._open_stream(node, route, cast("AsyncIterable[Any]", value))
+        else:
+            self._edge = f"the map {node.id!r}"
+            raise NoRoute(f"map {node.id!r} got {shortened(value)}, which is not iterable; give it a list")
+
+    def _map_items(self, node: PlanNode, route: str, ref: Ref, items: Iterable[Any]) -> None:
+        """Spawn one branch per item. The items of a stored list are referred to, those of anything else are stored first."""
+        way = node.exits[0]
+        listed: list[Any] = cast("list[Any]", items) if type(items) is list else list(items)
+        if listed is not items or not self._is_stored_list(ref):
+            ref = self.keep(self._items_tag(way, ref), list(listed), f"the items of map {node.id!r}")
+        if not way.transforms and self.plan.nodes[way.target].role in (Role.STEP, Role.BASE_NODE, Role.DECIDE):
+            self._spawn_each(node, route, way, ref, len(listed))
+            return
+        for number in range(len(listed)):
+            if self.position.output is None:
+                self._follow(way, f"{route}{node.mark}{number}", Ref(ref.seq, ref.slot, number, ref.value))
+
+    def _is_stored_list(self, ref: Ref) -> bool:
+        """Tell whether items of the value can be read back one by one, so that they need not be stored again."""
+        if not self.values.storing or ref.index >= 0 or ref.value is None:
+            return False
+        declared = self.plan.type_of(ref.value.tag)
+        return declared is Any or get_origin(declared) is list
+
+    def _items_tag(self, way: Exit, ref: Ref) -> str:
+        """Name the type of a map's items: what its value declares, else what the mapped node takes."""
+        assert ref.value is not None
+        tag = f"items:{ref.value.tag}" if ref.index < 0 else f"items:item:{ref.value.tag}"
+        if not self.values.storing or self.plan.type_of(tag) != list[Any] or way.transforms:
+            return tag
+        return f"list:{way.target}"
+
+    def _spawn_each(self, node: PlanNode, route: str, way: Exit, ref: Ref, count: int) -> None:
+        if not count:
+            return
+        self._emit(SpawnEach(route, node.mark, way.segment, ref, count))
+        keys = [key_of(self._base.key, f"{route}{node.mark}{number}/{way.segment}") for number in range(count)]
+        task = self.position.tasks[keys[0]]
+        self.holds.hold(keys, task.node, task.stack, count)
+
+    def _open_eagerly(self, node: PlanNode, route: str) -> None:
+        """Make the join of a map wait from the start, so that it fires for an empty map too."""
+        assert node.eager is not None
+        join = self.plan.nodes[node.eager]
+        inner = f"{route}{node.mark}0/{join.segment}"
+        run, _ = self._join_run(join, inner)
+        if (join.id, run) not in self.position.joins:
+            self._emit(OpenJoin(join.id, run, inner))
+            self._hold_join(join.id, run, inner)
+
+    def _open_stream(self, node: PlanNode, route: str, source: AsyncIterable[Any]) -> None:
+        if node.eager is not None:
+            self._open_eagerly(node, route)
+        self._emit(Stream(f"{route}{node.mark}"))
+        key = key_of(self._base.key, f"{route}{node.mark}")
+        self.holds.hold_stream(self.position.streams[key])
+        self.opened[key] = source
+
+    # --- joins -------------------------------------------------------------------------------------------------------
+
+    def _join_run(self, node: PlanNode, route: str) -> tuple[str, Any]:
+        """Return the run of the parent fork that an item belongs to, and the item's stack."""
+        assert node.join is not None
+        _, stack = branch(self._base, route)
+        for fork, run, _ in reversed(stack):
+            if fork == node.join.fork:
+                return run, stack
+        raise NoRoute(f"join {node.id!r} was reached without passing its parent fork {node.join.fork!r}")
+
+    def _hold_join(self, join: str, run: str, route: str) -> None:
+        _, stack = branch(self._base, route)
+        self.holds.hold_join(self.position.joins[join, run], tuple((fork, one) for fork, one, _ in stack))
+
+    def _join(self, node: PlanNode, route: str, ref: Ref) -> None:
+        """Reduce one more item."""
+        assert node.join is not None
+        run, stack = self._join_run(node, route)
+        self._edge = f"the reducer of join {node.id!r}"
+        key = (node.id, run)
+        current = self._accumulated(node, key)
+        state = JoinState(current, ())
+        self._accumulators[key] = self._reduce(node, state, self._item(ref))
+        self._emit(Item(node.id, run, route, ref))
+        self._hold_join(node.id, run, route)
+        if state.cancelled_sibling_tasks:
+            self._cancel(node.id, run)
+
+    def _item(self, ref: Ref) -> Any:
+        """Return an item for a reducer, which may keep it."""
+        return self.peek(ref) if self.values.storing else self.values.load(ref)
+
+    def _accumulated(self, node: PlanNode, key: JoinRun) -> Any:
+        """Return what a join has so far: cached, or made again from the items of its records."""
+        if key in self._accumulators:
+            return self._accumulators[key]
+        assert node.join is not None
+        current = private(node.join.node.initial_factory())
+        waiting = self.position.joins.get(key)
+        for ref in waiting.items if waiting is not None else ():
+            current = self._reduce(node, JoinState(current, ()), self.values.load(ref))
+        self._accumulators[key] = current
+        return current
+
+    def _reduce(self, node: PlanNode, state: JoinState, item: Any) -> Any:
+        assert node.join is not None
+        reducer = cast("Any", node.join.node.reducer)
+        if node.join.arity == 2:
+            return reducer(state.current, item)
+        kind = StoredReducerContext if self.isolated else ReducerContext
+        shared = None if self.isolated else self._view.shared()
+        return reducer(kind(state=shared, deps=self.deps, join_state=state), state.current, item)
+
+    def _settle(self) -> None:
+        """Fire every join that nothing can reach any more, until none is left."""
+        ready = self.holds.ready
+        while ready and self.position.output is None:
+            key = ready.popleft()
+            if key in self.position.joins and key not in self.holds.counts:
+                self._fire(key)
+
+    def _fire(self, key: JoinRun) -> None:
+        """Pass a join's value on."""
+        node = self.plan.nodes[key[0]]
+        assert node.join is not None
+        self._edge = f"join {node.id!r}"
+        value = self._accumulated(node, key)
+        del self._accumulators[key]
+        ref = self.keep(f"out:{node.id}", value, f"the value of join {node.id!r}")
+        self._emit(Fire(node.id, key[1], node.join.cut))
+        self._leave(node, "", ref)
+        if self.position.output is None:
+            self.holds.free_join(key)
+
+    def _cancel(self, join: str, run: str) -> None:
+        """Stop everything else under this run of the join's parent fork."""
+        keys = [key for key in self.holds.under.get(run, ()) if key != self._base.key]
+        tasks = [self.position.tasks[key] for key in keys if key in self.position.tasks]
+        streams = [self.position.streams[key] for key in keys if key in self.position.streams]
+        before = list(self.position.joins)
+        self._emit(Cancel(join, run, tuple(keys)))
+        for task in tasks:
+            self.holds.free_task(task)
+        for stream in streams:
+            self.holds.free_stream(stream)
+        for key in before:
+            if key not in self.position.joins:
+                self.holds.free_join(key)
+                self._accumulators.pop(key, None)
+
+
+def stream_tag(plan: Plan, stream: LiveStream) -> str:
+    """Name the type of a stream's items: what the node declares, else what the mapped node takes."""
+    if plan.workflow.specs[stream.task.node].stream:
+        return f"out:{stream.task.node}"
+    return f"in:{plan.nodes[stream.fork].exits[0].target}"
+
+
+def private(initial: Any) -> Any:
+    """Return a join's initial value as its own copy: `join(initial=[])` gives every run of a process the same list."""
+    if isinstance(initial, ATOMS):
+        return initial
+    try:
+        return deepcopy(initial)
+    except Exception:
+        return initial
+
+
+def shortened(value: object, most: int = 60) -> str:
+    """Return a value as short text for people."""
+    text = value if isinstance(value, str) else repr(value)
+    text = " ".join(text.split())
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
+def chosen_edges(record: Record) -> list[tuple[str, int]]:
+    """Return the (decision, branch) pairs that a record's routes passed, in the order of `record.chosen`."""
+    pairs: list[tuple[str, int]] = []
+    for op in record.ops:
+        route = getattr(op, "route", None)
+        if isinstance(route, str):
+            for segment in route.split("/"):
+                name, mark, number = segment.partition(":")
+                if mark and number:
+                    pairs.append((unescape(name), int(number)))
+    return pairs

@@ -1,0 +1,86 @@
+"""What is known about each node of a workflow, and how the choice of a decide node travels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final, Protocol
+
+from milepost.engine.policy import Policy
+
+UNKNOWN: Final = Any
+"""The type of a value whose author declared none."""
+
+
+NO_POLICY: Final = Policy()
+"""One attempt, without a limit of time."""
+
+
+class NodeKind(StrEnum):
+    """What a node of the compiled graph does."""
+
+    START = "start"
+    END = "end"
+    FUNCTION = "function"
+    AGENT = "agent"
+    DECISION = "decision"
+    MAP = "map"
+    BROADCAST = "broadcast"
+    JOIN = "join"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeSpec:
+    """What the checker, the executor and the renderers know about one node of the compiled graph.
+
+    input_type, output_type: type expressions, `UNKNOWN` when nobody declared them; for a decide node the output is the
+    type of its label, for a stream of one item. generated: the id was not given by the author. stream: the node yields
+    items. thread: a synchronous function that was declared to run in a worker thread.
+    """
+
+    id: str
+    kind: NodeKind
+    input_type: object = UNKNOWN
+    output_type: object = UNKNOWN
+    label: str | None = None
+    doc: str = ""
+    policy: Policy = NO_POLICY
+    generated: bool = False
+    stream: bool = False
+    thread: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What the step of a decide node returns: the label it chose, and the value that came in and flows on."""
+
+    label: object
+    value: object
+
+
+@dataclass(frozen=True, slots=True)
+class LabelIs:
+    """The condition of a branch that leaves a decide node.
+
+    A label matches one of the same type that is equal, so that `True`, `1` and an `IntEnum` member of 1 stay apart.
+
+    >>> LabelIs(True)(Choice(1, "what came in"))
+    False
+    """
+
+    label: object
+
+    def __call__(self, choice: Choice) -> bool:
+        return type(choice.label) is type(self.label) and choice.label == self.label
+
+
+class HasInputs(Protocol):
+    """The part of a step context that a transform of ours reads."""
+
+    @property
+    def inputs(self) -> Any: ...
+
+
+def unwrap_choice(ctx: HasInputs) -> object:
+    """Return the value that flows on: the transform at the head of every branch that leaves a decide node."""
+    return ctx.inputs.value

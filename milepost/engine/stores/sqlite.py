@@ -1,0 +1,230 @@
+"""SqliteStore: journals in one SQLite file, for any number of processes on one machine."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sqlite3
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final, TypeVar
+from uuid import uuid4
+
+import anyio
+
+from milepost.engine.errors import LeaseLost, StoreError
+from milepost.engine.stores import sqlite_journal as journal
+from milepost.engine.stores.lockfile import LockFile, remove_free
+from milepost.engine.stores.sqlite_file import (
+    PATIENCE,
+    Durability,
+    connect,
+    establish,
+    failure,
+    is_busy,
+    prepare,
+    roll_back,
+)
+from milepost.engine.stores.sqlite_journal import COLUMNS, Owner, row_of
+from milepost.engine.stores.sqlite_writer import Writer, find_hop
+from milepost.engine.stores.store import Acknowledge, Entry, NewRun, Opening, RunRow, StoredRecord
+
+T = TypeVar("T")
+
+_FAILURES: Final = (sqlite3.Error, UnicodeError, OverflowError, MemoryError, OSError)
+_RECORDS: Final = "SELECT seq, body, content, hash, at, snapshot FROM records WHERE run_id=?"
+_RETRY_AFTER: Final = 0.01
+
+
+class SqliteStore:
+    """Keeps journals in a SQLite file, which any number of processes may use at once.
+
+    durability: what a committed record survives. "power": the death of the machine; commits are made on a writer thread and
+    those of several runs share one. "process": the death of the process at any instant; a loss of power may cost the newest
+    records, never the order or the integrity; commits are made on the event loop's own thread. "none": as "process", but a
+    loss of power may damage the file.
+    create: make the file if it is missing. clock: seconds since 1970 UTC, for people; leases go by the database's own clock.
+    ttl: seconds that a lease lasts unless it is renewed. max_takeovers: how often a run is taken over from dead owners
+    without a new record, until CrashLoop.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        durability: Durability = "power",
+        create: bool = True,
+        clock: Callable[[], float] = time.time,
+        ttl: float = 30.0,
+        max_takeovers: int = 10,
+    ) -> None:
+        self.path = Path(os.path.realpath(path))  # by its one name: files beside it must be found by everybody
+        self.durability: Durability = durability
+        self._create = create
+        self._clock = clock
+        self._max_takeovers = max_takeovers
+        name = uuid4().hex[:12]
+        self._owner = Owner(
+            f"process {os.getpid()} on {platform.node()} (engine {name})",
+            self.path.with_name(f"{self.path.name}-owner-{name}.lock"),
+            ttl,
+        )
+        self._lock: LockFile | None = None
+        self._owned: dict[str, int] = {}  # run id: epoch
+        self._reader: sqlite3.Connection | None = None
+        self._direct: sqlite3.Cursor | None = None
+        self._writer: Writer | None = None
+
+    async def open(self) -> None:
+        prepare(self.path, create=self._create)
+        try:
+            reader = connect(self.path, self.durability)
+        except sqlite3.Error as error:
+            raise failure(self.path, "opened", error) from error
+        try:
+            deadline = anyio.current_time() + PATIENCE
+            while not establish(self.path, reader):
+                if anyio.current_time() > deadline:
+                    raise StoreError(f"The store {self.path} could not be opened: another process keeps it locked.")
+                await anyio.sleep(_RETRY_AFTER)
+        except BaseException:
+            reader.close()
+            raise
+        self._reader = reader
+        self._writer = Writer(
+            connect=lambda: connect(self.path, self.durability),
+            renew=self._renew,
+            fail=lambda error: failure(self.path, "written", error),
+            hop=find_hop(),
+            pause=self._owner.ttl / 3,
+        )
+
+    async def close(self) -> None:
+        if self._reader is None or self._writer is None:
+            return
+        try:
+            if self._owned:
+                run_ids = list(self._owned)
+                await self._write(lambda connection: journal.release(connection, self._owner, run_ids))
+        finally:
+            for opened in (self._reader, self._direct and self._direct.connection):
+                if opened is not None:
+                    opened.close()
+            await self._writer.stop()  # last: closing the last connection moves the log into the database
+            self._reader = self._direct = self._writer = None
+            self._owned.clear()
+            if self._lock is not None:
+                self._lock.remove()
+                self._lock = None
+
+    async def create(self, run: NewRun, first: Entry) -> bool:
+        self._get_ready()
+
+        def job(connection: sqlite3.Connection) -> bool:
+            is_new = journal.create(connection, self._owner, run, first)
+            if is_new:
+                self._owned[run.run_id] = first.epoch
+            return is_new
+
+        return await self._write(job)
+
+    async def acquire(self, run_id: str) -> RunRow:
+        self._get_ready()
+        at = self._clock()
+
+        def job(connection: sqlite3.Connection) -> RunRow:
+            row = journal.acquire(connection, self._owner, run_id, at, self._max_takeovers)
+            self._owned[run_id] = row.epoch
+            return row
+
+        return await self._write(job)
+
+    async def release(self, run_id: str, epoch: int) -> None:
+        def job(connection: sqlite3.Connection) -> None:
+            journal.release(connection, self._owner, [run_id], epoch)
+            if self._owned.get(run_id) == epoch:
+                del self._owned[run_id]
+
+        await self._write(job)
+
+    def append(self, entry: Entry, acknowledge: Acknowledge) -> None:
+        writer = self._writing()
+        cursor = self._direct
+        if cursor is None or writer.pending:  # what was handed over comes first
+            writer.submit(entry, acknowledge)
+            return
+        try:
+            answer = None if journal.append_one(cursor, entry) else LeaseLost(entry.run_id)
+        except _FAILURES as error:
+            roll_back(cursor.connection)
+            if isinstance(error, sqlite3.Error) and is_busy(error):
+                writer.submit(entry, acknowledge)
+                return
+            answer = failure(self.path, "written", error)
+        acknowledge(answer)
+
+    async def row(self, run_id: str) -> RunRow | None:
+        found = self._read(f"SELECT {COLUMNS} FROM runs WHERE run_id=?", run_id)
+        return row_of(found[0]) if found else None
+
+    async def rows(self) -> Sequence[RunRow]:
+        return [row_of(found) for found in self._read(f"SELECT {COLUMNS} FROM runs ORDER BY created DESC, run_id")]
+
+    async def records(self, run_id: str, *, after: int = 0) -> Sequence[StoredRecord]:
+        return [StoredRecord(*found) for found in self._read(f"{_RECORDS} AND seq>? ORDER BY seq", run_id, after)]
+
+    async def record(self, run_id: str, seq: int) -> StoredRecord | None:
+        found = self._read(f"{_RECORDS} AND seq=?", run_id, seq)
+        return StoredRecord(*found[0]) if found else None
+
+    async def openings(self, run_id: str) -> Sequence[Opening]:
+        found = self._read("SELECT epoch, owner, at FROM openings WHERE run_id=? ORDER BY epoch", run_id)
+        return [Opening(*values) for values in found]
+
+    async def definition(self, fingerprint: str) -> str | None:
+        found = self._read("SELECT description FROM definitions WHERE fingerprint=?", fingerprint)
+        return str(found[0][0]) if found else None
+
+    def _get_ready(self) -> None:
+        """Get what an owner needs: its lock file, its connection, and the thread that renews its leases."""
+        if self._lock is None:
+            writer = self._writing()
+            try:
+                remove_free(self.path.parent, f"{self.path.name}-owner-*.lock")
+                lock = LockFile(self._owner.lock)
+                if self.durability != "power":
+                    self._direct = connect(self.path, self.durability, patience=0.0).cursor()
+            except _FAILURES as error:
+                raise failure(self.path, "written", error) from error
+            self._lock = lock
+            writer.start()
+
+    def _writing(self) -> Writer:
+        if self._writer is None:
+            raise StoreError(f"The store {self.path} is not open.")
+        return self._writer
+
+    async def _write(self, job: Callable[[sqlite3.Connection], T]) -> T:
+        """Do a job here if nobody is in the way, else on the writer thread."""
+        writer = self._writing()
+        if self._direct is not None and not writer.pending:
+            try:
+                return job(self._direct.connection)
+            except _FAILURES as error:
+                if not isinstance(error, sqlite3.Error) or not is_busy(error):
+                    raise failure(self.path, "written", error) from error
+        return await writer.call(job)
+
+    def _read(self, statement: str, *values: object) -> list[tuple[object, ...]]:
+        if self._reader is None:
+            raise StoreError(f"The store {self.path} is not open.")
+        try:
+            return self._reader.execute(statement, values).fetchall()  # type: ignore[arg-type]  # texts and numbers
+        except _FAILURES as error:
+            raise failure(self.path, "read", error) from error
+
+    def _renew(self, connection: sqlite3.Connection) -> None:
+        run_ids = list(self._owned)
+        if run_ids:
+            journal.renew(connection, self._owner, run_ids)

@@ -1,0 +1,168 @@
+"""The file of a SqliteStore: looking at it without changing it, making it, connecting to it, and saying what went wrong."""
+
+from __future__ import annotations
+
+import os
+import re
+import sqlite3
+from contextlib import closing, suppress
+from importlib.resources import files
+from pathlib import Path
+from typing import Final, Literal
+
+from milepost.engine.errors import ForeignStore, StoreError
+
+APPLICATION_ID: Final = 0x4D494C45
+VERSION: Final = 1
+PATIENCE: Final = 30.0
+"""Seconds to wait for a lock: SQLite hands it out in no order, so that one of several writers may wait for seconds."""
+
+Durability = Literal["power", "process", "none"]
+
+_SYNCHRONOUS: Final[dict[Durability, str]] = {"power": "FULL", "process": "NORMAL", "none": "OFF"}
+_REASONS: Final = {
+    sqlite3.SQLITE_BUSY: f"another process kept it locked for more than {PATIENCE:.0f} seconds",
+    sqlite3.SQLITE_READONLY: "it can only be read; check the permissions of the file and of its folder",
+    sqlite3.SQLITE_FULL: "the disk is full; free some space and resume",
+    sqlite3.SQLITE_CANTOPEN: "it cannot be opened; check the permissions of the file and of its folder",
+    sqlite3.SQLITE_PERM: "access is not allowed; check the permissions of the file and of its folder",
+    sqlite3.SQLITE_CORRUPT: "the file is damaged; restore it from a backup, or save what can be read with 'sqlite3 FILE .recover'",
+    sqlite3.SQLITE_NOTADB: "the file is damaged: it does not begin like a SQLite database",
+}
+
+
+def primary_code(error: BaseException) -> int:
+    """Return the SQLite result code of an error without its details, 0 for none."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF
+
+
+def is_busy(error: sqlite3.Error) -> bool:
+    """Whether another connection holds the lock that was needed."""
+    return primary_code(error) == sqlite3.SQLITE_BUSY
+
+
+def failure(path: Path, verb: str, error: BaseException) -> StoreError:
+    """Return what to raise for an error of the database. verb: what could not be done, e.g. "read"."""
+    reason = _REASONS.get(primary_code(error)) or str(error) or type(error).__name__
+    found = StoreError(f"The store {path} could not be {verb}: {reason.rstrip('.')}.")
+    found.__cause__ = error
+    return found
+
+
+def connect(path: Path, durability: Durability, *, patience: float = PATIENCE) -> sqlite3.Connection:
+    """Connect to an existing file. Transactions are begun and committed by hand; patience: seconds to wait for a lock."""
+    connection = sqlite3.connect(f"{path.as_uri()}?mode=rw", uri=True, timeout=patience, isolation_level=None)
+    try:
+        connection.execute(f"PRAGMA synchronous={_SYNCHRONOUS[durability]}")
+        if durability == "power":
+            connection.execute("PRAGMA fullfsync=ON")  # on macOS a plain fsync stops at the drive's cache
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def prepare(path: Path, *, create: bool) -> None:
+    """Make sure that there is a file that can be, or become, a store. A file that is there already is not changed.
+
+    Raises ForeignStore: it belongs to another program or to a newer version. StoreError: anything else.
+    """
+    if path.is_dir():
+        raise StoreError(f"{path} is a folder. Name a file in it, e.g. {path / 'runs.db'}.")
+    if path.exists():
+        _inspect(path)
+    elif not create:
+        raise StoreError(f"There is no store at {path}. Check the path, or start a run there first.")
+    else:
+        try:
+            _make(path)
+        except OSError as error:
+            raise StoreError(f"A store could not be made at {path}: {error.strerror}. Choose another place.") from error
+
+
+def _make(path: Path) -> None:
+    """Make an empty file that only its owner can read: SQLite gives its other files the permissions of this one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with suppress(FileExistsError):  # somebody else makes the same store just now
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)  # what is committed later must not be lost with the name of its file
+        finally:
+            os.close(folder)
+
+
+def _inspect(path: Path) -> None:
+    """Look at a file without writing to it, nor beside it.
+
+    SQLite must do the looking: closing a file of our own would drop the locks of this process's other connections to it.
+    "immutable" leaves no files behind but is blind to a log of newer pages, so with a log it is plain "ro".
+    """
+    log = Path(f"{path}-wal")
+    how = "mode=ro" if log.exists() and log.stat().st_size else "immutable=1"
+    try:
+        with closing(sqlite3.connect(f"{path.as_uri()}?{how}", uri=True, timeout=PATIENCE)) as connection:
+            is_ours(path, connection)
+    except sqlite3.Error as error:
+        if primary_code(error) == sqlite3.SQLITE_NOTADB:
+            raise ForeignStore(f"{path} is not a SQLite database, so it is no Milepost store. It was not changed.") from error
+        raise failure(path, "opened", error) from error
+
+
+def is_ours(path: Path, connection: sqlite3.Connection) -> bool:
+    """Whether this is a store of this version; False for an empty database, which can become one.
+
+    Raises ForeignStore: it is anything else.
+    """
+    (program,) = connection.execute("PRAGMA application_id").fetchone()
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    (is_filled,) = connection.execute("SELECT EXISTS (SELECT 1 FROM sqlite_master)").fetchone()
+    if program == APPLICATION_ID and version > VERSION:
+        raise ForeignStore(
+            f"{path} was written by a newer Milepost (its format is {version}, this one knows {VERSION}). "
+            "Upgrade Milepost, or choose another file. It was not changed."
+        )
+    if program not in (0, APPLICATION_ID) or (is_filled and program != APPLICATION_ID):
+        raise ForeignStore(f"{path} is a database of another program. Choose another file. It was not changed.")
+    return bool(is_filled)
+
+
+def establish(path: Path, connection: sqlite3.Connection) -> bool:
+    """Make the tables unless they are there. Returns False when another process is at it: try again."""
+    try:
+        (mode,) = connection.execute("PRAGMA journal_mode").fetchone()
+        if mode != "wal":
+            (mode,) = connection.execute("PRAGMA journal_mode=WAL").fetchone()
+        if mode != "wal":
+            raise StoreError(f"{path} lies where SQLite cannot keep a write-ahead log. Choose a local disk.")
+        if is_ours(path, connection):
+            return True
+        connection.execute("BEGIN IMMEDIATE")
+        if not is_ours(path, connection):
+            for statement in _schema():
+                connection.execute(statement)
+        connection.execute("COMMIT")
+    except sqlite3.Error as error:
+        if is_busy(error):
+            return False
+        raise failure(path, "opened", error) from error
+    finally:
+        roll_back(connection)
+    return True
+
+
+def _schema() -> list[str]:
+    text = files("milepost.engine.stores").joinpath("schema.sql").read_text("utf-8")
+    statements = re.sub(r"--.*", "", text).split(";")
+    return [
+        *(statement for statement in statements if statement.strip()),
+        f"PRAGMA application_id={APPLICATION_ID}",
+        f"PRAGMA user_version={VERSION}",
+    ]
+
+
+def roll_back(connection: sqlite3.Connection) -> None:
+    """Undo the transaction that is open, if any. A failure to do so is not told: another one led here."""
+    with suppress(sqlite3.Error):
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")

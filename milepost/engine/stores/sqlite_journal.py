@@ -1,0 +1,195 @@
+"""What a SqliteStore writes: every function is one transaction on one connection."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+from json import dumps
+from pathlib import Path
+from typing import Final
+
+from milepost.engine.errors import CrashLoop, RunBusy, UnknownRun
+from milepost.engine.stores.lockfile import is_free
+from milepost.engine.stores.sqlite_file import roll_back
+from milepost.engine.stores.store import Entry, NewRun, RunRow
+
+NOW: Final = "((julianday('now') - 2440587.5) * 86400.0)"
+"""The database's own clock, seconds since 1970 UTC: leases are compared by no other."""
+
+_NAMES: Final = tuple(field.name for field in fields(RunRow))
+COLUMNS: Final = ", ".join(_NAMES)
+
+_ADVANCE: Final = (
+    "UPDATE runs SET seq=?, hash=?, status=?, updated=?, error=?, output=?, snapshot_seq=max(snapshot_seq, ?), takeovers=0 "
+    "WHERE run_id=? AND epoch=? AND seq=?"
+)
+_RECORD: Final = "INSERT INTO records (run_id, seq, body, content, hash, at, snapshot) VALUES (?, ?, ?, ?, ?, ?, ?)"
+_OPENING: Final = "INSERT INTO openings (run_id, epoch, owner, at) VALUES (?, ?, ?, ?)"
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Who owns runs: one open store. text: for people, unique. ttl: seconds that a lease lasts."""
+
+    text: str
+    lock: Path
+    ttl: float
+
+
+def row_of(values: Sequence[object]) -> RunRow:
+    """Return a row from its columns."""
+    return RunRow(**dict(zip(_NAMES, values, strict=True)))  # type: ignore[arg-type]  # what the schema says
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """Commit what is done inside, or nothing of it."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    finally:
+        roll_back(connection)
+
+
+def create(connection: sqlite3.Connection, owner: Owner, run: NewRun, first: Entry) -> bool:
+    """Create a run with its first record, owned; False if the id is taken."""
+    snapshot_seq = 0 if first.snapshot is None else first.seq
+    with transaction(connection):
+        if connection.execute("SELECT 1 FROM runs WHERE run_id=?", (run.run_id,)).fetchone():
+            return False
+        connection.execute("INSERT OR IGNORE INTO definitions VALUES (?, ?)", (run.fingerprint, run.definition))
+        connection.execute(
+            f"INSERT INTO runs ({COLUMNS}, lock_file, lease_until, takeovers) "
+            f"VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, {NOW} + ?, 0)",
+            (
+                *(run.run_id, run.workflow, run.version, run.fingerprint, first.status, run.isolation, first.at, first.at),
+                *(first.seq, first.hash, snapshot_seq, first.epoch, owner.text, first.error, first.output),
+                *(owner.lock.name, owner.ttl),
+            ),
+        )
+        connection.execute(_RECORD, _record(first))
+        connection.execute(_OPENING, (run.run_id, first.epoch, owner.text, first.at))
+    return True
+
+
+def acquire(connection: sqlite3.Connection, owner: Owner, run_id: str, at: float, most: int) -> RunRow:
+    """Become the owner of a run. most: takeovers without a new record that are let through."""
+    loop: CrashLoop | None = None
+    dead: Path | None = None
+    with transaction(connection):
+        found = connection.execute(
+            f"SELECT owner, lock_file, lease_until > {NOW}, takeovers FROM runs WHERE run_id=?", (run_id,)
+        ).fetchone()
+        if found is None:
+            raise UnknownRun(run_id)
+        before, lock_file, is_leased, takeovers = found
+        if before not in (None, owner.text):
+            lock = _lock_beside(owner.lock, lock_file)
+            is_dead = lock is None or is_free(lock)
+            if is_leased and not is_dead:
+                raise RunBusy(run_id, before)
+            dead = lock if is_dead else None
+            takeovers += 1
+        if takeovers > most and before not in (None, owner.text):
+            # The run is let go: whoever resumes it after having read this error gets one more try.
+            loop = CrashLoop(run_id, takeovers - 1)
+            connection.execute("UPDATE runs SET owner=NULL, lock_file=NULL WHERE run_id=?", (run_id,))
+        else:
+            connection.execute(
+                f"UPDATE runs SET epoch=epoch+1, owner=?, lock_file=?, lease_until={NOW} + ?, takeovers=? WHERE run_id=?",
+                (owner.text, owner.lock.name, owner.ttl, takeovers, run_id),
+            )
+        row = row_of(connection.execute(f"SELECT {COLUMNS} FROM runs WHERE run_id=?", (run_id,)).fetchone())
+        if loop is None:
+            connection.execute(_OPENING, (run_id, row.epoch, owner.text, at))
+    if dead is not None:
+        dead.unlink(missing_ok=True)
+    if loop is not None:
+        raise loop
+    return row
+
+
+def _lock_beside(own: Path, name: str | None) -> Path | None:
+    """Return the lock file that a row names, None if it names none that a store would have made."""
+    if not name or Path(name).name != name or not name.endswith(".lock"):
+        return None
+    return own.with_name(name)
+
+
+def release(connection: sqlite3.Connection, owner: Owner, run_ids: Sequence[str], epoch: int | None = None) -> None:
+    """Stop owning runs. epoch: only the lease with that number."""
+    with transaction(connection):
+        connection.execute(
+            "UPDATE runs SET owner=NULL, lock_file=NULL "
+            "WHERE run_id IN (SELECT value FROM json_each(?)) AND owner=? AND (? IS NULL OR epoch=?)",
+            (dumps(run_ids), owner.text, epoch, epoch),
+        )
+
+
+def renew(connection: sqlite3.Connection, owner: Owner, run_ids: Sequence[str]) -> None:
+    """Make the leases of runs last from now on, also of those that ran out while nobody took them."""
+    connection.execute(
+        f"UPDATE runs SET lease_until={NOW} + ? WHERE run_id IN (SELECT value FROM json_each(?)) AND owner=?",
+        (owner.ttl, dumps(run_ids), owner.text),
+    )
+
+
+def append_one(cursor: sqlite3.Cursor, entry: Entry) -> bool:
+    """Commit one entry; False if its lease is lost."""
+    run_id, epoch, seq, body, content, digest, at, snapshot, status, error, output = entry
+    execute = cursor.execute
+    execute("BEGIN IMMEDIATE")
+    execute(_ADVANCE, (seq, digest, status, at, error, output, 0 if snapshot is None else seq, run_id, epoch, seq - 1))
+    if cursor.rowcount != 1:
+        execute("ROLLBACK")
+        return False
+    execute(_RECORD, (run_id, seq, body, content, digest, at, snapshot))
+    execute("COMMIT")
+    return True
+
+
+def append(connection: sqlite3.Connection, entries: Sequence[Entry]) -> list[bool]:
+    """Commit entries of several runs together. Returns for each whether it is committed; False: its lease is lost."""
+    kept = [False] * len(entries)
+    places: dict[str, list[int]] = {}
+    for place, entry in enumerate(entries):
+        places.setdefault(entry.run_id, []).append(place)
+    with transaction(connection):
+        cursor = connection.cursor()
+        for of_run in places.values():
+            chain = _chain([entries[place] for place in of_run])
+            if _advance(cursor, chain):
+                cursor.executemany(_RECORD, map(_record, chain))
+                for place in of_run[: len(chain)]:
+                    kept[place] = True
+    return kept
+
+
+def _chain(entries: Sequence[Entry]) -> Sequence[Entry]:
+    """Return the entries at the head that follow one another."""
+    first = entries[0]
+    for offset, entry in enumerate(entries):
+        if entry.epoch != first.epoch or entry.seq != first.seq + offset:
+            return entries[:offset]
+    return entries
+
+
+def _advance(cursor: sqlite3.Cursor, chain: Sequence[Entry]) -> bool:
+    """Move the row of a run to the last of its new entries; False if the lease is lost."""
+    first, last = chain[0], chain[-1]
+    snapshot_seq = max((entry.seq for entry in chain if entry.snapshot is not None), default=0)
+    cursor.execute(
+        _ADVANCE,
+        (
+            *(last.seq, last.hash, last.status, last.at, last.error, last.output, snapshot_seq),
+            *(first.run_id, first.epoch, first.seq - 1),
+        ),
+    )
+    return cursor.rowcount == 1
+
+
+def _record(entry: Entry) -> tuple[str, int, str, str, str, float, str | None]:
+    return entry.run_id, entry.seq, entry.body, entry.content, entry.hash, entry.at, entry.snapshot

@@ -1,0 +1,205 @@
+"""The writer thread of a SqliteStore: commits what waits in one go, and keeps the leases alive while the event loop is busy."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import sys
+from collections.abc import Callable, Sequence
+from itertools import groupby
+from queue import Empty, SimpleQueue
+from threading import Thread
+from time import monotonic
+from typing import Final, NamedTuple, Protocol, TypeVar
+
+import anyio
+
+from milepost.engine.errors import LeaseLost, MilepostError, StoreError
+from milepost.engine.stores.sqlite_journal import append
+from milepost.engine.stores.store import Acknowledge, Entry
+
+T = TypeVar("T")
+Job = Callable[[sqlite3.Connection], None]
+
+_MOST: Final = 1000
+"""Items of one batch: a longer one would only be acknowledged later, not written faster."""
+
+
+class Hop(Protocol):
+    """Has a function called on the event loop's thread; raises RuntimeError when the loop is no more."""
+
+    def __call__(self, function: Callable[..., object], /, *args: object) -> object: ...
+
+
+class _Item(NamedTuple):
+    work: Entry | Job
+    acknowledge: Acknowledge
+
+
+def find_hop() -> Hop:
+    """Return the hop to the event loop that runs here, asyncio's or trio's."""
+    trio = sys.modules.get("trio")  # not imported: when it runs here, somebody did
+    if trio is not None:
+        try:
+            hop: Hop = trio.lowlevel.current_trio_token().run_sync_soon
+        except RuntimeError:
+            pass
+        else:
+            return hop
+    return asyncio.get_running_loop().call_soon_threadsafe
+
+
+class Writer:
+    """Carries out work in the order it was given, on one thread that is started by the first of it.
+
+    connect: opens the thread's own connection. renew: called every `pause` seconds. fail: makes the error to be told.
+    pending: how much is not acknowledged yet; only for the event loop's thread.
+    """
+
+    def __init__(
+        self,
+        *,
+        connect: Callable[[], sqlite3.Connection],
+        renew: Job,
+        fail: Callable[[Exception], StoreError],
+        hop: Hop,
+        pause: float,
+    ) -> None:
+        self.pending = 0
+        self._connect = connect
+        self._renew = renew
+        self._fail = fail
+        self._hop = hop
+        self._pause = pause
+        self._queue: SimpleQueue[_Item] = SimpleQueue()
+        self._thread: Thread | None = None
+        self._connection: sqlite3.Connection | None = None
+        self._is_ending = False
+
+    def start(self) -> None:
+        """Start the thread unless it runs."""
+        if self._thread is None:
+            self._thread = Thread(target=self._serve, name="milepost-sqlite-writer", daemon=True)
+            self._thread.start()
+
+    def submit(self, work: Entry | Job, acknowledge: Acknowledge) -> None:
+        """Have an entry committed, or a job done in its own transaction."""
+        self.pending += 1
+        self._queue.put(_Item(work, acknowledge))
+        if self._thread is None:
+            self.start()
+
+    async def call(self, job: Callable[[sqlite3.Connection], T]) -> T:
+        """Have a job done and return its result. Not cancelled half way: its outcome would be unknown."""
+        results: list[T] = []
+        errors: list[BaseException] = []
+        done = anyio.Event()
+
+        def finish(error: BaseException | None) -> None:
+            if error is not None:
+                errors.append(error)
+            done.set()
+
+        self.submit(lambda connection: results.append(job(connection)), finish)
+        with anyio.CancelScope(shield=True):
+            await done.wait()
+        if errors:
+            raise errors[0]
+        return results[0]
+
+    async def stop(self) -> None:
+        """Wait for all that was submitted, then end the thread and close its connection."""
+        if self._thread is not None:
+            self._is_ending = True
+            await self.call(lambda _: None)
+            self._thread.join()
+            self._thread = None
+
+    def _serve(self) -> None:
+        due = monotonic() + self._pause
+        while not (self._is_ending and self._queue.empty()):
+            items = self._take(due - monotonic())
+            answers = self._carry_out(items)
+            if monotonic() >= due:
+                self._keep_alive()
+                due = monotonic() + self._pause
+            if self._is_ending and self._queue.empty() and self._connection is not None:
+                self._connection.close()
+                self._connection = None
+            self._tell(self._deliver, answers)
+
+    def _take(self, patience: float) -> list[_Item]:
+        """Return what waits; nothing if nothing comes in time."""
+        items: list[_Item] = []
+        try:
+            items.append(self._queue.get(timeout=max(patience, 0.0)))
+            while len(items) < _MOST:
+                items.append(self._queue.get_nowait())
+        except Empty:
+            pass
+        return items
+
+    def _carry_out(self, items: Sequence[_Item]) -> list[tuple[Acknowledge, BaseException | None]]:
+        errors: list[BaseException | None] = []
+        for are_entries, group in groupby(items, key=lambda item: isinstance(item.work, Entry)):
+            works = [item.work for item in group]
+            if are_entries:
+                errors += self._commit([work for work in works if isinstance(work, Entry)])
+            else:
+                errors += [self._do(work) for work in works if not isinstance(work, Entry)]
+        return [(item.acknowledge, error) for item, error in zip(items, errors, strict=True)]
+
+    def _commit(self, entries: Sequence[Entry]) -> list[BaseException | None]:
+        try:
+            kept = append(self._connected(), entries)
+        except sqlite3.OperationalError as error:  # the disk or a lock: it concerns all
+            return [self._fail(error)] * len(entries)
+        except Exception as error:  # a value that cannot be written: it concerns one run, which nobody else may pay for
+            if len({entry.run_id for entry in entries}) == 1:
+                return [self._fail(error)] * len(entries)
+            return self._commit_apart(entries)
+        return [None if is_kept else LeaseLost(entry.run_id) for entry, is_kept in zip(entries, kept, strict=True)]
+
+    def _commit_apart(self, entries: Sequence[Entry]) -> list[BaseException | None]:
+        """Commit one transaction for each run."""
+        errors: list[BaseException | None] = [None] * len(entries)
+        for run_id in {entry.run_id: None for entry in entries}:
+            places = [place for place, entry in enumerate(entries) if entry.run_id == run_id]
+            for place, error in zip(places, self._commit([entries[place] for place in places]), strict=True):
+                errors[place] = error
+        return errors
+
+    def _do(self, job: Job) -> BaseException | None:
+        try:
+            job(self._connected())
+        except MilepostError as error:
+            return error
+        except Exception as error:  # whoever waits must hear of it, whatever it is
+            return self._fail(error)
+        return None
+
+    def _connected(self) -> sqlite3.Connection:
+        if self._connection is None:
+            self._connection = self._connect()
+        return self._connection
+
+    def _keep_alive(self) -> None:
+        """Renew the leases. A failure is not told: if it lasts, the next commit meets it."""
+        self._do(self._renew)
+        self._tell(_nothing)
+
+    def _tell(self, function: Callable[..., object], *args: object) -> None:
+        """Call a function on the event loop's thread. Without a loop nobody can use the store any more: end."""
+        try:
+            self._hop(function, *args)
+        except RuntimeError:
+            self._is_ending = True
+
+    def _deliver(self, answers: Sequence[tuple[Acknowledge, BaseException | None]]) -> None:
+        for acknowledge, error in answers:
+            self.pending -= 1  # before the call: whoever appends in it must find no more waiting than there is
+            acknowledge(error)
+
+
+def _nothing() -> None:
+    pass

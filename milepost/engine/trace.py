@@ -1,0 +1,79 @@
+"""What a run did, as plain values, read from its journal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+from milepost.engine.definition import Definition
+
+RunStatus = Literal["running", "waiting", "completed", "failed", "cancelled"]
+TaskStatus = Literal["pending", "running", "waiting", "completed", "failed", "cancelled"]
+
+Edge = tuple[str, str, int]
+"""(source node, target node, branch), as in `Definition.edges`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """What an agent node cost. cost: US dollars, None when the model has no known price."""
+
+    requests: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cost: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskTrace:
+    """One execution of one node.
+
+    visit: 1 for the first task of this node in the run, counted in the order they were spawned. index: the item's number in
+    the innermost map around it, from 0. pending: spawned, and not known to be running (e.g. its process is gone).
+    """
+
+    key: str
+    node: str
+    visit: int
+    status: TaskStatus
+    attempts: int = 0
+    index: int | None = None
+    started: datetime | None = None
+    finished: datetime | None = None
+    error: str | None = None
+    usage: Usage | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JoinTrace:
+    """One join over the whole run. items: how many arrived. fired: how often it passed a value on."""
+
+    node: str
+    items: int
+    fired: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trace:
+    """A whole run, for people and pictures.
+
+    tasks: in the order they were spawned. taken: how often each edge was passed. chosen: for edges that leave a decision, the
+    latest value that decided for it, as short text. checkpoints: committed records. resumes: when another process went on.
+    output: JSON text of the result, once completed.
+    """
+
+    run_id: str
+    status: RunStatus
+    definition: Definition
+    created: datetime
+    updated: datetime
+    tasks: tuple[TaskTrace, ...]
+    taken: Mapping[Edge, int]
+    chosen: Mapping[Edge, str] = field(default_factory=dict)
+    joins: tuple[JoinTrace, ...] = ()
+    checkpoints: int = 0
+    resumes: tuple[datetime, ...] = ()
+    error: str | None = None
+    output: str | None = None

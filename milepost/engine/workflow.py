@@ -1,0 +1,207 @@
+"""Workflow: the definition that is checked, run, stored and drawn. It is a pydantic_graph.Graph and does not change."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext
+from importlib import import_module
+from types import NoneType
+from typing import Any, Literal, TypeVar, is_typeddict, overload
+
+from milepost.engine.errors import InputError
+from milepost.engine.spec import UNKNOWN, Choice, HasInputs, LabelIs, NodeKind, NodeSpec, unwrap_choice
+from milepost.engine.typed import ForeignGraph, Graph
+
+__all__ = [
+    "UNKNOWN",
+    "Choice",
+    "HasInputs",
+    "LabelIs",
+    "NodeKind",
+    "NodeSpec",
+    "Workflow",
+    "unwrap_choice",
+]
+
+StateT = TypeVar("StateT")
+DepsT = TypeVar("DepsT")
+InputT = TypeVar("InputT")
+OutputT = TypeVar("OutputT")
+
+
+class Workflow(Graph[StateT, DepsT, InputT, OutputT]):
+    """A graph whose nodes are all described, ready to run and to be stored.
+
+    specs: one per node of `nodes`, structural ones included. version: of the definition, raised by its author.
+    warnings: what is doubtful but allowed. registered: the types that a value of undeclared type may have when it is
+    stored. deps_factory: makes the dependencies where nobody gives them (command line, workers).
+    Compared and hashed by identity. Not to be changed.
+    """
+
+    specs: Mapping[str, NodeSpec]
+    version: int
+    warnings: tuple[str, ...]
+    registered: tuple[type, ...]
+    deps_factory: Callable[[], AbstractAsyncContextManager[Any]] | None
+
+    def __init__(
+        self,
+        graph: Graph[StateT, DepsT, InputT, OutputT],
+        *,
+        specs: Mapping[str, NodeSpec],
+        name: str | None = None,
+        version: int = 1,
+        warnings: tuple[str, ...] = (),
+        registered: tuple[type, ...] = (),
+        deps_factory: Callable[[], AbstractAsyncContextManager[Any]] | None = None,
+    ) -> None:
+        super().__init__(
+            name=name or graph.name,
+            state_type=graph.state_type,
+            deps_type=graph.deps_type,
+            input_type=graph.input_type,
+            output_type=graph.output_type,
+            auto_instrument=graph.auto_instrument,
+            nodes=graph.nodes,
+            edges_by_source=graph.edges_by_source,
+            parent_forks=graph.parent_forks,
+            intermediate_join_nodes=graph.intermediate_join_nodes,
+        )
+        self.specs = specs
+        self.version = version
+        self.warnings = warnings
+        self.registered = registered
+        self.deps_factory = deps_factory
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+    def __hash__(self) -> int:
+        return id(self)
+
+    def __repr__(self) -> str:
+        return f"<Workflow {self.name!r}, version {self.version}, {len(self.nodes)} nodes>"
+
+    @overload
+    @classmethod
+    def from_graph(
+        cls, graph: Graph[StateT, DepsT, InputT, OutputT], *, name: str | None = None, version: int = 1
+    ) -> Workflow[StateT, DepsT, InputT, OutputT]: ...
+
+    @overload
+    @classmethod
+    def from_graph(
+        cls,
+        graph: ForeignGraph,  # pyright: ignore[reportUnknownParameterType]  # only mypy needs this overload
+        *,
+        name: str | None = None,
+        version: int = 1,
+    ) -> Workflow[Any, Any, Any, Any]: ...
+
+    @classmethod
+    def from_graph(cls, graph: Any, *, name: str | None = None, version: int = 1) -> Any:
+        """Take any graph that pydantic-graph built, as it is.
+
+        Node types are read from hints as far as they can be; what a WorkflowBuilder would refuse becomes a warning.
+        A Workflow is returned unchanged unless another name is asked for.
+        """
+        known: Any = graph
+        if isinstance(graph, Workflow) and name in (None, known.name):
+            return known
+        from milepost.engine.soundness import examine_graph  # needs networkx, which is slow to import
+
+        specs, findings = examine_graph(known)
+        warnings = (*findings.faults, *findings.warnings)
+        return cls(known, specs=specs, name=name, version=version, warnings=warnings)
+
+    @property
+    def state_is_default(self) -> bool:
+        """Whether a state can be made from its type, because nothing in it has to be given."""
+        return state_maker(self.state_type) is not None
+
+    def make_state(self) -> Any:
+        """Return a new state made from its type.
+
+        Raises InputError: something in it has no default.
+        """
+        make = state_maker(self.state_type)
+        if make is None:
+            name = getattr(self.state_type, "__name__", repr(self.state_type))
+            raise InputError(
+                f"Workflow {self.name or 'without a name'!r} needs a state: {name} has fields without a default. "
+                "Give one with `state=`, or give every field a default."
+            )
+        return make()
+
+    async def run(
+        self,
+        *,
+        state: Any = None,
+        deps: Any = None,
+        inputs: Any = None,
+        span: AbstractContextManager[Any] | None = None,
+        infer_name: bool = True,
+        store: Any = None,
+        run_id: str | None = None,
+        isolation: Literal["task", "shared"] | None = None,
+    ) -> OutputT:
+        """Run to the end and return the output.
+
+        store: where to write a checkpoint after every node; None keeps nothing. run_id: makes the call idempotent: a
+        run of that id is attached to, resumed, or its recorded output returned. isolation: "task" gives every task its
+        own view of the state (the rule with a store), "shared" one object for all (the rule without). span: entered
+        around the run. infer_name: accepted because pydantic-graph takes it; a workflow has the name it was given.
+        """
+        engine = import_module("milepost.engine.engine")  # by name: the engine stands on this module, not the other way
+        with span or nullcontext():
+            output: OutputT = await engine.run_workflow(
+                self, inputs=inputs, state=state, deps=deps, store=store, run_id=run_id, isolation=isolation
+            )
+        return output
+
+    def run_sync(
+        self,
+        *,
+        state: Any = None,
+        deps: Any = None,
+        inputs: Any = None,
+        span: AbstractContextManager[Any] | None = None,
+        infer_name: bool = True,
+        store: Any = None,
+        run_id: str | None = None,
+        isolation: Literal["task", "shared"] | None = None,
+    ) -> OutputT:
+        """Do what `run` does, from code that is not asynchronous."""
+        import anyio
+
+        async def main() -> OutputT:
+            return await self.run(
+                state=state, deps=deps, inputs=inputs, span=span, store=store, run_id=run_id, isolation=isolation
+            )
+
+        return anyio.run(main)
+
+
+def state_maker(state_type: Any) -> Callable[[], Any] | None:
+    """Return what makes a state of this type from nothing, or None when something in it has to be given.
+
+    Known are None, pydantic models, dataclasses and TypedDicts whose fields all have defaults (or are not required).
+    """
+    if state_type in (None, NoneType, Any, object):
+        return NoneType
+    origin = getattr(state_type, "__origin__", state_type)
+    if is_typeddict(origin):
+        required: frozenset[str] = origin.__required_keys__
+        return None if required else dict
+    if dataclasses.is_dataclass(origin):
+        return None if any(is_needed(field) for field in dataclasses.fields(origin)) else state_type
+    if hasattr(origin, "model_fields"):
+        return None if any(field.is_required() for field in origin.model_fields.values()) else state_type
+    return None
+
+
+def is_needed(field: dataclasses.Field[Any]) -> bool:
+    """Tell whether a dataclass cannot be made without a value for this field."""
+    missing = dataclasses.MISSING
+    return field.init and field.default is missing and field.default_factory is missing

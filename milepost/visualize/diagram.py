@@ -1,0 +1,193 @@
+"""What a picture shows, without a word about how: every renderer reads this and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from milepost.engine.definition import Definition
+from milepost.visualize.escape import one_line
+from milepost.visualize.grouping import Box, Grouping, Link, back_links, group
+from milepost.visualize.palette import WORDS, Status
+from milepost.visualize.wording import plural
+
+MAX_STRIP = 12
+"""Cells that the strip of a map's items has at most; a longer one is put into words."""
+
+_SILENT_KINDS = frozenset({"function", "start", "end", "decision", "join"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DrawnNode:
+    """One box.
+
+    id: unique in the diagram. kind: the shape. base: whose colours. title: the bold line, without glyph. times: what
+    stands behind the title, e.g. "× 5". detail: the muted line, "" for none. status: None in the picture of a
+    definition. strip: the status of each item of a map, at most MAX_STRIP of them. tooltip: everything known, in one
+    line.
+    """
+
+    id: str
+    kind: str
+    base: str
+    title: str
+    times: str = ""
+    detail: str = ""
+    status: Status | None = None
+    strip: tuple[Status, ...] = ()
+    tooltip: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DrawnEdge:
+    """One arrow.
+
+    lines: condition, deciding value and count, one line each. type: what flows on it, "" when not asked for. back: it
+    closes a cycle. spine: it is the only way out of its source and into its target. taken: how often it was passed,
+    None in the picture of a definition.
+    """
+
+    source: str
+    target: str
+    lines: tuple[str, ...] = ()
+    type: str = ""
+    back: bool = False
+    spine: bool = False
+    taken: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Diagram:
+    """A whole picture.
+
+    name: of the workflow. facts: short pieces for the line below the title. notice: the line that says how a run
+    stands. notice_status: its colour. legend: the statuses in use. description: for people who do not see the picture.
+    """
+
+    name: str
+    facts: tuple[str, ...]
+    nodes: tuple[DrawnNode, ...]
+    edges: tuple[DrawnEdge, ...]
+    notice: str = ""
+    notice_status: Status | None = None
+    legend: tuple[Status, ...] = ()
+    description: str = ""
+
+    @property
+    def is_trace(self) -> bool:
+        """Whether it shows a run, not only a definition."""
+        return self.notice_status is not None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overlay:
+    """What a run adds to the picture of its definition; keyed by box id and by the index of a link."""
+
+    nodes: Mapping[str, DrawnNode]
+    taken: Mapping[int, int]
+    lines: Mapping[int, tuple[str, ...]]
+    facts: tuple[str, ...]
+    notice: str
+    status: Status
+    extra: tuple[tuple[str, str, int], ...] = field(default=())
+    """Edges that were passed but are not declared: source box, target box, how often."""
+
+
+def declared(definition: Definition, *, types: bool = False) -> Diagram:
+    """Describe the picture of a definition."""
+    grouping = group(definition)
+    nodes = tuple(declared_node(box) for box in grouping.boxes.values())
+    edges = _edges(grouping, types=types, overlay=None)
+    return Diagram(
+        name=definition.name,
+        facts=(f"version {definition.version}", plural(len(nodes), "node"), plural(len(edges), "edge")),
+        nodes=nodes,
+        edges=edges,
+        description=_sentence(nodes),
+    )
+
+
+def overlaid(definition: Definition, grouping: Grouping, overlay: Overlay, *, types: bool = False) -> Diagram:
+    """Describe the picture of a run: the definition with what happened."""
+    nodes = tuple(overlay.nodes[id_] for id_ in grouping.boxes)
+    used = {node.status for node in nodes if node.status} | {status for node in nodes for status in node.strip}
+    return Diagram(
+        name=definition.name,
+        facts=(f"v{definition.version}", *overlay.facts),
+        nodes=nodes,
+        edges=_edges(grouping, types=types, overlay=overlay),
+        notice=overlay.notice,
+        notice_status=overlay.status,
+        legend=tuple(status for status in Status if status in used),
+        description=_sentence(nodes),
+    )
+
+
+def declared_node(box: Box) -> DrawnNode:
+    """Describe a box as it was declared: its kind and policy, or else what its docstring says."""
+    node = box.node
+    word = "" if node.kind in _SILENT_KINDS or box.kind == "join" else node.kind
+    parts = [part for part in (word, "map" if box.kind == "map" and node.kind != "map" else "", *node.marks) if part]
+    detail = " · ".join(parts) or one_line(node.doc, 44)
+    return DrawnNode(
+        id=box.id,
+        kind=box.kind,
+        base=box.base,
+        title=box.name,
+        times="× N" if box.kind == "map" else "",
+        detail="" if node.kind in ("start", "end", "map") or box.kind == "join" else detail,
+        tooltip=_tooltip(box),
+    )
+
+
+def _tooltip(box: Box) -> str:
+    node = box.node
+    kind = "map of " + node.kind if box.kind == "map" and node.kind != "map" else node.kind
+    flow = f"{node.input or '?'} → {node.output or '?'}" if node.input or node.output else ""
+    head = kind if node.id.strip("_") == kind else f"{kind} {node.id}"
+    return " · ".join(part for part in (head, node.doc, *node.marks, flow) if part)
+
+
+def _edges(grouping: Grouping, *, types: bool, overlay: Overlay | None) -> tuple[DrawnEdge, ...]:
+    back = back_links(tuple(grouping.boxes), grouping.links)
+    outs: dict[str, int] = {}
+    ins: dict[str, int] = {}
+    for index, link in enumerate(grouping.links):
+        if index not in back:
+            outs[link.source] = outs.get(link.source, 0) + 1
+            ins[link.target] = ins.get(link.target, 0) + 1
+    edges = [
+        DrawnEdge(
+            source=link.source,
+            target=link.target,
+            lines=link_label(grouping, link) if overlay is None else overlay.lines[index],
+            type=link.type if types else "",
+            back=index in back,
+            spine=index not in back and outs[link.source] == 1 == ins[link.target],
+            taken=None if overlay is None else overlay.taken[index],
+        )
+        for index, link in enumerate(grouping.links)
+    ]
+    for source, target, times in overlay.extra if overlay else ():
+        lines = (f"× {times}",) if times > 1 else ()
+        edges.append(DrawnEdge(source=source, target=target, lines=lines, taken=times))
+    return tuple(edges)
+
+
+def link_label(grouping: Grouping, link: Link) -> tuple[str, ...]:
+    """Return the condition on a link, if it says something.
+
+    After a generated decision, one that only repeats the name of the target does not.
+    """
+    source, target = grouping.boxes[link.source], grouping.boxes[link.target]
+    repeats = source.kind == "decision" and source.node.generated and link.label == target.name
+    return (link.label,) if link.label and not repeats else ()
+
+
+def _sentence(nodes: tuple[DrawnNode, ...]) -> str:
+    parts = [
+        f"{node.title} {node.times}".strip() + (f" ({WORDS[node.status] if node.status else node.kind})")
+        for node in nodes
+        if node.kind not in ("start", "end")
+    ]
+    return one_line(", ".join(parts) or "no nodes", 600)

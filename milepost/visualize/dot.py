@@ -1,0 +1,249 @@
+"""A picture as Graphviz DOT text."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Final
+
+from milepost.visualize.diagram import Diagram, DrawnEdge, DrawnNode
+from milepost.visualize.escape import dot_html, dot_string, one_line, shorten, slugs
+from milepost.visualize.palette import GLYPHS, WORDS, Palette, Status, Style, Theme, chip, palette
+
+FONT: Final = "Arial"
+"""One name only: the builds without a font engine know its widths, and fall back to Times for a list of names."""
+
+_SHAPES: Final = {
+    "start": 'shape=ellipse, height=0.36, width=0.85, margin="0.08,0.02"',
+    "end": 'shape=ellipse, height=0.36, width=0.85, margin="0.08,0.02"',
+    "agent": 'shape=hexagon, margin="-0.34,-0.05"',
+    "decision": 'shape=diamond, margin="0.02,0.02", width=1.35, height=0.85',
+    "map": 'shape=box3d, margin="0.18,0.13"',
+    "human": 'shape=polygon, sides=4, distortion=0.14, margin="-0.12,-0.02"',
+    "fold": 'shape=box, margin="0.16,0.09", peripheries=2',
+}
+_PLAIN_SHAPES: Final = {
+    **_SHAPES,
+    "agent": 'shape=hexagon, margin="0.02,0.02"',
+    "human": 'shape=polygon, sides=4, distortion=0.14, margin="0.02,0.02"',
+}
+_BOX: Final = 'shape=box, margin="0.16,0.09"'
+_TABLE: Final = '<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="0" CELLPADDING="1">'
+_WRAPPED: Final = {"decision": 16, "join": 10}
+"""Kinds whose shape wastes much room on a long line, with the length from which their title is broken."""
+
+
+def dot(
+    diagram: Diagram,
+    theme: Theme = "light",
+    *,
+    rich: bool = True,
+    direction: str = "TB",
+    legend: bool | None = None,
+    heading: bool = True,
+    colours: Palette | None = None,
+) -> str:
+    """Return the diagram as a DOT digraph.
+
+    rich: bold titles, muted lines and item strips by HTML-like labels; False for the builds that cannot draw those.
+    legend: None for one under the picture of a run only. heading: False where the page has one of its own. colours:
+    instead of the theme's own.
+    """
+    writer = _Writer(diagram, colours or palette(theme), rich=rich, direction=direction, heading=heading)
+    wanted = bool(diagram.legend) and (diagram.is_trace if legend is None else legend)
+    return "\n".join(writer.document(wanted)) + "\n"
+
+
+class _Writer:
+    def __init__(self, diagram: Diagram, colours: Palette, *, rich: bool, direction: str, heading: bool) -> None:
+        self.diagram = diagram
+        self.colours = colours
+        self.rich = rich
+        self.direction = direction
+        self.heading = heading
+        self.slugs = slugs(node.id for node in diagram.nodes)
+
+    def document(self, legend: bool) -> Iterator[str]:
+        yield f"digraph {dot_string(one_line(self.diagram.name))} {{"
+        yield f"  graph [{', '.join(self._graph())}]"
+        yield f"  node [fontname={FONT}, fontsize=12, penwidth=1.4, height=0.3]"
+        look = f'fontcolor="{self.colours.text}", color="{self.colours.line}", penwidth=1.3, arrowsize=0.75'
+        yield f"  edge [fontname={FONT}, fontsize=10.5, {look}]"
+        yield ""
+        for node in self.diagram.nodes:
+            yield self._node(node)
+        yield ""
+        for edge in self.diagram.edges:
+            yield self._edge(edge)
+        if legend:
+            yield from self._legend()
+        yield "}"
+
+    def _graph(self) -> Iterator[str]:
+        page = self.colours.page if self.colours.name == "dark" else "transparent"
+        yield f"rankdir={'LR' if self.direction == 'LR' else 'TB'}"
+        yield f'bgcolor="{page}"'
+        yield "pad=0.3"
+        yield f"nodesep={0.35 if self.direction == 'LR' else 0.5}"
+        yield f"ranksep={0.55 if self.direction == 'LR' else 0.42}"
+        if self.heading:
+            yield f'fontname={FONT}, fontsize=15, fontcolor="{self.colours.title}", labelloc=t'
+            yield f"label={self._heading()}"
+        yield f"tooltip={dot_string(one_line(self.diagram.name))}"
+
+    def _heading(self) -> str:
+        name, facts = one_line(self.diagram.name), one_line(" · ".join(self.diagram.facts), 120)
+        notice = one_line(self.diagram.notice, 120)
+        if not self.rich:
+            return dot_string("\n".join((*filter(None, (name, notice, facts)), "")))
+        rows = [f"<B>{dot_html(name)}</B>"]
+        if notice:
+            rows.append(f'<FONT POINT-SIZE="11.5" COLOR="{self._notice_colour()}"><B>{dot_html(notice)}</B></FONT>')
+        rows.append(f'<FONT POINT-SIZE="11" COLOR="{self.colours.muted}">{dot_html(facts)}</FONT>')
+        rows.append('<FONT POINT-SIZE="7"> </FONT>')
+        cells = "".join(f"<TR><TD>{row}</TD></TR>" for row in rows)
+        return f'<<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="0" CELLPADDING="2">{cells}</TABLE>>'
+
+    def _notice_colour(self) -> str:
+        status = self.diagram.notice_status or Status.DONE
+        return self.colours.failed_text if status is Status.FAILED else self.colours.statuses[status].stroke
+
+    def _node(self, node: DrawnNode) -> str:
+        style = self.colours.statuses[node.status] if node.status else self.colours.kind(_base(node))
+        looks = ["filled"]
+        if node.kind in ("function", "fold") or node.kind not in {*_SHAPES, "join"}:
+            looks.append("rounded")
+        if style.dashed:
+            looks.append("dashed")
+        slug = self.slugs[node.id]
+        attributes = [
+            f'id="{slug}"',
+            f"label={self._label(node, style)}",
+            self._shape(node),
+            f'style="{",".join(looks)}"',
+            f'fillcolor="{style.fill}", color="{style.stroke}", fontcolor="{style.text}"',
+            f"penwidth={_pen(style)}",
+            f"tooltip={dot_string(one_line(node.tooltip or node.title, 300))}",
+        ]
+        return f"  {slug} [{', '.join(attributes)}]"
+
+    def _shape(self, node: DrawnNode) -> str:
+        if node.kind != "join":
+            return (_SHAPES if self.rich else _PLAIN_SHAPES).get(node.kind, _BOX)
+        lines = _title_lines(node)
+        longest = max(len(line) for line in lines)
+        width = max(0.58, math.hypot(0.092 * longest + 0.06, 0.19 * len(lines)))
+        return f"shape=circle, fixedsize=true, width={width:.2f}, margin=0"
+
+    def _label(self, node: DrawnNode, style: Style) -> str:
+        titles = _title_lines(node)
+        if node.kind in ("start", "end"):
+            return dot_string("\n".join(titles))
+        detail = shorten(node.detail).split("\n") if node.detail else []
+        if not self.rich:
+            strip = [" ".join(chip(status) for status in node.strip)] if node.strip else []
+            return dot_string("\n".join((*titles, *detail, *strip)))
+        rows = [f"<TR><TD><B>{dot_html(line)}</B></TD></TR>" for line in titles]
+        for line in detail:
+            rows.append(f'<TR><TD><FONT POINT-SIZE="10.5" COLOR="{style.muted}">{dot_html(line)}</FONT></TD></TR>')
+        if node.strip:
+            rows.append(f"<TR><TD>{self._strip(node.strip)}</TD></TR>")
+        return f"<{_TABLE}{''.join(rows)}</TABLE>>"
+
+    def _strip(self, strip: tuple[Status, ...]) -> str:
+        cells = "".join(self._cell(index, status) for index, status in enumerate(strip))
+        size = (
+            f'FIXEDSIZE="TRUE" WIDTH="{23 * len(strip) + 3}" HEIGHT="22"'  # or it is spread over the width of its node
+        )
+        return f'<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="3" CELLPADDING="0" {size}><TR>{cells}</TR></TABLE>'
+
+    def _cell(self, index: int, status: Status) -> str:
+        style = self.colours.statuses[status]
+        fill, text = style.fill, style.text
+        if status is Status.FAILED:  # red on the red of its node could not be seen
+            fill, text = style.text, style.fill
+        return (
+            f'<TD BGCOLOR="{fill}" COLOR="{style.stroke}" BORDER="1" WIDTH="20" HEIGHT="16" FIXEDSIZE="TRUE">'
+            f'<FONT POINT-SIZE="9" COLOR="{text}">{chip(status)}</FONT></TD>'
+        )
+
+    def _edge(self, edge: DrawnEdge) -> str:
+        attributes = list(self._edge_look(edge))
+        lines = [one_line(line) for line in edge.lines]
+        if lines or edge.type:
+            attributes.insert(0, f"label={self._edge_label(lines, one_line(edge.type))}")
+        if edge.back:
+            attributes.append("constraint=false")
+        elif edge.spine:
+            attributes.append("weight=10")
+        return f"  {self.slugs[edge.source]} -> {self.slugs[edge.target]} [{', '.join(attributes)}]"
+
+    def _edge_look(self, edge: DrawnEdge) -> Iterator[str]:
+        if edge.taken:
+            yield f'color="{self.colours.taken}", penwidth=2.4'
+        elif edge.taken == 0:
+            yield f'color="{self.colours.untaken}", fontcolor="{self.colours.untaken_text}", style=dashed, penwidth=1.0'
+        elif edge.back:
+            yield "style=dashed"
+
+    def _edge_label(self, lines: list[str], type_: str) -> str:
+        if not self.rich:
+            return dot_string("".join(f" {line}\n" for line in (*lines, type_) if line).rstrip("\n"))
+        rows = [f'&nbsp;{dot_html(line)}<BR ALIGN="LEFT"/>' for line in lines]
+        if type_:
+            colour = self.colours.muted
+            rows.append(f'&nbsp;<FONT COLOR="{colour}"><I>{dot_html(type_)}</I></FONT><BR ALIGN="LEFT"/>')
+        return f"<{''.join(rows)}>"
+
+    def _legend(self) -> Iterator[str]:
+        last = self.diagram.nodes[-1]
+        if self.rich:
+            chips = "".join(self._chip(status) for status in self.diagram.legend)
+            table = f'<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="8" CELLPADDING="3"><TR>{chips}</TR></TABLE>'
+            yield f"  l_legend [shape=plain, label=<{table}>]"
+        else:
+            words = dot_string("    ".join(f"{chip(status)} {WORDS[status]}" for status in self.diagram.legend))
+            yield f'  l_legend [shape=plaintext, fontcolor="{self.colours.text}", label={words}]'
+        if self.direction != "LR":
+            yield f"  {self.slugs[last.id]} -> l_legend [style=invis, weight=10]"
+
+    def _chip(self, status: Status) -> str:
+        style = self.colours.statuses[status]
+        look = "rounded,dashed" if style.dashed else "rounded"
+        return (
+            f'<TD BGCOLOR="{style.fill}" COLOR="{style.stroke}" BORDER="{2 if style.width > 2 else 1}" STYLE="{look}">'
+            f'<FONT COLOR="{style.text}" POINT-SIZE="10">&nbsp;{chip(status)} {WORDS[status]}&nbsp;</FONT></TD>'
+        )
+
+
+def _base(node: DrawnNode) -> str:
+    return node.kind if node.kind in ("start", "end") else node.base
+
+
+def _pen(style: Style) -> float:
+    return 2.6 if style.width > 2 else 1.0 if style.width <= 1 else 1.4
+
+
+def _title_lines(node: DrawnNode) -> list[str]:
+    """Return the lines of the title, with glyph and times; broken at underscores and spaces in narrow shapes."""
+    title = shorten(node.title)
+    if node.kind in ("start", "end"):
+        return title.split("\n")
+    glyph = f"{GLYPHS[node.status]} " if node.status else ""
+    whole = f"{glyph}{title} {node.times}".rstrip()
+    limit = _WRAPPED.get(node.kind)
+    return (
+        whole.split("\n") if limit is None else [part for line in whole.split("\n") for part in _wrapped(line, limit)]
+    )
+
+
+def _wrapped(line: str, limit: int) -> list[str]:
+    rows: list[str] = []
+    row = ""
+    for word in line.replace("_", "_\0").replace(" ", " \0").split("\0"):
+        if row and len(row) + len(word.rstrip()) > limit and len(row.strip()) > 1:
+            rows.append(row.rstrip())
+            row = ""
+        row += word
+    rows.append(row.rstrip())
+    return [row if len(row) <= 24 else row[:23] + "…" for row in rows][:3]

@@ -1,0 +1,138 @@
+"""A picture that is too large to be read, made smaller: chains become one box, then the rest does."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from milepost.visualize.diagram import Diagram, DrawnEdge, DrawnNode
+from milepost.visualize.palette import Status
+from milepost.visualize.wording import plural
+
+MAX_NODES = 60
+MAX_EDGES = 480
+"""Mermaid refuses 500, and a legend needs some."""
+
+_WORST = (
+    Status.FAILED,
+    Status.WAITING,
+    Status.RUNNING,
+    Status.PENDING,
+    Status.CANCELLED,
+    Status.RETRIED,
+    Status.REUSED,
+    Status.DONE,
+    Status.UNREACHED,
+)
+_FOLDABLE = frozenset({"function", "agent", "fold"})
+_LOUD = frozenset({Status.FAILED, Status.WAITING, Status.RUNNING})
+
+
+def fold(diagram: Diagram, *, max_nodes: int = MAX_NODES, max_edges: int = MAX_EDGES) -> Diagram:
+    """Return the diagram with at most `max_nodes` boxes and `max_edges` arrows.
+
+    Chains are folded first, the longest first, but never a node that failed, waits or runs; then what is left over
+    becomes one box. Several arrows between the same two boxes become one when there are too many. What was left out is
+    said.
+    """
+    nodes, edges = len(diagram.nodes), len(diagram.edges)
+    if nodes > max_nodes:
+        diagram = _merge(diagram, _chain_plan(diagram, len(diagram.nodes) - max_nodes))
+    if len(diagram.nodes) > max_nodes:
+        diagram = _merge(diagram, _rest_plan(diagram, max_nodes))
+    if len(diagram.edges) > max_edges:
+        diagram = replace(diagram, edges=_bundled(diagram.edges)[:max_edges])
+    said = [f"{plural(nodes, 'node')} folded into {len(diagram.nodes)}"] if len(diagram.nodes) < nodes else []
+    if len(diagram.edges) == max_edges < edges:
+        said.append(f"{max_edges} of {plural(edges, 'edge')} shown")
+    return replace(diagram, facts=(*diagram.facts, *said))
+
+
+def _chain_plan(diagram: Diagram, surplus: int) -> dict[str, int]:
+    """Number the chains that are worth folding, until `surplus` boxes are saved. Returns node id to chain."""
+    follows = {edge.source: edge.target for edge in diagram.edges if edge.spine}
+    calm = {node.id for node in diagram.nodes if node.kind in _FOLDABLE and node.status not in _LOUD}
+    heads = calm - {target for source, target in follows.items() if source in calm}
+    chains: list[list[str]] = []
+    for node in diagram.nodes:
+        if node.id in heads:
+            chain = [node.id]
+            after = follows.get(chain[-1])
+            while after is not None and after in calm and after not in chain:
+                chain.append(after)
+                after = follows.get(after)
+            chains.append(chain)
+    plan: dict[str, int] = {}
+    for number, chain in enumerate(sorted(chains, key=len, reverse=True)):
+        if surplus <= 0 or len(chain) < 3:
+            break
+        surplus -= len(chain) - 1
+        plan.update(dict.fromkeys(chain, number))
+    return plan
+
+
+def _rest_plan(diagram: Diagram, max_nodes: int) -> dict[str, int]:
+    """Keep start, end and what happened, in the order of declaration; the rest is one box."""
+    order = {node.id: number for number, node in enumerate(diagram.nodes)}
+
+    def worth(node: DrawnNode) -> tuple[int, int]:
+        if node.kind in ("start", "end"):
+            return (0, order[node.id])
+        return (1 + _WORST.index(node.status) if node.status else 1, order[node.id])
+
+    kept = {node.id for node in sorted(diagram.nodes, key=worth)[: max_nodes - 1]}
+    return {node.id: 0 for node in diagram.nodes if node.id not in kept}
+
+
+def _merge(diagram: Diagram, plan: Mapping[str, int]) -> Diagram:
+    members: dict[int, list[DrawnNode]] = {}
+    for node in diagram.nodes:
+        if node.id in plan:
+            members.setdefault(plan[node.id], []).append(node)
+    folds = {number: _folded(group) for number, group in members.items()}
+    owner = {node.id: folds[plan[node.id]].id if node.id in plan else node.id for node in diagram.nodes}
+    nodes: dict[str, DrawnNode] = {}
+    for node in diagram.nodes:
+        nodes.setdefault(owner[node.id], folds[plan[node.id]] if node.id in plan else node)
+    edges = [
+        replace(edge, source=owner[edge.source], target=owner[edge.target])
+        for edge in diagram.edges
+        if owner[edge.source] != owner[edge.target] or edge.source not in plan
+    ]
+    ids = {item.id for item in folds.values()}
+    plain = tuple(edge for edge in edges if edge.source not in ids and edge.target not in ids)
+    moved = tuple(edge for edge in edges if edge.source in ids or edge.target in ids)
+    return replace(diagram, nodes=tuple(nodes.values()), edges=(*plain, *_bundled(moved)))
+
+
+def _folded(group: list[DrawnNode]) -> DrawnNode:
+    first, last = group[0], group[-1]
+    statuses = {node.status for node in group}
+    return DrawnNode(
+        id=first.id,
+        kind="fold",
+        base="fold",
+        title=f"{first.title} … {last.title}",
+        detail=f"{len(group)} nodes",
+        status=next((status for status in _WORST if status in statuses), None),
+        tooltip=", ".join(node.title for node in group),
+    )
+
+
+def _bundled(edges: tuple[DrawnEdge, ...]) -> tuple[DrawnEdge, ...]:
+    """Make the arrows between the same two boxes one."""
+    bundles: dict[tuple[str, str], list[DrawnEdge]] = {}
+    for edge in edges:
+        bundles.setdefault((edge.source, edge.target), []).append(edge)
+    return tuple(bundle[0] if len(bundle) == 1 else _one_for(bundle) for bundle in bundles.values())
+
+
+def _one_for(bundle: list[DrawnEdge]) -> DrawnEdge:
+    taken = [edge.taken for edge in bundle if edge.taken is not None]
+    return DrawnEdge(
+        source=bundle[0].source,
+        target=bundle[0].target,
+        lines=(plural(len(bundle), "edge"),),
+        back=all(edge.back for edge in bundle),
+        taken=sum(taken) if taken else None,
+    )

@@ -1,0 +1,316 @@
+"""What a run did, put on top of its definition: counts, statuses, times and costs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from milepost.engine.trace import TaskTrace, Trace
+from milepost.visualize.diagram import MAX_STRIP, Diagram, DrawnNode, Overlay, declared_node, link_label, overlaid
+from milepost.visualize.escape import one_line
+from milepost.visualize.grouping import Box, Grouping, Link, group
+from milepost.visualize.palette import GLYPHS, RETRY, WORDS, Status
+from milepost.visualize.wording import count, duration, money, plural
+
+_RUN_STATUS: Mapping[str, Status] = {
+    "running": Status.RUNNING,
+    "waiting": Status.WAITING,
+    "completed": Status.DONE,
+    "failed": Status.FAILED,
+    "cancelled": Status.CANCELLED,
+}
+_ERROR_NAME = re.compile(r"([A-Za-z_][\w.]*)(?::|$)")
+
+
+def traced(trace: Trace, *, types: bool = False) -> Diagram:
+    """Describe the picture of a run."""
+    grouping = group(trace.definition)
+    taken, extra = _taken(grouping, trace)
+    view = _View(trace, grouping, taken)
+    status = run_status(trace)
+    place = failed_place(trace)
+    overlay = Overlay(
+        nodes={id_: view.node(box) for id_, box in grouping.boxes.items()},
+        taken=taken,
+        lines={index: view.lines(index, link) for index, link in enumerate(grouping.links)},
+        facts=facts(trace),
+        notice=f"{GLYPHS[status]} {notice(trace)}" + (f" · {place}" if place else ""),
+        status=status,
+        extra=extra,
+    )
+    return overlaid(trace.definition, grouping, overlay, types=types)
+
+
+def run_status(trace: Trace) -> Status:
+    """Return how the whole run stands."""
+    return _RUN_STATUS[trace.status]
+
+
+def task_status(task: TaskTrace) -> Status:
+    """Return how one task stands; one that needed several attempts is told apart."""
+    if task.status == "completed":
+        return Status.RETRIED if task.attempts > 1 else Status.DONE
+    return Status.PENDING if task.status == "pending" else _RUN_STATUS[task.status]
+
+
+def task_name(task: TaskTrace) -> str:
+    """Return the name that people know a task by.
+
+    >>> task_name(TaskTrace(key="k", node="review", visit=3, status="completed", index=2))
+    'review[2]'
+    """
+    if task.index is not None:
+        return f"{task.node}[{task.index}]"
+    return f"{task.node}#{task.visit}" if task.visit > 1 else task.node
+
+
+def task_seconds(task: TaskTrace, trace: Trace) -> float | None:
+    """Return how long a task took, or has taken when the trace was read; None if it has not started."""
+    if task.started is None:
+        return None
+    return max(0.0, ((task.finished or trace.updated) - task.started).total_seconds())
+
+
+def notice(trace: Trace) -> str:
+    """Say in a few words how the run stands and where."""
+    status = run_status(trace)
+    word = "completed" if status is Status.DONE else WORDS[status]
+    if status is Status.FAILED:
+        task = next((task for task in trace.tasks if task.status == "failed"), None)
+        return f"failed at {one_line(task_name(task), 40)}" if task else "failed"
+    if status in (Status.WAITING, Status.RUNNING):
+        names = dict.fromkeys(task.node for task in trace.tasks if task.status == trace.status)
+        link = "for" if status is Status.WAITING else "at"
+        shown = one_line(", ".join(names), 48)
+        return f"{word} {link} {shown}" if shown else word
+    return word
+
+
+def failed_place(trace: Trace) -> str:
+    """Return the name of the exception that ended the run, "" if it did not fail."""
+    if trace.status != "failed":
+        return ""
+    failed = (task.error for task in trace.tasks if task.status == "failed" and task.error)
+    return error_name(next(failed, None) or trace.error or "")
+
+
+def error_name(error: str) -> str:
+    """Return the class name at the head of an error's text, or the beginning of the text.
+
+    >>> error_name("ValueError: no such clause"), error_name("it broke")
+    ('ValueError', 'it broke')
+    """
+    match = _ERROR_NAME.match(error.strip())
+    return match[1].rsplit(".", 1)[-1] if match else one_line(error, 40)
+
+
+def facts(trace: Trace) -> tuple[str, ...]:
+    """Return the totals of a run, one short piece each."""
+    shown = one_line(trace.run_id, 28)
+    parts = [f"run {shown}", f"{duration(_busy(trace.tasks, trace))} active", *_spent(trace.tasks, "tokens")]
+    if trace.checkpoints:
+        parts.append(plural(trace.checkpoints, "checkpoint"))
+    if trace.resumes:
+        parts.append("resumed" if len(trace.resumes) == 1 else f"resumed {len(trace.resumes)} times")
+    return tuple(parts)
+
+
+class _View:
+    """The run, looked at box by box and link by link."""
+
+    def __init__(self, trace: Trace, grouping: Grouping, taken: Mapping[int, int]) -> None:
+        self.trace = trace
+        self.grouping = grouping
+        self.taken = taken
+        self.tasks: dict[str, list[TaskTrace]] = {id_: [] for id_ in grouping.boxes}
+        for task in trace.tasks:
+            box = grouping.owners.get(task.node)
+            if box is not None:
+                self.tasks[box].append(task)
+        self.joins = {join.node: join for join in trace.joins}
+        self.ins: dict[str, list[int]] = {id_: [] for id_ in grouping.boxes}
+        self.outs: dict[str, list[int]] = {id_: [] for id_ in grouping.boxes}
+        for index, link in enumerate(grouping.links):
+            self.ins[link.target].append(index)
+            self.outs[link.source].append(index)
+        self.statuses = {id_: self._status(box) for id_, box in grouping.boxes.items()}
+
+    def node(self, box: Box) -> DrawnNode:
+        plain = declared_node(box)
+        status = self.statuses[box.id]
+        tasks = self.tasks[box.id]
+        strip = tuple(task_status(task) for task in tasks) if box.kind == "map" and 1 < len(tasks) <= MAX_STRIP else ()
+        detail = self._detail(box, status)
+        return replace(
+            plain,
+            status=status,
+            times=self._times(box),
+            detail=detail,
+            strip=strip,
+            tooltip=" · ".join(part for part in (plain.tooltip, WORDS[status], detail, _errors(tasks)) if part),
+        )
+
+    def _times(self, box: Box) -> str:
+        tasks = self.tasks[box.id]
+        if box.kind == "map":
+            return f"× {len(tasks)}" if tasks else "× N" if self.statuses[box.id] is Status.UNREACHED else "× 0"
+        if box.kind == "join":
+            fired = self.joins[box.id].fired if box.id in self.joins else 0
+            return f"× {fired}" if fired > 1 else ""
+        return f"× {len(tasks)}" if len(tasks) > 1 else ""
+
+    def _status(self, box: Box) -> Status:
+        tasks = self.tasks[box.id]
+        if tasks:
+            return _worst(tasks, self.trace)
+        if box.kind == "start":
+            return Status.DONE if self.trace.checkpoints or self.trace.tasks else Status.UNREACHED
+        if box.kind == "end":
+            return Status.DONE if self.trace.status == "completed" else Status.UNREACHED
+        if box.id in self.joins:
+            live = self.trace.status in ("running", "waiting") and self.joins[box.id].items
+            return Status.DONE if self.joins[box.id].fired else Status.PENDING if live else Status.UNREACHED
+        passed = self.outs[box.id] if box.kind != "map" or not self.outs[box.id] else self.ins[box.id]
+        return Status.DONE if any(self.taken[index] for index in passed) else Status.UNREACHED
+
+    def _detail(self, box: Box, status: Status) -> str:
+        if box.kind in ("start", "end", "join"):
+            return ""
+        if status is Status.UNREACHED:
+            return "not taken" if self._is_passed_by(box) else "not reached"
+        return " · ".join(self._parts(box, status))
+
+    def _parts(self, box: Box, status: Status) -> Iterable[str]:
+        tasks = self.tasks[box.id]
+        if status is Status.WAITING:
+            since = min((task.started for task in tasks if task.status == "waiting" and task.started), default=None)
+            yield f"waiting {duration((self.trace.updated - since).total_seconds())}" if since else "waiting"
+        yield from _progress(box, tasks)
+        if status is Status.FAILED:
+            yield error_name(next((task.error for task in tasks if task.status == "failed" and task.error), "failed"))
+        retries = sum(max(0, task.attempts - 1) for task in tasks)
+        if retries:
+            yield f"{RETRY} {plural(retries, 'retry')}"
+        worked = [task for task in tasks if task.status != "waiting" and task.started]
+        seconds = _busy(worked, self.trace)
+        if worked and (box.kind != "decision" or seconds >= 1):
+            yield duration(seconds)
+        yield from _spent(tasks, "tok")
+
+    def _is_passed_by(self, box: Box) -> bool:
+        """Tell whether the run has gone another way, so that an unreached box will not be reached any more."""
+        seen: set[str] = set()
+        open_ = [box.id]
+        while open_:
+            for index in self.ins[open_.pop()]:
+                source = self.grouping.links[index].source
+                if self.taken[index] or self.statuses[source] in (Status.RUNNING, Status.PENDING, Status.WAITING):
+                    return False
+                if self.statuses[source] in (Status.FAILED, Status.CANCELLED):
+                    return False
+                if source not in seen and self.statuses[source] is Status.UNREACHED:
+                    seen.add(source)
+                    open_.append(source)
+        return bool(self.trace.tasks) and bool(self.ins[box.id])
+
+    def lines(self, index: int, link: Link) -> tuple[str, ...]:
+        label = link_label(self.grouping, link)
+        times = self.taken[index]
+        values = [self.trace.chosen[edge] for edge in link.via if edge in self.trace.chosen] if times else []
+        known = {_bare(text) for text in label}
+        tail = [f"was {one_line(value, 32)}" for value in values[-1:] if _bare(value) not in known]
+        spawned = len(self.tasks[link.source]) if self.grouping.boxes[link.source].kind == "map" else 0
+        if times and spawned > 1 and len(self.outs[link.source]) == 1:
+            tail.append(f"{min(times, spawned)} of {spawned}")
+        elif times > 1:
+            tail.append(f"× {times}")
+        return (*label, " · ".join(tail)) if tail else label
+
+
+def _taken(grouping: Grouping, trace: Trace) -> tuple[dict[int, int], tuple[tuple[str, str, int], ...]]:
+    """Count the passages of each link; what was passed without being declared comes as extra edges.
+
+    A node that returns the next node itself is recorded as going there at once, past the decision that stands for it.
+    """
+    taken = {index: min(trace.taken.get(edge, 0) for edge in link.via) for index, link in enumerate(grouping.links)}
+    declared = {(edge.source, edge.target, edge.branch) for edge in trace.definition.edges}
+    extra: dict[tuple[str, str], int] = {}
+    for edge, times in trace.taken.items():
+        source, target = grouping.owners.get(edge[0]), grouping.owners.get(edge[1])
+        if edge in declared or not times or source is None or target is None:
+            continue
+        way = _way_through(grouping, source, target)
+        for index in way:
+            taken[index] += times
+        if not way:
+            extra[source, target] = extra.get((source, target), 0) + times
+    return taken, tuple((source, target, times) for (source, target), times in extra.items())
+
+
+def _way_through(grouping: Grouping, source: str, target: str) -> tuple[int, ...]:
+    links = list(enumerate(grouping.links))
+    for first, way in links:
+        if way.source == source and way.target == target:
+            return (first,)
+    for first, way in links:
+        if way.source == source and grouping.boxes[way.target].kind == "decision":
+            for second, rest in links:
+                if rest.source == way.target and rest.target == target:
+                    return (first, second)
+    return ()
+
+
+def _worst(tasks: Sequence[TaskTrace], trace: Trace) -> Status:
+    present = {task.status for task in tasks}
+    for status in ("failed", "waiting", "running", "pending"):
+        if status in present:
+            return Status.PENDING if status == "pending" else _RUN_STATUS[status]
+    if "completed" not in present or ("cancelled" in present and trace.status == "cancelled"):
+        return Status.CANCELLED
+    return Status.RETRIED if any(task.attempts > 1 for task in tasks) else Status.DONE
+
+
+def _progress(box: Box, tasks: Sequence[TaskTrace]) -> Iterable[str]:
+    if len(tasks) < 2:
+        return
+    done = sum(task.status == "completed" for task in tasks)
+    failed = sum(task.status == "failed" for task in tasks)
+    if box.kind == "map" and len(tasks) > MAX_STRIP and failed:
+        yield f"{done} of {len(tasks)}, {failed} failed"
+    elif done < len(tasks) or (box.kind == "map" and len(tasks) > MAX_STRIP):
+        yield f"{done} of {len(tasks)} done"
+
+
+def _busy(tasks: Iterable[TaskTrace], trace: Trace) -> float:
+    """Return the seconds in which at least one of the tasks was at work; waiting for a person is none."""
+    spans = sorted(
+        (task.started, max(task.started, task.finished or trace.updated))
+        for task in tasks
+        if task.started is not None and task.status != "waiting"
+    )
+    total, reached = 0.0, datetime.min.replace(tzinfo=trace.updated.tzinfo)
+    for start, stop in spans:
+        if stop > reached:
+            total += (stop - max(start, reached)).total_seconds()
+            reached = stop
+    return total
+
+
+def _spent(tasks: Iterable[TaskTrace], unit: str) -> Iterable[str]:
+    usages = [task.usage for task in tasks if task.usage is not None]
+    tokens = sum(usage.input_tokens + usage.output_tokens for usage in usages)
+    costs = [usage.cost for usage in usages if usage.cost is not None]
+    if tokens:
+        yield f"{count(tokens)} {unit}"
+    if costs:
+        yield money(sum(costs))
+
+
+def _errors(tasks: Iterable[TaskTrace]) -> str:
+    return " · ".join(f"{task_name(task)}: {one_line(task.error, 200)}" for task in tasks if task.error)
+
+
+def _bare(text: str) -> str:
+    return text.strip().strip("'\"")

@@ -1,0 +1,185 @@
+"""Colours, shapes and glyphs of every picture.
+
+The pairs were measured: text has at least 5.2:1 on its fill, a stroke at least 3.2:1 on the page, and no two statuses
+differ by colour alone, so that a reader who sees no red and green, or a print in grey, still tells them apart by
+glyph, border and dash.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final, Literal
+
+Theme = Literal["light", "dark", "auto"]
+"""auto: looks right on a light and on a dark page."""
+
+
+class Status(StrEnum):
+    """How far a node or an item of a map has come; in the order in which a legend lists them."""
+
+    DONE = "done"
+    RETRIED = "retried"
+    RUNNING = "running"
+    PENDING = "pending"
+    WAITING = "waiting"
+    FAILED = "failed"
+    REUSED = "reused"
+    CANCELLED = "cancelled"
+    UNREACHED = "unreached"
+
+
+GLYPHS: Final[dict[Status, str]] = {
+    Status.DONE: "✓",
+    Status.RETRIED: "✓",
+    Status.RUNNING: "▸",
+    Status.PENDING: "…",
+    Status.WAITING: "‖",
+    Status.FAILED: "✗",
+    Status.REUSED: "↺",
+    Status.CANCELLED: "⊘",
+    Status.UNREACHED: "○",
+}
+"""Never the pause and play signs of the emoji block: browsers draw them in colour whatever the style says."""
+
+RETRY: Final = "↻"
+
+WORDS: Final[dict[Status, str]] = {
+    Status.DONE: "done",
+    Status.RETRIED: "done after retry",
+    Status.RUNNING: "running",
+    Status.PENDING: "still to do",
+    Status.WAITING: "waiting",
+    Status.FAILED: "failed",
+    Status.REUSED: "reused",
+    Status.CANCELLED: "cancelled",
+    Status.UNREACHED: "not reached",
+}
+
+
+def chip(status: Status) -> str:
+    """Return the glyph of one item: as a node's, but a retried one is told apart by its glyph."""
+    return RETRY if status is Status.RETRIED else GLYPHS[status]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Style:
+    """How a box is painted. Colours are `#rrggbb`; width is the stroke's, in px."""
+
+    fill: str
+    stroke: str
+    text: str
+    muted: str
+    width: float = 1.5
+    dashed: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Palette:
+    """Every colour of one theme."""
+
+    name: str
+    page: str
+    title: str
+    text: str
+    muted: str
+    line: str
+    taken: str
+    untaken: str
+    untaken_text: str
+    failed_text: str
+    border: str
+    kinds: dict[str, Style]
+    statuses: dict[Status, Style]
+
+    def kind(self, kind: str) -> Style:
+        """Return the style of a kind; a kind this version does not know looks like a function."""
+        return self.kinds.get("terminal" if kind in ("start", "end") else kind, self.kinds["function"])
+
+
+def _kind(fill: str, stroke: str, text: str, muted: str) -> Style:
+    return Style(fill=fill, stroke=stroke, text=text, muted=muted)
+
+
+_TERMINAL_LIGHT = _kind("#1e293b", "#94a3b8", "#ffffff", "#e2e8f0")
+_TERMINAL_DARK = _kind("#e2e8f0", "#94a3b8", "#0f172a", "#334155")
+
+LIGHT: Final = Palette(
+    name="light",
+    page="#ffffff",
+    title="#0f172a",
+    text="#334155",
+    muted="#64748b",
+    line="#64748b",
+    taken="#15803d",
+    untaken="#8491a5",
+    untaken_text="#5b6b82",
+    failed_text="#b91c1c",
+    border="#e2e8f0",
+    kinds={
+        "terminal": _TERMINAL_LIGHT,
+        "function": _kind("#eff6ff", "#2563eb", "#0f172a", "#475569"),
+        "agent": _kind("#f5f3ff", "#7c3aed", "#0f172a", "#475569"),
+        "decision": _kind("#fffbeb", "#b45309", "#0f172a", "#475569"),
+        "join": _kind("#f1f5f9", "#475569", "#0f172a", "#475569"),
+        "human": _kind("#fdf2f8", "#be185d", "#0f172a", "#475569"),
+        "fold": Style(fill="#f8fafc", stroke="#94a3b8", text="#0f172a", muted="#475569", dashed=True),
+    },
+    statuses={
+        Status.DONE: Style(fill="#dcfce7", stroke="#15803d", text="#052e16", muted="#166534"),
+        Status.RETRIED: Style(fill="#dcfce7", stroke="#b45309", text="#052e16", muted="#166534", width=3),
+        Status.RUNNING: Style(fill="#dbeafe", stroke="#1d4ed8", text="#172554", muted="#1e40af", width=3),
+        Status.PENDING: Style(fill="#ffffff", stroke="#1d4ed8", text="#172554", muted="#1e40af", dashed=True),
+        Status.WAITING: Style(fill="#fef3c7", stroke="#b45309", text="#451a03", muted="#92400e", width=3),
+        Status.FAILED: Style(fill="#b91c1c", stroke="#7f1d1d", text="#ffffff", muted="#fee2e2", width=3),
+        Status.REUSED: Style(fill="#f1f5f9", stroke="#15803d", text="#14532d", muted="#166534"),
+        Status.CANCELLED: Style(fill="#e2e8f0", stroke="#475569", text="#0f172a", muted="#334155"),
+        Status.UNREACHED: Style(
+            fill="#f8fafc", stroke="#8491a5", text="#5b6b82", muted="#5b6b82", width=1, dashed=True
+        ),
+    },
+)
+
+DARK: Final = Palette(
+    name="dark",
+    page="#0d1117",
+    title="#f1f5f9",
+    text="#cbd5e1",
+    muted="#94a3b8",
+    line="#94a3b8",
+    taken="#4ade80",
+    untaken="#64748b",
+    untaken_text="#94a3b8",
+    failed_text="#fca5a5",
+    border="#334155",
+    kinds={
+        "terminal": _TERMINAL_DARK,
+        "function": _kind("#172554", "#60a5fa", "#e2e8f0", "#bfdbfe"),
+        "agent": _kind("#2e1065", "#a78bfa", "#e2e8f0", "#ddd6fe"),
+        "decision": _kind("#422006", "#fbbf24", "#fef3c7", "#fde68a"),
+        "join": _kind("#1e293b", "#94a3b8", "#e2e8f0", "#cbd5e1"),
+        "human": _kind("#500724", "#f472b6", "#fce7f3", "#fbcfe8"),
+        "fold": Style(fill="#161b22", stroke="#64748b", text="#e2e8f0", muted="#94a3b8", dashed=True),
+    },
+    statuses={
+        Status.DONE: Style(fill="#052e16", stroke="#4ade80", text="#dcfce7", muted="#86efac"),
+        Status.RETRIED: Style(fill="#052e16", stroke="#fbbf24", text="#dcfce7", muted="#86efac", width=3),
+        Status.RUNNING: Style(fill="#172554", stroke="#60a5fa", text="#dbeafe", muted="#93c5fd", width=3),
+        Status.PENDING: Style(fill="#0d1117", stroke="#60a5fa", text="#dbeafe", muted="#93c5fd", dashed=True),
+        Status.WAITING: Style(fill="#451a03", stroke="#fbbf24", text="#fef3c7", muted="#fcd34d", width=3),
+        Status.FAILED: Style(fill="#b91c1c", stroke="#fca5a5", text="#ffffff", muted="#fee2e2", width=3),
+        Status.REUSED: Style(fill="#1e293b", stroke="#4ade80", text="#dcfce7", muted="#86efac"),
+        Status.CANCELLED: Style(fill="#334155", stroke="#94a3b8", text="#e2e8f0", muted="#cbd5e1"),
+        Status.UNREACHED: Style(
+            fill="#0f172a", stroke="#64748b", text="#94a3b8", muted="#94a3b8", width=1, dashed=True
+        ),
+    },
+)
+
+TAKEN_ON_BOTH: Final = "#22a55b"
+"""The colour of a taken edge that has to show on a light and on a dark page."""
+
+
+def palette(theme: Theme) -> Palette:
+    """Return the colours of a theme; "auto" has the light ones, for boxes carry their own fill."""
+    return DARK if theme == "dark" else LIGHT

@@ -1,0 +1,302 @@
+"""WorkflowBuilder: declares workflows."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
+from contextlib import AbstractAsyncContextManager
+from types import NoneType
+from typing import TYPE_CHECKING, Any, Literal, overload
+
+from pydantic_graph import BaseNode
+from pydantic_graph.util import unpack_type_expression
+from typing_extensions import TypeForm, TypeVar
+
+from milepost.engine.hints import Names, caller_names
+from milepost.engine.policy import Policy, Retry
+from milepost.engine.typed import (
+    Decision,
+    DestinationNode,
+    EdgePath,
+    Graph,
+    GraphBuilder,
+    Join,
+    SourceNode,
+    Step,
+    StepContext,
+)
+from milepost.engine.workflow import Workflow
+from milepost.nodes.decision import DecideDecorator, DecideNode
+from milepost.nodes.function import Body, FunctionDecorator, Options, applied
+from milepost.workflows.draft import Draft, Each, Unset, as_node
+
+if TYPE_CHECKING:
+    from pydantic_ai import UsageLimits
+    from pydantic_ai.agent import AbstractAgent
+
+    from milepost.nodes.agent import AgentDecorator
+
+StateT = TypeVar("StateT", default=None)
+DepsT = TypeVar("DepsT", default=None)
+GraphInputT = TypeVar("GraphInputT", default=None)
+GraphOutputT = TypeVar("GraphOutputT", default=None)
+InputT = TypeVar("InputT")
+OutputT = TypeVar("OutputT")
+LabelT = TypeVar("LabelT")
+T = TypeVar("T")
+AgentDepsT = TypeVar("AgentDepsT")
+
+DepsFactory = Callable[[], AbstractAsyncContextManager[DepsT]]
+
+
+class WorkflowBuilder(GraphBuilder[StateT, DepsT, GraphInputT, GraphOutputT]):
+    """Declares a workflow: its nodes, and the edges between them.
+
+    It is a pydantic_graph.GraphBuilder, and everything of that works. version: of the definition; raise it when a
+    change must not touch stored runs. deps: makes the dependencies where nobody gives them, an asynchronous context
+    manager. registered: the types that a value of undeclared type may have when it is stored.
+    """
+
+    def __init__(
+        self,
+        *,
+        name: str | None = None,
+        state_type: TypeForm[StateT] = NoneType,  # type: ignore[assignment]  # the default of its variable
+        deps_type: TypeForm[DepsT] = NoneType,  # type: ignore[assignment]  # the default of its variable
+        input_type: TypeForm[GraphInputT] = NoneType,  # type: ignore[assignment]  # the default of its variable
+        output_type: TypeForm[GraphOutputT] = NoneType,  # type: ignore[assignment]  # the default of its variable
+        version: int = 1,
+        deps: DepsFactory[DepsT] | None = None,
+        registered: tuple[type, ...] = (),
+        auto_instrument: bool = True,
+    ) -> None:
+        types: Any = {"state_type": state_type, "deps_type": deps_type}
+        types |= {"input_type": input_type, "output_type": output_type}
+        super().__init__(name=name, auto_instrument=auto_instrument, **types)
+        self.version = version
+        self.deps_factory = deps
+        self.registered = registered
+        self._draft = Draft(self._nodes, self._edges_by_source)
+
+    @overload
+    def function(
+        self, function: Callable[[StepContext[StateT, DepsT, InputT]], Awaitable[OutputT]], /
+    ) -> Step[StateT, DepsT, InputT, OutputT]: ...
+
+    @overload
+    def function(
+        self, function: Callable[[StepContext[StateT, DepsT, InputT]], OutputT], /
+    ) -> Step[StateT, DepsT, InputT, OutputT]: ...
+
+    @overload
+    def function(
+        self,
+        *,
+        retry: Retry | None = None,
+        timeout: float | None = None,
+        label: str | None = None,
+        node_id: str | None = None,
+        thread: bool = False,
+    ) -> FunctionDecorator[StateT, DepsT]: ...
+
+    def function(
+        self,
+        function: Body | None = None,
+        *,
+        retry: Retry | None = None,
+        timeout: float | None = None,
+        label: str | None = None,
+        node_id: str | None = None,
+        thread: bool = False,
+    ) -> Any:
+        """Make a node of a function, synchronous or not. It takes a `StepContext`; what it returns flows on.
+
+        retry, timeout: how it is carried out. label: its name in pictures. node_id: its id, else the function's name.
+        thread: carry out a synchronous function in a worker thread, so that it may take its time.
+        """
+        options = self._options(node_id, label, Policy(retry=retry, timeout=timeout), caller_names())
+        decorator: FunctionDecorator[StateT, DepsT] = FunctionDecorator(options, thread)
+        return applied(decorator, function)
+
+    @overload
+    def decide(
+        self, function: Callable[[StepContext[StateT, DepsT, InputT]], Awaitable[LabelT]], /
+    ) -> DecideNode[StateT, DepsT, InputT, LabelT]: ...
+
+    @overload
+    def decide(
+        self, function: Callable[[StepContext[StateT, DepsT, InputT]], LabelT], /
+    ) -> DecideNode[StateT, DepsT, InputT, LabelT]: ...
+
+    @overload
+    def decide(
+        self,
+        *,
+        retry: Retry | None = None,
+        timeout: float | None = None,
+        label: str | None = None,
+        node_id: str | None = None,
+    ) -> DecideDecorator[StateT, DepsT]: ...
+
+    def decide(
+        self,
+        function: Body | None = None,
+        *,
+        retry: Retry | None = None,
+        timeout: float | None = None,
+        label: str | None = None,
+        node_id: str | None = None,
+    ) -> Any:
+        """Make a node of a function that chooses: what it returns says which edge is taken, what came in flows on.
+
+        Annotate it with a Literal, an Enum or bool, so that it can be known whether every choice has an edge.
+        """
+        options = self._options(node_id, label, Policy(retry=retry, timeout=timeout), caller_names())
+        decorator: DecideDecorator[StateT, DepsT] = DecideDecorator(options)
+        return applied(decorator, function)
+
+    def agent(
+        self,
+        agent: AbstractAgent[AgentDepsT, OutputT],
+        *,
+        deps: Callable[[StepContext[StateT, DepsT, Any]], AgentDepsT] | None = None,
+        usage_limits: UsageLimits | None = None,
+        retry: Retry | None = None,
+        timeout: float | None = None,
+        label: str | None = None,
+        node_id: str | None = None,
+    ) -> AgentDecorator[StateT, DepsT, OutputT]:
+        """Make a node that asks a pydantic-ai agent. The decorated function, synchronous or not, makes the prompt.
+
+        deps: makes the agent's dependencies. usage_limits: for one run of the agent. The rest is as in `function`.
+        """
+        from milepost.nodes.agent import AgentDecorator
+
+        options = self._options(node_id, label, Policy(retry=retry, timeout=timeout), caller_names())
+        return AgentDecorator(agent, deps, usage_limits, options)
+
+    def _options(self, node_id: str | None, label: str | None, policy: Policy, names: Names) -> Options:
+        announce = self._draft.announced.append
+        return Options(node_id=node_id, label=label, policy=policy, names=names, announce=announce)
+
+    @overload
+    def edge(
+        self,
+        source: SourceNode[StateT, DepsT, T],
+        destination: DestinationNode[StateT, DepsT, T] | type[BaseNode[StateT, DepsT, Any]],
+        *,
+        label: str | None = None,
+    ) -> None: ...
+
+    @overload
+    def edge(
+        self,
+        source: SourceNode[StateT, DepsT, Any],
+        destination: DestinationNode[StateT, DepsT, T] | type[BaseNode[StateT, DepsT, Any]],
+        *,
+        when: TypeForm[T],
+        label: str | None = None,
+    ) -> None: ...
+
+    @overload
+    def edge(
+        self,
+        source: SourceNode[StateT, DepsT, T],
+        destination: DestinationNode[StateT, DepsT, T] | type[BaseNode[StateT, DepsT, Any]],
+        *,
+        when: Callable[[T], bool],
+        label: str | None = None,
+    ) -> None: ...
+
+    @overload
+    def edge(
+        self,
+        source: DecideNode[StateT, DepsT, T, LabelT],
+        destination: DestinationNode[StateT, DepsT, T] | type[BaseNode[StateT, DepsT, Any]],
+        *,
+        when: LabelT,
+        label: str | None = None,
+    ) -> None: ...
+
+    @overload
+    def edge(
+        self,
+        source: SourceNode[StateT, DepsT, T] | DecideNode[StateT, DepsT, T, Any],
+        destination: DestinationNode[StateT, DepsT, T] | type[BaseNode[StateT, DepsT, Any]],
+        *,
+        otherwise: Literal[True],
+        label: str | None = None,
+    ) -> None: ...
+
+    def edge(
+        self,
+        source: Any,
+        destination: Any,
+        *,
+        when: object = Unset,
+        otherwise: bool = False,
+        label: str | None = None,
+    ) -> None:
+        """Lead from one node to another.
+
+        Without a condition the edge is always taken; several of them broadcast. when: a label of a decide node, a type
+        (which narrows what flows on) or a predicate. otherwise: when no other edge of the node is taken. The edges with
+        conditions are tried in the order they were added, `otherwise` last, and the first that holds is taken.
+        """
+        self._draft.names.update(caller_names())
+        self._draft.connect(source, destination, when, otherwise, label)
+
+    def each(
+        self,
+        node: DestinationNode[StateT, DepsT, T] | type[BaseNode[StateT, DepsT, Any]],
+        *,
+        join: Join[StateT, DepsT, Any, Any] | None = None,
+        fork_id: str | None = None,
+    ) -> Decision[StateT, DepsT, Iterable[T] | AsyncIterable[T]]:
+        """Return a destination that leads to a node once for every item of what arrives.
+
+        join: what collects the results; it gives its initial value when there are no items. A node that leads nowhere
+        else leads to it. fork_id: of the map, else made of the names of both nodes.
+        """
+        each: Each[StateT, DepsT, Iterable[T] | AsyncIterable[T]] = Each(as_node(node), join, fork_id)
+        return each
+
+    def add(self, *edges: EdgePath[StateT, DepsT]) -> None:
+        """Add edges made with `edge_from(...)` or `node(...)`, as in pydantic-graph."""
+        self._draft.names.update(caller_names())
+        for edge in edges:
+            self._draft.insert(edge)
+
+    def build(self, validate_graph_structure: bool = True) -> Workflow[StateT, DepsT, GraphInputT, GraphOutputT]:
+        """Compile and examine what was declared. A builder can be built again, also after more was added.
+
+        validate_graph_structure: False turns the faults that leave a graph runnable into warnings of the workflow.
+        Raises UnsoundWorkflow: it cannot work; every fault is listed.
+        """
+        from milepost.workflows.assembly import assemble  # needs networkx, which is slow to import
+
+        self._draft.names.update(caller_names())
+        for step, hint in self._draft.unfollowed_hints():
+            edge = self._edge_from_return_hint(step, hint)
+            if edge is not None:
+                self._draft.insert(edge)
+        blank: Graph[StateT, DepsT, GraphInputT, GraphOutputT] = Graph(
+            name=self.name,
+            state_type=unpack_type_expression(self.state_type),
+            deps_type=unpack_type_expression(self.deps_type),
+            input_type=unpack_type_expression(self.input_type),
+            output_type=unpack_type_expression(self.output_type),
+            auto_instrument=self.auto_instrument,
+            nodes={},
+            edges_by_source={},
+            parent_forks={},
+            intermediate_join_nodes={},
+        )
+        specs, warnings = assemble(self._draft, blank, strict=validate_graph_structure)
+        return Workflow(
+            blank,
+            specs=specs,
+            version=self.version,
+            warnings=warnings,
+            registered=self.registered,
+            deps_factory=self.deps_factory,
+        )

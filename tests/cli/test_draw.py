@@ -1,0 +1,74 @@
+"""`milepost render` and `milepost check`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Call
+
+
+def test_a_workflow_is_drawn_as_mermaid_without_being_asked(call: Call) -> None:
+    answer = call("render", "flows:workflow")
+    assert answer.code == 0
+    assert "flowchart" in answer.out
+    assert "price" in answer.out
+
+
+def test_a_workflow_is_described_as_json(call: Call) -> None:
+    document = call("render", "flows:workflow", "--json").document
+    assert document["definition"]["name"] == "orders"
+    assert len(document["fingerprint"]) == 32
+
+
+def test_a_committed_diagram_is_checked(call: Call, folder: Path) -> None:
+    missing = call("render", "flows:workflow", "--check", "flow.mmd")
+    assert (missing.code, missing.err) == (
+        7,
+        "There is no 'flow.mmd' yet. Draw it: milepost render flows:workflow -o flow.mmd\n",
+    )
+    call("render", "flows:workflow", "-o", "flow.mmd")
+    fresh = call("render", "flows:workflow", "--check", "flow.mmd")
+    assert (fresh.code, fresh.err) == (0, "flow.mmd is up to date.\n")
+    (folder / "flow.mmd").write_text((folder / "flow.mmd").read_text().replace("ship", "drop"))
+    stale = call("render", "flows:workflow", "--check", "flow.mmd")
+    assert (stale.code, stale.out) == (7, "")
+    assert stale.err == "'flow.mmd' is stale. Draw it again: milepost render flows:workflow -o flow.mmd\n"
+
+
+def test_a_sound_workflow_passes_its_check(call: Call) -> None:
+    answer = call("check", "flows:workflow")
+    assert answer.code == 0
+    assert answer.out.startswith("'orders' is sound: 4 nodes, and everything it handles can be stored.")
+
+
+def test_an_unsound_workflow_does_not_pass_and_every_fault_is_listed(call: Call) -> None:
+    answer = call("check", "flows:unsound")
+    assert answer.code == 7
+    assert all(line.startswith("fault: ") for line in answer.out.splitlines())
+    document = call("check", "flows:unsound", "--json").document
+    assert (document["workflow"], document["ok"]) == ("unsound", False)
+    assert len(document["faults"]) == len(answer.out.splitlines())
+
+
+def test_a_workflow_whose_values_cannot_be_stored_does_not_pass(call: Call, folder: Path) -> None:
+    (folder / "opaque.py").write_text(
+        "from milepost import StepContext, WorkflowBuilder\n"
+        "class Socket: ...\n"
+        "wf = WorkflowBuilder(name='opaque', output_type=int)\n"
+        "@wf.function\n"
+        "async def dial(ctx: StepContext[None, None, None]) -> Socket: return Socket()\n"
+        "@wf.function\n"
+        "async def talk(ctx: StepContext[None, None, Socket]) -> int: return 1\n"
+        "wf.edge(wf.start_node, dial)\nwf.edge(dial, talk)\nwf.edge(talk, wf.end_node)\n"
+    )
+    answer = call("check", "opaque.py:wf")
+    assert answer.code == 7
+    assert "Socket" in answer.out
+    assert not (folder / ".milepost").exists()
+
+
+@pytest.mark.parametrize("command", ["render", "check"])
+def test_a_target_that_is_not_there_is_wrong_usage(call: Call, command: str) -> None:
+    assert call(command, "none:workflow").code == 2

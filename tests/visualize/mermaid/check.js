@@ -1,0 +1,37 @@
+// Reads Mermaid texts from stdin, each a JSON string on a line; answers each with a line: what Mermaid understood, or why not.
+import { createInterface } from "node:readline";
+import { JSDOM } from "jsdom";
+
+const page = new JSDOM("<!doctype html><body></body>", { pretendToBeVisual: true });
+globalThis.window = page.window;
+globalThis.document = page.window.document;
+const { default: mermaid } = await import("mermaid");
+mermaid.initialize({ startOnLoad: false, securityLevel: "strict", suppressErrorRendering: true });
+
+const decode = (text) => {
+  const marked = text.replace(/ﬂ°°/g, "&#").replace(/ﬂ°/g, "&").replace(/¶ß/g, ";");
+  const element = document.createElement("div");
+  element.innerHTML = marked.replace(/<br\s*\/?>/g, "\n");
+  return element.textContent;
+};
+
+const understand = async (text) => {
+  if (text.length > 50000) return { error: "Maximum text size in diagram exceeded" };
+  try {
+    await mermaid.parse(text);
+    const diagram = await mermaid.mermaidAPI.getDiagramFromText(text);
+    const vertices = [...diagram.db.getVertices().values()];
+    return {
+      type: diagram.type,
+      title: diagram.db.getDiagramTitle(),
+      nodes: vertices.map((node) => ({ id: node.id, text: decode(node.text ?? ""), classes: node.classes })),
+      edges: diagram.db.getEdges().map((edge) => ({ source: edge.start, target: edge.end, text: decode(edge.text ?? "") })),
+    };
+  } catch (fault) {
+    return { error: String(fault?.message ?? fault) };
+  }
+};
+
+for await (const line of createInterface({ input: process.stdin })) {
+  process.stdout.write(JSON.stringify(await understand(JSON.parse(line))) + "\n");
+}
