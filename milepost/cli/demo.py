@@ -44,6 +44,7 @@ def demo(asked: Invocation, file: str | None, model: str | None, out: str) -> No
     if find_spec("pydantic_ai") is None:
         raise InputError("The demo needs pydantic-ai. Install it: pip install 'milepost[agents]'")
     title, text = read_contract(file)
+    _check_model(model)
     from milepost.cli.rehearsal import Rehearsal
     from milepost.cli.story import Story
     from milepost.workflows.contract_review.clauses import split_clauses
@@ -55,6 +56,19 @@ def demo(asked: Invocation, file: str | None, model: str | None, out: str) -> No
     result = show(rehearsal, Story(screen))
     if asked.as_json:
         print_json(result)
+
+
+def _check_model(name: str | None) -> None:
+    """Find out whether a model can be asked, before anything else is done. Raises InputError."""
+    if name is None:
+        return
+    from pydantic_ai.exceptions import UserError
+    from pydantic_ai.models import infer_model
+
+    try:
+        infer_model(name)
+    except (UserError, ValueError, ImportError) as error:
+        raise InputError(f"The model {name!r} cannot be used: {str(error).splitlines()[0]}") from error
 
 
 def show(rehearsal: Rehearsal, story: Story) -> Mapping[str, object]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import collections
 import collections.abc
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from json import JSONDecoder
 from json.encoder import encode_basestring
 from math import isfinite
@@ -17,12 +17,12 @@ from typing import Annotated, Any, Final, NewType, TypeVar, Union, cast, get_arg
 
 from milepost.engine.comparisons import Difference
 from milepost.engine.equality import Equality
-from milepost.engine.errors import MilepostError, NotStorable
-from milepost.engine.parts import described, parts_of
+from milepost.engine.errors import NotStorable
 from milepost.engine.storability import WAY_OUT, obstacle
-from milepost.engine.stored_schema import Schema, StoredSchema
+from milepost.engine.stored_schema import StoredSchema
 from milepost.engine.undeclared import Registered
-from milepost.engine.union import TAG, VALUE
+from milepost.engine.union import TAG, VALUE, Schema
+from milepost.engine.unstorable import TOO_DEEP, NotReadable, not_writable, reading_failed
 
 T = TypeVar("T")
 
@@ -32,21 +32,8 @@ CONTAINERS: Final = frozenset({
 })  # fmt: skip
 """Types that are stored as an array of items of one type."""
 
-NOT_A_MEMBER: Final = "not a member: "
-ENOUGH: Final = 200
-"""How many parts inside one another are looked at to find the one that cannot be written."""
 
-
-class NotReadable(NotStorable):
-    """A stored text does not fit the declared type, which has changed since, or the text is damaged."""
-
-    def __init__(self, path: str, reason: str) -> None:
-        self.path = path
-        self.reason = reason
-        MilepostError.__init__(self, f"The stored value at {path} cannot be read as its declared type: {reason}")
-
-
-def _text_of_str(value: str) -> str | None:
+def _text_of_str(value: Any) -> str | None:
     if not value.isascii():
         try:
             value.encode()
@@ -55,7 +42,7 @@ def _text_of_str(value: str) -> str | None:
     return encode_basestring(value)
 
 
-ATOMS: Final[Mapping[type, Callable[[Any], str | None]]] = {
+ATOMS: Final[Mapping[object, Callable[[Any], str | None]]] = {
     str: _text_of_str,
     int: lambda value: int.__repr__(value) if value.bit_length() < 10_000 else None,
     float: lambda value: float.__repr__(value) if isfinite(value) else None,
@@ -113,24 +100,26 @@ class Codec:
         Returns its JSON text, and what was read back: equal, of the same types, sharing nothing that can change.
         Raises NotStorable with the path of the first part that would not come back as it is.
         """
-        kind = type(value)
-        write = ATOMS.get(kind)
+        kind = cast(object, type(value))
+        write: Callable[[Any], str | None] | None = ATOMS.get(kind)
         if write is not None and (kind is type_ or type_ is Any or value is type_ is None):
             text = write(value)
             if text is not None:
                 return text, value
-        if type_ is Any and kind in self._registered.names:
-            text, loaded = self.encode(value, kind, path)
-            return f'{{"{TAG}":"{self._registered.names[kind]}","{VALUE}":{text}}}', loaded
+        if type_ is Any or type_ is object:
+            name = self._registered.names.get(kind)
+            if name is not None:
+                text, loaded = self.encode(value, kind, path)
+                return f'{{"{TAG}":"{name}","{VALUE}":{text}}}', loaded
         coder = self._coder(type_, path)
         try:
             written = coder.write(value)
         except Exception as error:
-            raise _not_writable(value, path, error) from error
+            raise not_writable(value, path, error) from error
         try:
             loaded = coder.read(written)
         except Exception as error:
-            raise NotStorable(*_reading_failed(value, path, error)) from error
+            raise NotStorable(*reading_failed(value, path, error)) from error
         difference = self._difference(value, loaded, path)
         if difference is not None:
             raise NotStorable(path + "".join(difference[:0:-1]), difference[0])
@@ -149,7 +138,7 @@ class Codec:
                 tree: object = from_json(text, allow_inf_nan=True)
             except ValueError as fault:
                 raise NotReadable(path, f"it is not JSON: {fault}. The store was changed by something else.") from error
-            where, reason = _reading_failed(tree, path, error)
+            where, reason = reading_failed(tree, path, error)
             raise NotReadable(where, reason) from error
 
     def items(self, type_: object) -> object:
@@ -210,7 +199,7 @@ class Codec:
         try:
             return self._equality.difference(value, loaded)
         except RecursionError as error:
-            raise NotStorable(path, "it is nested too deeply. Keep it flat, e.g. as a list with references.") from error
+            raise NotStorable(path, TOO_DEEP) from error
 
     def _tree(self, value: object, kind: type) -> object:
         from pydantic_core import from_json
@@ -285,86 +274,3 @@ def _past_space(text: str, at: int) -> int:
     while at < len(text) and text[at] in " \t\r\n":
         at += 1
     return at
-
-
-def _not_writable(value: object, path: str, error: Exception) -> NotStorable:
-    """Return the error for a value that could not be written, with the innermost part that is at fault."""
-    outer: list[int] = []
-    for _ in range(ENOUGH):
-        if id(value) in outer:
-            return NotStorable(path, "it contains itself. Refer to it by a name or an index.")
-        outer.append(id(value))
-        faulty = next(((step, part) for step, part in parts_of(value) if _write_fault(part)), None)
-        if faulty is None:
-            break
-        path, value = path + faulty[0], faulty[1]
-    else:
-        return NotStorable(path, "it is nested too deeply. Keep it flat, e.g. as a list with references.")
-    fault = (_write_fault(value) or str(error)).removeprefix("Error serializing to JSON: ")
-    return NotStorable(path, f"{described(value)} has no JSON form: {fault.rstrip('.')}.")
-
-
-def _write_fault(value: object) -> str | None:
-    from pydantic_core import to_json
-
-    try:
-        to_json(value, bytes_mode="base64", inf_nan_mode="strings", by_alias=False, round_trip=True)
-    except Exception as error:
-        return str(error) or type(error).__name__
-    return None
-
-
-def _reading_failed(value: object, path: str, error: Exception) -> tuple[str, str]:
-    """Return where reading failed, and why. value: what was written, or its JSON tree."""
-    from pydantic import ValidationError
-
-    if isinstance(error, RecursionError):
-        return path, "it is nested too deeply. Keep it flat, e.g. as a list with references."
-    if not isinstance(error, ValidationError):
-        return path, f"reading it back fails with {type(error).__name__}: {str(error).rstrip('.')}."
-    fault = error.errors(include_url=False)[0]
-    if fault["type"] == "missing":
-        place, _ = _followed(value, path, fault["loc"][:-1])
-        return (
-            f"{place}.{fault['loc'][-1]}",
-            "it is required to read the value back, and is not written, or no longer there.",
-        )
-    place, part = _followed(value, path, fault["loc"])
-    context: Mapping[str, object] = fault.get("ctx", {})
-    tag = str(context.get("tag", ""))
-    if tag.startswith(NOT_A_MEMBER):
-        return place, f"it is {described(part)}, which is of none of the declared types {context['expected_tags']}."
-    if "recursion limit" in fault["msg"]:
-        return path, "it is nested too deeply. Keep it flat, e.g. as a list with references."
-    more = f" ({error.error_count()} faults in all)" if error.error_count() > 1 else ""
-    return place, f"it is {described(part)}, and its declared type does not take it: {fault['msg'].rstrip('.')}{more}."
-
-
-def _followed(value: object, path: str, location: Sequence[int | str]) -> tuple[str, object]:
-    """Follow the location that a validator gives through a value. Tags of union members in it are no part of the value."""
-    skipped = False
-    for step in location:
-        if skipped and step == VALUE:
-            value = cast("dict[str, object]", value).get(VALUE) if _is_tagged(value) else value
-            skipped = False
-            continue
-        parts = _names_of(value)
-        skipped = step not in parts
-        if not skipped:
-            written, value = parts[step]
-            path += written
-    return path, value
-
-
-def _is_tagged(value: object) -> bool:
-    return isinstance(value, dict) and TAG in value
-
-
-def _names_of(value: object) -> dict[int | str, tuple[str, object]]:
-    """Return the parts of a value by the names that a validator gives them."""
-    found: dict[int | str, tuple[str, object]] = {}
-    for index, (step, part) in enumerate(parts_of(value)):
-        found[step[1:] if step.startswith(".") else index] = (step, part)
-    if isinstance(value, dict):
-        found = {str(key): (step, part) for key, (step, part) in zip(value, parts_of(value), strict=True)}
-    return found

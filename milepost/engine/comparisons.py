@@ -21,18 +21,20 @@ def changed(value: object, loaded: object) -> Difference:
     """Say that another value would come back."""
     if type(value) is type(loaded):
         return [f"it is {described(value)}, but would come back as {short(loaded)}."]
-    return [
+    reason = (
         f"it is {described(value)}, but would come back as {described(loaded)}. Declare its exact type there, "
         "or, where the type is meant to stay open, register it with the workflow."
-    ]
+    )
+    return [reason]
 
 
 def missing(value: object) -> Difference:
     """Say that a part would not come back."""
-    return [
+    reason = (
         f"it is {described(value)}, but would not come back: "
         "what is no field of the declared type, or is excluded, is not stored."
-    ]
+    )
+    return [reason]
 
 
 def unlike(value: object, loaded: object) -> Difference:
@@ -94,10 +96,11 @@ def same_time(value: time, loaded: time) -> Difference | None:
 def _zones_differ(zone: tzinfo | None, other: tzinfo | None) -> Difference | None:
     if zone is other or _same_zone(zone, other):
         return None
-    return [
+    reason = (
         f"its time zone is {short(zone)}, but would come back as {short(other)}. Give it a fixed offset "
         "first, e.g. with .astimezone(timezone.utc), and keep the name of the zone beside it."
-    ]
+    )
+    return [reason]
 
 
 def _same_zone(zone: tzinfo | None, other: tzinfo | None) -> bool:
@@ -117,10 +120,11 @@ def same_object(value: object, loaded: object) -> Difference | None:
     """Compare objects of which nothing but their identity can be seen."""
     if value is loaded:
         return None
-    return [
+    reason = (
         f"it is {described(value)}, and nothing tells whether what would come back is the same. "
         "Register an equality for its type."
-    ]
+    )
+    return [reason]
 
 
 def by_own_rule(value: object, loaded: object) -> Difference | None:
@@ -131,7 +135,8 @@ def by_own_rule(value: object, loaded: object) -> Difference | None:
         raise
     except Exception as error:
         reason = f"{type(error).__name__}: {error}".rstrip(".")
-        return [
+        reason = (
             f"it is {described(value)}, and comparing it with what would come back fails with {reason}. "
             "Register an equality for its type."
-        ]
+        )
+        return [reason]

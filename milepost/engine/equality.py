@@ -1,13 +1,12 @@
 """Whether a value that was read back is the value that was written: equal, and of the same types all the way down.
 
-`==` is too generous for this: 1 == True == 1.0, and a class may say what it likes. So what counts here is the exact type
-of everything inside, the sign of zero, private attributes and init=False fields. The order of a dict's keys counts only
+`==` is too generous for this: 1 == True == 1.0, and a class may say what it likes. So what counts is the exact type of
+everything inside, the sign of zero, private attributes and init=False fields. The order of a dict's keys counts only
 where `==` says so (OrderedDict); NaN is equal to NaN; time zones with a fixed offset are equal when the offset is.
 """
 
 from __future__ import annotations
 
-import dataclasses
 from array import array
 from collections import OrderedDict, defaultdict, deque
 from collections.abc import Callable, Mapping, Sequence
@@ -47,6 +46,10 @@ FEW: Final = 8
 """Sequences of more items than this are first tried as wholes."""
 
 
+def _bases(kind: type) -> tuple[type, ...]:
+    return kind.__mro__[:-1]  # without object
+
+
 def _is_model(kind: type) -> bool:
     return hasattr(kind, "__pydantic_private__")
 
@@ -58,7 +61,7 @@ def _is_opaque(kind: type) -> bool:
 
 
 def _reduces_itself(kind: type) -> bool:
-    return any(name in vars(base) for base in kind.__mro__[:-1] for name in ("__reduce__", "__reduce_ex__"))
+    return any(name in vars(base) for base in _bases(kind) for name in ("__reduce__", "__reduce_ex__"))
 
 
 class Equality:
@@ -100,7 +103,7 @@ class Equality:
                 self._seen = None
 
     def _compare(self, value: object, loaded: object) -> Difference | None:
-        kind = type(value)
+        kind: type = type(value)
         if kind is type(loaded):
             return (self._by_type.get(kind) or self._learn(kind))(value, loaded)
         same = self._registered.get((kind, type(loaded)))
@@ -115,18 +118,19 @@ class Equality:
         same = self._registered.get((kind, kind))
         if same is not None:
             return by_rule(same)
-        if issubclass(kind, Enum):
+        if Enum in kind.__mro__:
             return same_member
         for base, compare in self._containers():
-            if issubclass(kind, base):
+            if base in kind.__mro__:
                 return self._and_members(kind, compare)
-        if _is_model(kind) or dataclasses.is_dataclass(kind):
+        if _is_model(kind) or hasattr(kind, "__dataclass_fields__"):
             return self._members(kind)
-        if issubclass(kind, PLAIN_BASES):
+        if not set(PLAIN_BASES).isdisjoint(kind.__mro__):
             return self._and_members(kind, by_rule(plain_rule(kind)))
-        if kind.__eq__ is not object.__eq__:
+        if any("__eq__" in vars(base) for base in _bases(kind)):
             return by_own_rule
-        return same_object if issubclass(kind, type | FunctionType) or _is_opaque(kind) else self._members(kind)
+        is_code = type in kind.__mro__ or kind is FunctionType
+        return same_object if is_code or _is_opaque(kind) else self._members(kind)
 
     def _containers(self) -> tuple[tuple[type, Comparison], ...]:
         return (
@@ -238,7 +242,7 @@ class Equality:
         return changed(value, loaded) if len(value) != len(loaded) else None
 
     def _members(self, kind: type) -> Comparison:
-        """Return the comparison of objects by what they hold by name. What one of a pair lacks it may have from its class."""
+        """Return the comparison of objects by what they hold by name; what one of a pair lacks, its class may have."""
         slots, caches, by_type = slots_of(kind), caches_of(kind), self._by_type
 
         def compare(value: Any, loaded: Any) -> Difference | None:
@@ -250,8 +254,7 @@ class Equality:
                 if found is not None:
                     found.append(f".{name}")
                     return found
-            mine, other = getattr(value, "__dict__", NOTHING), getattr(loaded, "__dict__", NOTHING)
-            return named(mine, other)
+            return named(getattr(value, "__dict__", NOTHING), getattr(loaded, "__dict__", NOTHING))
 
         def named(value: Mapping[str, object], loaded: Mapping[str, object]) -> Difference | None:
             for name, mine in value.items():
@@ -272,12 +275,7 @@ class Equality:
             return compare
         return lambda value, loaded: compare(value, loaded) or self._apart(value, loaded, named)
 
-    def _apart(
-        self,
-        value: object,
-        loaded: object,
-        named: Callable[[Mapping[str, object], Mapping[str, object]], Difference | None],
-    ) -> Difference | None:
+    def _apart(self, value: object, loaded: object, named: Comparison) -> Difference | None:
         """Compare the private attributes and the extra fields of models."""
         for holder in HELD_APART:
             mine: Mapping[str, object] = getattr(value, holder, None) or NOTHING

@@ -85,7 +85,7 @@ class Driver:
         self._mail: deque[Callable[[], None]] = deque()
         self._wake: anyio.Event | None = None
         self._waiting: deque[Task] = deque()
-        self._running: dict[str, anyio.CancelScope] = {}
+        self._running: dict[str, anyio.CancelScope | None] = {}
         self._feeds: dict[str, Feed] = {}
         self._uncommitted = 0
         self.ended = False
@@ -171,14 +171,16 @@ class Driver:
                 )
 
     async def _start_waiting(self) -> None:
-        """Start what was spawned. A lone task runs in this very task: starting another would cost more than most nodes do."""
+        """Start what was spawned.
+
+        A lone task runs in this very task, as starting another would cost more than most nodes do. Nothing can cancel it but
+        what stops the whole run.
+        """
         alone = len(self._waiting) == 1 and not (self._running or self._feeds or self._uncommitted)
         if alone:
             task = self._waiting.popleft()
-            with anyio.CancelScope() as scope:
-                self._running[task.key] = scope
-                outcome = await self._body.carry_out(task)
-                self._done(task, outcome)
+            self._running[task.key] = None
+            self._done(task, await self._body.carry_out(task))
             return
         assert self._group is not None
         while self._waiting:

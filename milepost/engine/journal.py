@@ -84,19 +84,17 @@ class Record:
 def begin(position: Position, record: Record) -> Base:
     """Move the position to the record's number; return what its ops start from."""
     position.seq = record.seq
-    match record.kind:
-        case Kind.STARTED:
-            task = root()
-        case Kind.COMPLETED:
-            task = position.tasks[record.task]
-        case Kind.ROUTED:
-            task = position.unrouted[record.task][0]
-        case Kind.EMITTED | Kind.EXHAUSTED:
-            task = position.streams[record.task].task
-        case Kind.FAILED | Kind.CANCELLED:
-            return Base("", ())
-        case _:
-            assert_never(record.kind)
+    kind = record.kind
+    if kind is Kind.COMPLETED:
+        task = position.tasks[record.task]
+    elif kind is Kind.STARTED:
+        task = root()
+    elif kind is Kind.ROUTED:
+        task = position.unrouted[record.task][0]
+    elif kind is Kind.EMITTED or kind is Kind.EXHAUSTED:
+        task = position.streams[record.task].task
+    else:
+        return Base("", ())
     return Base(task.key, task.stack)
 
 
@@ -106,23 +104,20 @@ def finish(position: Position, record: Record) -> None:
         patch_state(position, record.patch)
     if position.output is not None:
         return
-    match record.kind:
-        case Kind.STARTED:
-            if record.unrouted:
-                position.unrouted[record.task] = (root(), Ref(record.seq, 0, -1, record.values[0]))
-        case Kind.COMPLETED:
-            task = position.tasks.pop(record.task, None)
-            if record.unrouted and task is not None:
-                position.unrouted[record.task] = (task, Ref(record.seq, 0, -1, record.values[0]))
-        case Kind.ROUTED:
-            position.unrouted.pop(record.task, None)
-        case Kind.EMITTED:
-            stream = position.streams.get(record.task)
-            if stream is not None:
-                stream.count += 1
-                stream.digest = item_digest(stream.digest, record.values[0])
-        case _:
-            pass
+    kind = record.kind
+    if kind is Kind.COMPLETED:
+        task = position.tasks.pop(record.task, None)
+        if record.unrouted and task is not None:
+            position.unrouted[record.task] = (task, Ref(record.seq, 0, -1, record.values[0]))
+    elif kind is Kind.STARTED and record.unrouted:
+        position.unrouted[record.task] = (root(), Ref(record.seq, 0, -1, record.values[0]))
+    elif kind is Kind.ROUTED:
+        position.unrouted.pop(record.task, None)
+    elif kind is Kind.EMITTED:
+        stream = position.streams.get(record.task)
+        if stream is not None:
+            stream.count += 1
+            stream.digest = item_digest(stream.digest, record.values[0])
 
 
 def item_digest(before: str, item: Value) -> str:

@@ -157,7 +157,7 @@ class Router:
                     self.holds.free_task(task)
                 self._settle()
         except Exception as error:
-            detail = str(error) if isinstance(error, NoRoute | NotStorable) else None
+            detail = str(error) if isinstance(error, (NoRoute, NotStorable)) else None
             raise RoutingError(source, self._edge, error, detail) from error
         if self._transformed:
             record.patch = self.patch()
@@ -173,11 +173,13 @@ class Router:
     def _output(self, node: PlanNode, task: Task, output: Any) -> Ref:
         """Keep a task's output; return a reference to it. Async iterables cannot be kept, only their items."""
         path = f"the output of node {task.node!r}"
-        if isinstance(output, BaseNode | End):
+        if type(output) in ATOMS:
+            return self.keep(f"out:{node.id}", output, path)
+        if isinstance(output, (BaseNode, End)):
             return self._keep_instance(cast("BaseNode[Any, Any, Any] | End[Any]", output), path)
         if isinstance(output, Choice):
             return self.keep(f"out:{node.id}", output.label, path)
-        if isinstance(output, AsyncIterable) and self.values.storing:
+        if self.values.storing and isinstance(output, AsyncIterable):
             return self._keep_nothing(node)
         return self.keep(f"out:{node.id}", output, path)
 
@@ -203,7 +205,7 @@ class Router:
             self._leave(node, "", task.ref, output.label)
         elif self._goes_by_instance(node, output):
             self._go_to_instance(output, ref)
-        elif isinstance(output, AsyncIterable) and self.values.storing:
+        elif self.values.storing and isinstance(output, AsyncIterable):
             self._leave_stream(node, cast("AsyncIterable[Any]", output))
         else:
             self._leave(node, "", ref)
@@ -214,9 +216,9 @@ class Router:
         Always for a BaseNode's own result. A plain step annotated `-> A | B` means the same, although pydantic-graph builds
         it with a decision that never matches.
         """
-        if not isinstance(output, BaseNode | End):
+        if not isinstance(output, (BaseNode, End)):
             return False
-        if node.role is Role.BASE_NODE or isinstance(output, StepNode | JoinNode | End):
+        if node.role is Role.BASE_NODE or isinstance(output, (StepNode, JoinNode, End)):
             return True
         following = self.plan.nodes[node.exits[0].target]
         return following.inferred and following.role is Role.DECISION
@@ -279,7 +281,8 @@ class Router:
         match node.role:
             case Role.STEP | Role.BASE_NODE | Role.DECIDE:
                 self._emit(Spawn(route, ref))
-                self.holds.hold_task(self.position.tasks[key_of(self._base.key, route)])
+                if node.watch or self.plan.cancelling:
+                    self.holds.hold_task(self.position.tasks[key_of(self._base.key, route)])
             case Role.DECISION:
                 self._decide(node, route, ref, label)
             case Role.BROADCAST:
@@ -300,7 +303,8 @@ class Router:
         value = self.peek(ref) if label is MISSING else Choice(label, None)
         for number, way in enumerate(node.exits):
             if way.matches is None or way.matches(value):
-                self._record.chosen.append(shortened(value.label if isinstance(value, Choice) else value))
+                if self.values.storing:
+                    self._record.chosen.append(shortened(value.label if isinstance(value, Choice) else value))
                 self._follow(way, f"{route}:{number}", ref)
                 return
         raise NoRoute(f"no branch of {node.id!r} takes {shortened(value)}; add a branch for it or an `otherwise`")

@@ -87,9 +87,10 @@ class LiveState:
 
     def __init__(self, state: Any) -> None:
         self.object = state
+        self._view = StateView.of(state)
 
     def view(self, alone: Callable[[], bool]) -> StateView:
-        return StateView.of(self.object)
+        return self._view
 
     def changes(self, view: StateView, task: Task | None, node: str) -> Patch | None:
         return None
@@ -121,13 +122,15 @@ class StoredState:
         self._position = position
         self._lent = False
         self._equal = not position.fields
+        self._stateless = type_ in (None, NoneType)
+        self._shared = StateView.of(state)
         self._whole = ""
         self._mine: dict[str, str] = {}
         self._writers: dict[str, str] = {}
 
     def first(self) -> Patch | None:
         """Return the patch that commits the state a run starts with. Raises NotStorable."""
-        if self._type in (None, NoneType):
+        if self._stateless:
             return None
         return difference(self._position.fields, self._fields(self.object))
 
@@ -142,8 +145,8 @@ class StoredState:
 
     def view(self, alone: Callable[[], bool]) -> StateView:
         """Return a view for one attempt of a task. alone: tells, when the state is first read, that no other task runs."""
-        if self._type in (None, NoneType):
-            return StateView.of(self.object)
+        if self._stateless:
+            return self._shared
         return StateView(lambda view: self._make(view, alone()))
 
     def _make(self, view: StateView, alone: bool) -> Any:
@@ -165,7 +168,7 @@ class StoredState:
 
     def changes(self, view: StateView, task: Task | None, node: str) -> Patch | None:
         """Return the patch that a task's view amounts to, or None. Raises StateConflict, NotStorable."""
-        if not view.touched or self._type in (None, NoneType):
+        if self._stateless or not view.touched:
             return None
         mine = self._fields(view.state)
         patch: dict[str, Any] = {}
@@ -205,7 +208,7 @@ class StoredState:
 
     def settle(self) -> None:
         """Make the caller's object equal to what is committed, at the end."""
-        if self._type not in (None, NoneType):
+        if not self._stateless:
             self._align()
 
 

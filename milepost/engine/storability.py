@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final, TypeAlias, cast
 
-Schema: TypeAlias = dict[str, Any]
+from milepost.engine.union import Schema, choices_of
 
 Obstacle: TypeAlias = "tuple[str, str]"
 """The rest of the path, and the reason, a sentence."""
@@ -58,8 +58,7 @@ class Search:
         if kind == "tuple" and "variadic_item_index" not in node:
             return self._items(node["items_schema"])
         if kind == "union":
-            choices = cast("list[Any]", node["choices"])
-            found = [self.obstacle(choice[0] if type(choice) is tuple else choice) for choice in choices]
+            found = [self.obstacle(choice) for choice in choices_of(node)]
             return found[0] if None not in found else None
         inner = {"json-or-python": "json_schema", "lax-or-strict": "lax_schema"}.get(
             kind, "schema" if kind in WRAPPERS else ""

@@ -14,14 +14,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
-from milepost.engine.union import TAG, VALUE, Member, UnionChoice, is_told_apart, name_of, types_of
+from milepost.engine.union import TAG, VALUE, Member, Schema, UnionChoice, choices_of, is_told_apart, name_of, types_of
 
 if TYPE_CHECKING:
     from pydantic_core import SchemaSerializer, SchemaValidator
-
-Schema: TypeAlias = dict[str, Any]
 
 CONFIG: Final = {
     "ser_json_bytes": "base64",
@@ -121,7 +119,7 @@ class StoredSchema:
             if key in node:
                 result[key] = self._child(node[key])
         if "serialization" in node:
-            result["serialization"] = self._with_children(node["serialization"])
+            result["serialization"] = _in_order(self._with_children(node["serialization"]))
         return result
 
     def _child(self, child: Any) -> Any:
@@ -138,7 +136,7 @@ class StoredSchema:
         return child  # the name of a field, a label
 
     def _union(self, node: Schema) -> Schema:
-        choices: list[Schema] = [choice[0] if isinstance(choice, tuple) else choice for choice in node["choices"]]
+        choices = choices_of(node)
         if is_told_apart(choices):
             return node
         members: list[Member] = []
@@ -221,6 +219,24 @@ def _sorted_form(kind: str, items: Schema) -> Schema:
     as_it_comes: Schema = {"type": kind, "items_schema": items}
     in_order: Schema = {"type": "list", "items_schema": items}
     return {"type": "function-wrap", "function": _sorted_items, "schema": as_it_comes, "return_schema": in_order}
+
+
+def _in_order(serialization: Schema) -> Schema:
+    """Return the way of writing with a user's function, such that a set in what the function returns is sorted too."""
+    write: Any = serialization.get("function")
+    if write is None or "return_schema" in serialization or str(write.__module__).startswith("pydantic."):
+        return serialization
+    return {**serialization, "function": lambda *given: _settled(write(*given))}
+
+
+def _settled(written: object) -> object:
+    if type(written) is dict:
+        return {key: _settled(part) for key, part in cast("dict[object, object]", written).items()}
+    if type(written) in (list, tuple):
+        return [_settled(part) for part in cast("list[object]", written)]
+    if isinstance(written, set | frozenset):
+        return _sorted_items(cast(object, written), lambda items: [_settled(item) for item in cast("Any", items)])
+    return written
 
 
 def _sorted_items(value: object, write: Callable[[object], object]) -> object:

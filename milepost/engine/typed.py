@@ -29,9 +29,6 @@ from pydantic_graph.step import NodeStep, StepFunction, StreamFunction
 
 MYPY = False
 
-ForeignGraph = Graph
-"""A graph whose type parameters mypy cannot see, because it was built with the classes of pydantic-graph."""
-
 __all__ = [
     "MYPY",
     "AnyDestinationNode",
@@ -43,7 +40,6 @@ __all__ = [
     "EdgePath",
     "EdgePathBuilder",
     "EndNode",
-    "ForeignGraph",
     "Fork",
     "Graph",
     "GraphBuilder",

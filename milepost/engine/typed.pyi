@@ -1,14 +1,8 @@
 """The classes of pydantic-graph as each type checker can read them; see `twins.pyi`."""
 
-from typing import Never
-
-import pydantic_graph
-
 MYPY: bool
 
 if MYPY:
-    ForeignGraph = pydantic_graph.Graph
-
     from milepost.engine.twins import AnyDestinationNode as AnyDestinationNode
     from milepost.engine.twins import AnyNode as AnyNode
     from milepost.engine.twins import Decision as Decision
@@ -42,8 +36,6 @@ if MYPY:
     from milepost.engine.twins import reduce_null as reduce_null
     from milepost.engine.twins import reduce_sum as reduce_sum
 else:
-    ForeignGraph = Never
-
     from pydantic_graph import Decision as Decision
     from pydantic_graph import EndNode as EndNode
     from pydantic_graph import Fork as Fork

@@ -24,11 +24,11 @@ class Registered:
     ) -> None:
         kinds = tuple(dict.fromkeys(types))
         counts = Counter(kind.__name__ for kind in (*kinds, dict))
-        self.names: dict[type, str] = {
+        self.names: dict[object, str] = {
             kind: kind.__name__ if counts[kind.__name__] == 1 else f"{kind.__module__}.{kind.__qualname__}"
             for kind in kinds
         }
-        self.types = {name: kind for kind, name in self.names.items()}
+        self.types = {self.names[kind]: kind for kind in kinds}
         self._write = write
         self._read = read
 

@@ -87,20 +87,25 @@ def types_of(node: Schema, definitions: Mapping[str, Schema], inside: tuple[str,
         inner = types_of(node["schema"], definitions, inside)
         return None if inner is None else inner | {NoneType}
     if kind in ("union", "tagged-union"):
-        return _types_of_all(node["choices"], definitions, inside)
+        return _types_of_all(node, definitions, inside)
     return None
 
 
-def _types_of_all(choices: Any, definitions: Mapping[str, Schema], inside: tuple[str, ...]) -> frozenset[type] | None:
+def _types_of_all(node: Schema, definitions: Mapping[str, Schema], inside: tuple[str, ...]) -> frozenset[type] | None:
     found: set[type] = set()
-    listed = list(cast("dict[object, Any]", choices).values()) if isinstance(choices, dict) else cast("list[Any]", choices)
-    for choice in listed:
-        node: object = choice[0] if isinstance(choice, tuple) else choice
-        types = types_of(cast("Schema", node), definitions, inside) if isinstance(node, dict) else frozenset[type]()
+    for choice in choices_of(node):
+        types = types_of(choice, definitions, inside)
         if types is None:
             return None
         found.update(types)
     return frozenset(found)
+
+
+def choices_of(node: Schema) -> list[Schema]:
+    """Return the schemas of the members of a union, tagged or not. Some come with a label, some are another's tag."""
+    choices: Any = node["choices"]
+    listed: list[Any] = list(choices.values()) if hasattr(choices, "values") else choices
+    return [choice[0] if type(choice) is tuple else choice for choice in listed if type(choice) in (dict, tuple)]
 
 
 class Member:

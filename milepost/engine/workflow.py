@@ -9,9 +9,11 @@ from importlib import import_module
 from types import NoneType
 from typing import Any, Literal, TypeVar, is_typeddict, overload
 
+import pydantic_graph
+
 from milepost.engine.errors import InputError
 from milepost.engine.spec import UNKNOWN, Choice, HasInputs, LabelIs, NodeKind, NodeSpec, unwrap_choice
-from milepost.engine.typed import ForeignGraph, Graph
+from milepost.engine.typed import Graph
 
 __all__ = [
     "UNKNOWN",
@@ -91,9 +93,9 @@ class Workflow(Graph[StateT, DepsT, InputT, OutputT]):
 
     @overload
     @classmethod
-    def from_graph(
+    def from_graph(  # pyright: ignore[reportOverlappingOverload]  # only mypy takes this for another class
         cls,
-        graph: ForeignGraph,  # pyright: ignore[reportUnknownParameterType]  # only mypy needs this overload
+        graph: pydantic_graph.Graph[Any, Any, Any, Any],  # type: ignore[type-arg]  # to mypy it has no parameters
         *,
         name: str | None = None,
         version: int = 1,

@@ -28,6 +28,8 @@ _PLAIN_SHAPES: Final = {
     "human": 'shape=polygon, sides=4, distortion=0.14, margin="0.02,0.02"',
 }
 _BOX: Final = 'shape=box, margin="0.16,0.09"'
+_MEASURED: Final = frozenset("".join(GLYPHS.values()) + "×…")
+"""Signs outside ASCII whose width is known."""
 _TABLE: Final = '<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="0" CELLPADDING="1">'
 _WRAPPED: Final = {"decision": 16, "join": 10}
 """Kinds whose shape wastes much room on a long line, with the length from which their title is broken."""
@@ -131,9 +133,10 @@ class _Writer:
         if node.kind != "join":
             return (_SHAPES if self.rich else _PLAIN_SHAPES).get(node.kind, _BOX)
         lines = _title_lines(node)
-        longest = max(len(line) for line in lines)
-        width = max(0.58, math.hypot(0.092 * longest + 0.06, 0.19 * len(lines)))
-        return f"shape=circle, fixedsize=true, width={width:.2f}, margin=0"
+        if not all(ch.isascii() or ch in _MEASURED for line in lines for ch in line):
+            return "shape=circle, margin=0"  # as large as Graphviz thinks that the text is
+        width = math.hypot(max(map(_inches, lines)) + 0.06, 0.19 * len(lines))
+        return f"shape=circle, fixedsize=true, width={max(0.58, width):.2f}, margin=0"
 
     def _label(self, node: DrawnNode, style: Style) -> str:
         titles = _title_lines(node)
@@ -246,4 +249,16 @@ def _wrapped(line: str, limit: int) -> list[str]:
             row = ""
         row += word
     rows.append(row.rstrip())
-    return [row if len(row) <= 24 else row[:23] + "…" for row in rows][:3]
+    longest = limit + 8
+    return [row if len(row) <= longest else row[: longest - 1] + "…" for row in rows][:3]
+
+
+def _inches(line: str) -> float:
+    """Return a width that the line does not exceed in 12 point bold Arial."""
+    return sum(map(_inch, line))
+
+
+def _inch(ch: str) -> float:
+    if ch in "MWmw@%" or ch in _MEASURED:
+        return 0.16
+    return 0.13 if ch.isupper() or ch in "&+<=>~" else 0.1

@@ -116,6 +116,12 @@ class Answer:
 Call = Callable[..., Answer]
 
 
+def environment(folder: Path, **more: str) -> dict[str, str]:
+    """Return the environment of a process that finds this project, and keeps compiled modules, to start faster."""
+    known = {name: value for name, value in os.environ.items() if not name.startswith(("MILEPOST", "PYTHONDONTWRITE"))}
+    return {**known, "PYTHONPATH": str(ROOT), "PYTHONPYCACHEPREFIX": str(folder.parent / "compiled"), **more}
+
+
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Work in a new folder with `flows.py` in it, which is forgotten afterwards."""
@@ -150,7 +156,7 @@ def start(folder: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
         process = subprocess.Popen(
             [sys.executable, "-m", "milepost", *words],
             cwd=folder,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            env=environment(folder),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.cli.conftest import ROOT, Call
+from tests.cli.conftest import ROOT, Call, environment
 
 
 def demo(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
@@ -19,7 +18,7 @@ def demo(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "milepost", "demo", *words],
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env=environment(folder),
         capture_output=True,
         text=True,
         check=False,
@@ -79,9 +78,10 @@ def test_the_demo_can_be_shown_again_in_the_same_folder(tmp_path: Path) -> None:
 def test_a_model_that_does_not_exist_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "note.txt").write_text("Only one clause.")
     process = demo(tmp_path, "note.txt", "--model", "nobody:nothing")
-    assert process.returncode != 0
-    assert process.stderr.startswith("The first process of the demo failed: ")
+    assert (process.returncode, process.stdout) == (2, "")
+    assert process.stderr.startswith("The model 'nobody:nothing' cannot be used: ")
     assert len(process.stderr.splitlines()) == 1
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_contract_that_cannot_be_read_is_one_sentence_and_makes_nothing(call: Call, folder: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import signal
 import subprocess
@@ -14,13 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from milepost.cli.records import read_store
-from milepost.cli.stores import file_of
+from milepost.cli.stores import is_there
+from tests.cli.conftest import environment
 
 if TYPE_CHECKING:
     from milepost.engine.engine import Engine
 
 KILLS = 25
-ROOT = Path(__file__).parents[2]
 
 SOURCE = r"""
 import asyncio
@@ -143,7 +142,7 @@ class Unseen:
         return subprocess.Popen(
             [sys.executable, "-m", "milepost", *words],
             cwd=self.folder,
-            env={**os.environ, "PYTHONPATH": str(ROOT), "EFFECTS": str(self.effects)},
+            env=environment(self.folder, EFFECTS=str(self.effects)),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -151,7 +150,7 @@ class Unseen:
 
     def saved(self) -> Counter[str]:
         """Return how many tasks of each node are completed in the store."""
-        if not file_of(self.store).exists():
+        if not is_there(self.store):
             return Counter()
 
         async def read(engine: Engine) -> Counter[str]:
@@ -197,6 +196,7 @@ def test_a_run_killed_25_times_ends_right_and_no_saved_node_runs_twice(tmp_path:
     effects = unseen.lines()
     tasks = Counter(line.split()[0] for line in set(effects))
     assert unseen.saved() - Counter(parity=10**6, enough=10**6) == tasks
+    assert deaths[KILLS // 2][1].total() > 0
     for before, saved in deaths:
         later = Counter(line.split()[0] for line in set(effects[before:]))
         for node in NODES:

@@ -10,8 +10,8 @@ from pathlib import Path
 class LockFile:
     """A file that stays locked until it is given up, or until this process dies.
 
-    It appears under its name already locked, so a file of that name that is free, or gone, always means a dead owner. Names
-    are never used twice.
+    It appears under its name already locked, so a file of that name that is free, or gone, always means a dead owner.
+    Names are never used twice.
     Raises OSError: the file cannot be made.
     """
 
@@ -46,7 +46,8 @@ def is_free(path: Path) -> bool:
     except OSError:
         return False
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)  # shared: two who look must not take each other for the owner
+        # Shared: two who look at the same time must not take each other for the owner.
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except OSError:
         return False
     finally:

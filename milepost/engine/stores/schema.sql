@@ -1,7 +1,8 @@
--- Version 1 of a Milepost store. Texts are plain JSON; times are seconds since 1970 UTC.
+-- Version 1 of a Milepost store. Texts are plain JSON; times are seconds since 1970 UTC. To look around: the view `journal`.
 
 CREATE TABLE runs (
-    run_id       TEXT PRIMARY KEY,
+    number       INTEGER PRIMARY KEY AUTOINCREMENT,     -- the run's short name in this file, never used twice
+    run_id       TEXT NOT NULL UNIQUE,
     workflow     TEXT NOT NULL,
     version      INTEGER NOT NULL,
     fingerprint  TEXT NOT NULL REFERENCES definitions (fingerprint),
@@ -19,20 +20,24 @@ CREATE TABLE runs (
     takeovers    INTEGER NOT NULL,      -- owners since the newest record
     error        TEXT,
     output       TEXT
-) WITHOUT ROWID;
+);
 
 CREATE INDEX runs_by_time ON runs (created);
 
-CREATE TABLE records (
-    run_id   TEXT NOT NULL,
-    seq      INTEGER NOT NULL,
+CREATE TABLE records (                  -- one key of one integer: half the pages of (run, seq) to write for each commit
+    id       INTEGER PRIMARY KEY,       -- number of the run * 4294967296 + seq
+    run      INTEGER AS (id >> 32),
+    seq      INTEGER AS (id & 4294967295),
     body     TEXT NOT NULL,             -- what happened
     content  TEXT NOT NULL,             -- the values it stores, a JSON array
     hash     TEXT NOT NULL,             -- covers this record and, by the one before, all before it
     at       REAL NOT NULL,
-    snapshot TEXT,                      -- where the run stands after this record, on some records
-    PRIMARY KEY (run_id, seq)
+    snapshot TEXT                       -- where the run stands after this record, on some records
 );
+
+CREATE VIEW journal AS
+SELECT run_id, seq, body, content, records.hash AS hash, at, snapshot
+FROM runs JOIN records ON id > number * 4294967296 AND id < (number + 1) * 4294967296;
 
 CREATE TABLE openings (
     run_id TEXT NOT NULL,

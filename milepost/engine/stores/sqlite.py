@@ -8,7 +8,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 from uuid import uuid4
 
 import anyio
@@ -33,20 +33,23 @@ from milepost.engine.stores.store import Acknowledge, Entry, NewRun, Opening, Ru
 T = TypeVar("T")
 
 _FAILURES: Final = (sqlite3.Error, UnicodeError, OverflowError, MemoryError, OSError)
-_RECORDS: Final = "SELECT seq, body, content, hash, at, snapshot FROM records WHERE run_id=?"
+_RECORDS: Final = "SELECT seq, body, content, hash, at, snapshot FROM records "
+_NUMBER: Final = "(SELECT number FROM runs WHERE run_id=?)"
+_RECORDS_AFTER: Final = f"{_RECORDS} WHERE id>({_NUMBER} << 32) + ? AND id<({_NUMBER} + 1) << 32 ORDER BY id"
+_ONE_RECORD: Final = f"{_RECORDS} WHERE id=({_NUMBER} << 32) + ?"
 _RETRY_AFTER: Final = 0.01
 
 
 class SqliteStore:
     """Keeps journals in a SQLite file, which any number of processes may use at once.
 
-    durability: what a committed record survives. "power": the death of the machine; commits are made on a writer thread and
-    those of several runs share one. "process": the death of the process at any instant; a loss of power may cost the newest
-    records, never the order or the integrity; commits are made on the event loop's own thread. "none": as "process", but a
-    loss of power may damage the file.
-    create: make the file if it is missing. clock: seconds since 1970 UTC, for people; leases go by the database's own clock.
-    ttl: seconds that a lease lasts unless it is renewed. max_takeovers: how often a run is taken over from dead owners
-    without a new record, until CrashLoop.
+    durability: what a committed record survives. "power": the death of the machine; commits are made on a writer thread
+    and those of several runs share one. "process": the death of the process at any instant; a loss of power may cost the
+    newest records, never the order or the integrity; commits are made on the event loop's own thread. "none": as
+    "process", but a loss of power may damage the file.
+    create: make the file if it is missing. clock: seconds since 1970 UTC, for people; leases go by the database's own
+    clock. ttl: seconds that a lease lasts unless it is renewed. max_takeovers: how often a run is taken over from dead
+    owners without a new record, until CrashLoop.
     """
 
     def __init__(
@@ -72,6 +75,7 @@ class SqliteStore:
         )
         self._lock: LockFile | None = None
         self._owned: dict[str, int] = {}  # run id: epoch
+        self._numbers: journal.Numbers = {}
         self._reader: sqlite3.Connection | None = None
         self._direct: sqlite3.Cursor | None = None
         self._writer: Writer | None = None
@@ -94,6 +98,7 @@ class SqliteStore:
         self._reader = reader
         self._writer = Writer(
             connect=lambda: connect(self.path, self.durability),
+            append=lambda connection, entries: journal.append(connection, self._numbers, entries),
             renew=self._renew,
             fail=lambda error: failure(self.path, "written", error),
             hop=find_hop(),
@@ -155,7 +160,7 @@ class SqliteStore:
             writer.submit(entry, acknowledge)
             return
         try:
-            answer = None if journal.append_one(cursor, entry) else LeaseLost(entry.run_id)
+            answer = None if journal.append_one(cursor, self._numbers, entry) else LeaseLost(entry.run_id)
         except _FAILURES as error:
             roll_back(cursor.connection)
             if isinstance(error, sqlite3.Error) and is_busy(error):
@@ -172,10 +177,10 @@ class SqliteStore:
         return [row_of(found) for found in self._read(f"SELECT {COLUMNS} FROM runs ORDER BY created DESC, run_id")]
 
     async def records(self, run_id: str, *, after: int = 0) -> Sequence[StoredRecord]:
-        return [StoredRecord(*found) for found in self._read(f"{_RECORDS} AND seq>? ORDER BY seq", run_id, after)]
+        return [StoredRecord(*found) for found in self._read(_RECORDS_AFTER, run_id, after, run_id)]
 
     async def record(self, run_id: str, seq: int) -> StoredRecord | None:
-        found = self._read(f"{_RECORDS} AND seq=?", run_id, seq)
+        found = self._read(_ONE_RECORD, run_id, seq)
         return StoredRecord(*found[0]) if found else None
 
     async def openings(self, run_id: str) -> Sequence[Opening]:
@@ -216,11 +221,11 @@ class SqliteStore:
                     raise failure(self.path, "written", error) from error
         return await writer.call(job)
 
-    def _read(self, statement: str, *values: object) -> list[tuple[object, ...]]:
+    def _read(self, statement: str, *values: str | int) -> list[Any]:
         if self._reader is None:
             raise StoreError(f"The store {self.path} is not open.")
         try:
-            return self._reader.execute(statement, values).fetchall()  # type: ignore[arg-type]  # texts and numbers
+            return self._reader.execute(statement, values).fetchall()
         except _FAILURES as error:
             raise failure(self.path, "read", error) from error
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from json import dumps
@@ -22,11 +22,15 @@ _NAMES: Final = tuple(field.name for field in fields(RunRow))
 COLUMNS: Final = ", ".join(_NAMES)
 
 _ADVANCE: Final = (
-    "UPDATE runs SET seq=?, hash=?, status=?, updated=?, error=?, output=?, snapshot_seq=max(snapshot_seq, ?), takeovers=0 "
-    "WHERE run_id=? AND epoch=? AND seq=?"
+    "UPDATE runs SET seq=?, hash=?, status=?, updated=?, error=?, output=?, snapshot_seq=max(snapshot_seq, ?), "
+    "takeovers=0 WHERE number=? AND epoch=? AND seq=?"
 )
-_RECORD: Final = "INSERT INTO records (run_id, seq, body, content, hash, at, snapshot) VALUES (?, ?, ?, ?, ?, ?, ?)"
+_RECORD: Final = "INSERT INTO records (id, body, content, hash, at, snapshot) VALUES (?, ?, ?, ?, ?, ?)"
 _OPENING: Final = "INSERT INTO openings (run_id, epoch, owner, at) VALUES (?, ?, ?, ?)"
+
+
+Numbers = dict[str, int]
+"""Run id to the number of the run, filled as runs are met: numbers never change and are never used twice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +48,7 @@ def row_of(values: Sequence[object]) -> RunRow:
 
 
 @contextmanager
-def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+def transaction(connection: sqlite3.Connection) -> Generator[None]:
     """Commit what is done inside, or nothing of it."""
     connection.execute("BEGIN IMMEDIATE")
     try:
@@ -65,12 +69,23 @@ def create(connection: sqlite3.Connection, owner: Owner, run: NewRun, first: Ent
             f"INSERT INTO runs ({COLUMNS}, lock_file, lease_until, takeovers) "
             f"VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, {NOW} + ?, 0)",
             (
-                *(run.run_id, run.workflow, run.version, run.fingerprint, first.status, run.isolation, first.at, first.at),
-                *(first.seq, first.hash, snapshot_seq, first.epoch, owner.text, first.error, first.output),
+                *(run.run_id, run.workflow, run.version, run.fingerprint, first.status, run.isolation),
+                *(
+                    first.at,
+                    first.at,
+                    first.seq,
+                    first.hash,
+                    snapshot_seq,
+                    first.epoch,
+                    owner.text,
+                    first.error,
+                    first.output,
+                ),
                 *(owner.lock.name, owner.ttl),
             ),
         )
-        connection.execute(_RECORD, _record(first))
+        (number,) = connection.execute("SELECT number FROM runs WHERE run_id=?", (run.run_id,)).fetchone()
+        connection.execute(_RECORD, _record(number, first))
         connection.execute(_OPENING, (run.run_id, first.epoch, owner.text, first.at))
     return True
 
@@ -99,7 +114,8 @@ def acquire(connection: sqlite3.Connection, owner: Owner, run_id: str, at: float
             connection.execute("UPDATE runs SET owner=NULL, lock_file=NULL WHERE run_id=?", (run_id,))
         else:
             connection.execute(
-                f"UPDATE runs SET epoch=epoch+1, owner=?, lock_file=?, lease_until={NOW} + ?, takeovers=? WHERE run_id=?",
+                f"UPDATE runs SET epoch=epoch+1, owner=?, lock_file=?, lease_until={NOW} + ?, takeovers=? "
+                "WHERE run_id=?",
                 (owner.text, owner.lock.name, owner.ttl, takeovers, run_id),
             )
         row = row_of(connection.execute(f"SELECT {COLUMNS} FROM runs WHERE run_id=?", (run_id,)).fetchone())
@@ -137,21 +153,22 @@ def renew(connection: sqlite3.Connection, owner: Owner, run_ids: Sequence[str]) 
     )
 
 
-def append_one(cursor: sqlite3.Cursor, entry: Entry) -> bool:
+def append_one(cursor: sqlite3.Cursor, numbers: Numbers, entry: Entry) -> bool:
     """Commit one entry; False if its lease is lost."""
     run_id, epoch, seq, body, content, digest, at, snapshot, status, error, output = entry
+    number = numbers.get(run_id) or _look_up(cursor, numbers, run_id)
     execute = cursor.execute
     execute("BEGIN IMMEDIATE")
-    execute(_ADVANCE, (seq, digest, status, at, error, output, 0 if snapshot is None else seq, run_id, epoch, seq - 1))
+    execute(_ADVANCE, (seq, digest, status, at, error, output, 0 if snapshot is None else seq, number, epoch, seq - 1))
     if cursor.rowcount != 1:
         execute("ROLLBACK")
         return False
-    execute(_RECORD, (run_id, seq, body, content, digest, at, snapshot))
+    execute(_RECORD, ((number << 32) + seq, body, content, digest, at, snapshot))
     execute("COMMIT")
     return True
 
 
-def append(connection: sqlite3.Connection, entries: Sequence[Entry]) -> list[bool]:
+def append(connection: sqlite3.Connection, numbers: Numbers, entries: Sequence[Entry]) -> list[bool]:
     """Commit entries of several runs together. Returns for each whether it is committed; False: its lease is lost."""
     kept = [False] * len(entries)
     places: dict[str, list[int]] = {}
@@ -159,13 +176,23 @@ def append(connection: sqlite3.Connection, entries: Sequence[Entry]) -> list[boo
         places.setdefault(entry.run_id, []).append(place)
     with transaction(connection):
         cursor = connection.cursor()
-        for of_run in places.values():
+        for run_id, of_run in places.items():
+            number = numbers.get(run_id) or _look_up(cursor, numbers, run_id)
             chain = _chain([entries[place] for place in of_run])
-            if _advance(cursor, chain):
-                cursor.executemany(_RECORD, map(_record, chain))
+            if _advance(cursor, number, chain):
+                cursor.executemany(_RECORD, [_record(number, entry) for entry in chain])
                 for place in of_run[: len(chain)]:
                     kept[place] = True
     return kept
+
+
+def _look_up(cursor: sqlite3.Cursor, numbers: Numbers, run_id: str) -> int:
+    """Return the number of a run, 0 if there is no such run."""
+    found = cursor.execute("SELECT number FROM runs WHERE run_id=?", (run_id,)).fetchone()
+    if found is None:
+        return 0
+    numbers[run_id] = found[0]
+    return int(found[0])
 
 
 def _chain(entries: Sequence[Entry]) -> Sequence[Entry]:
@@ -177,7 +204,7 @@ def _chain(entries: Sequence[Entry]) -> Sequence[Entry]:
     return entries
 
 
-def _advance(cursor: sqlite3.Cursor, chain: Sequence[Entry]) -> bool:
+def _advance(cursor: sqlite3.Cursor, number: int, chain: Sequence[Entry]) -> bool:
     """Move the row of a run to the last of its new entries; False if the lease is lost."""
     first, last = chain[0], chain[-1]
     snapshot_seq = max((entry.seq for entry in chain if entry.snapshot is not None), default=0)
@@ -185,11 +212,11 @@ def _advance(cursor: sqlite3.Cursor, chain: Sequence[Entry]) -> bool:
         _ADVANCE,
         (
             *(last.seq, last.hash, last.status, last.at, last.error, last.output, snapshot_seq),
-            *(first.run_id, first.epoch, first.seq - 1),
+            *(number, first.epoch, first.seq - 1),
         ),
     )
     return cursor.rowcount == 1
 
 
-def _record(entry: Entry) -> tuple[str, int, str, str, str, float, str | None]:
-    return entry.run_id, entry.seq, entry.body, entry.content, entry.hash, entry.at, entry.snapshot
+def _record(number: int, entry: Entry) -> tuple[int, str, str, str, float, str | None]:
+    return (number << 32) + entry.seq, entry.body, entry.content, entry.hash, entry.at, entry.snapshot

@@ -1,4 +1,4 @@
-"""The writer thread of a SqliteStore: commits what waits in one go, and keeps the leases alive while the event loop is busy."""
+"""The writer thread of a SqliteStore: commits what waits in one go, and renews leases while the event loop is busy."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from typing import Final, NamedTuple, Protocol, TypeVar
 import anyio
 
 from milepost.engine.errors import LeaseLost, MilepostError, StoreError
-from milepost.engine.stores.sqlite_journal import append
 from milepost.engine.stores.store import Acknowledge, Entry
 
 T = TypeVar("T")
@@ -52,7 +51,8 @@ def find_hop() -> Hop:
 class Writer:
     """Carries out work in the order it was given, on one thread that is started by the first of it.
 
-    connect: opens the thread's own connection. renew: called every `pause` seconds. fail: makes the error to be told.
+    connect: opens the thread's own connection. append: commits entries together and says which; those of a lost lease
+    are not. renew: called every `pause` seconds. fail: makes the error to be told.
     pending: how much is not acknowledged yet; only for the event loop's thread.
     """
 
@@ -60,6 +60,7 @@ class Writer:
         self,
         *,
         connect: Callable[[], sqlite3.Connection],
+        append: Callable[[sqlite3.Connection, Sequence[Entry]], Sequence[bool]],
         renew: Job,
         fail: Callable[[Exception], StoreError],
         hop: Hop,
@@ -67,6 +68,7 @@ class Writer:
     ) -> None:
         self.pending = 0
         self._connect = connect
+        self._append = append
         self._renew = renew
         self._fail = fail
         self._hop = hop
@@ -151,7 +153,7 @@ class Writer:
 
     def _commit(self, entries: Sequence[Entry]) -> list[BaseException | None]:
         try:
-            kept = append(self._connected(), entries)
+            kept = self._append(self._connected(), entries)
         except sqlite3.OperationalError as error:  # the disk or a lock: it concerns all
             return [self._fail(error)] * len(entries)
         except Exception as error:  # a value that cannot be written: it concerns one run, which nobody else may pay for

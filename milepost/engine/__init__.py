@@ -1,0 +1,1 @@
+"""Runs workflows; knows no agent, no picture and no screen."""

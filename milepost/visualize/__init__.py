@@ -1,0 +1,1 @@
+"""Draws what was declared and what ran."""
