@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from types import NoneType
@@ -183,7 +183,7 @@ async def _carry_out(drive: Drive) -> tuple[RunSummary, Exception | None]:
 
 
 @asynccontextmanager
-async def _made_deps(workflow: AnyWorkflow) -> AsyncIterator[object]:
+async def _made_deps(workflow: AnyWorkflow) -> AsyncGenerator[object]:
     if workflow.deps_factory is None:
         yield None
         return

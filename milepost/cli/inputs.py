@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from types import NoneType
+from typing import cast
 
 from pydantic import TypeAdapter, ValidationError
 from pydantic.errors import PydanticSchemaGenerationError, PydanticUserError
@@ -78,7 +79,7 @@ def parse(given: str | None, kind: object, *, what: str) -> object:
 
 def _adapter(kind: object, what: str) -> TypeAdapter[object]:
     try:
-        return TypeAdapter(kind)
+        return TypeAdapter(cast("type[object]", kind))  # any type expression, which only a newer Python can say
     except (PydanticSchemaGenerationError, PydanticUserError) as error:
         raise InputError(
             f"The {what} of this workflow has the type {type_name(kind)!r}, which cannot be read from JSON. "

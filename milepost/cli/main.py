@@ -6,7 +6,7 @@ import importlib
 import sys
 import traceback
 from collections.abc import Mapping, Sequence
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, cast
 
 import click
 
@@ -103,9 +103,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _alone(error: Exception) -> Exception:
     """Return what a group of one error holds: a task group wraps even the only error."""
-    while isinstance(error, ExceptionGroup) and len(error.exceptions) == 1:
-        error = error.exceptions[0]
-    return error
+    if not isinstance(error, ExceptionGroup):
+        return error
+    held = cast("ExceptionGroup[Exception]", error).exceptions
+    return _alone(held[0]) if len(held) == 1 else error
 
 
 def _sentence(error: Exception) -> str:

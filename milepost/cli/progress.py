@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @asynccontextmanager
-async def shown(run: Run) -> AsyncIterator[None]:
+async def shown(run: Run) -> AsyncGenerator[None]:
     """Show on stderr what the run does until the block ends; nothing at all unless stderr is a terminal."""
     if not sys.stderr.isatty():
         yield

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -68,7 +68,7 @@ def console(*, stderr: bool = True) -> Console:
 
 
 @contextlib.contextmanager
-def prints_to_stderr() -> Iterator[None]:
+def prints_to_stderr() -> Generator[None]:
     """Send what user code prints to stderr, so that stdout holds nothing but the data asked for."""
     with contextlib.redirect_stdout(sys.stderr):
         yield

@@ -9,19 +9,18 @@ import re
 import sys
 import tomllib
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from difflib import get_close_matches
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 
 from milepost.cli.screen import prints_to_stderr
 from milepost.engine.errors import InputError, MilepostError
 
 if TYPE_CHECKING:
-    from pydantic_graph import Graph, GraphBuilder
-
+    from milepost.engine.typed import GraphBuilder
     from milepost.engine.workflow import Workflow
 
 AnyWorkflow: TypeAlias = "Workflow[Any, Any, Any, Any]"
@@ -85,17 +84,14 @@ def _project_table(start: Path) -> Mapping[str, str]:
         if not file.is_file():
             continue
         try:
-            table: object = tomllib.loads(file.read_text(encoding="utf-8"))
+            table = tomllib.loads(file.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise InputError(f"{str(file)!r} cannot be read: {error}") from error
         for key in ("tool", "milepost", "workflows"):
-            table = table.get(key, {}) if isinstance(table, dict) else {}
-        return {str(name): _from_project(folder, str(target)) for name, target in _items(table)}
+            inner: object = table.get(key)
+            table = cast("dict[str, Any]", inner) if isinstance(inner, dict) else {}  # as TOML makes them
+        return {name: _from_project(folder, str(target)) for name, target in table.items()}
     return {}
-
-
-def _items(table: object) -> Sequence[tuple[object, object]]:
-    return list(table.items()) if isinstance(table, dict) else []
 
 
 def _from_project(folder: Path, target: str) -> str:
@@ -217,16 +213,13 @@ def _is_buildable(value: object) -> bool:
 
 
 def _as_workflow(target: str, attribute: str, value: object) -> AnyWorkflow:
-    from pydantic_graph import Graph, GraphBuilder
-
+    from milepost.engine.typed import Graph, GraphBuilder
     from milepost.engine.workflow import Workflow
 
     if isinstance(value, GraphBuilder):
-        value = _built(target, value)
-    if isinstance(value, Workflow):
-        return value
+        value = _built(target, cast("GraphBuilder[Any, Any, Any, Any]", value))
     if isinstance(value, Graph):
-        return Workflow.from_graph(value)
+        return Workflow.from_graph(cast("Graph[Any, Any, Any, Any]", value))
     kind = value.__name__ if isinstance(value, type) else type(value).__name__
     called = "the class" if isinstance(value, type) else "an instance of"
     raise BadTarget(
@@ -236,7 +229,7 @@ def _as_workflow(target: str, attribute: str, value: object) -> AnyWorkflow:
     )
 
 
-def _built(target: str, builder: GraphBuilder[Any, Any, Any, Any]) -> Graph[Any, Any, Any, Any]:
+def _built(target: str, builder: GraphBuilder[Any, Any, Any, Any]) -> object:
     from pydantic_graph.exceptions import GraphBuildingError, GraphSetupError, GraphValidationError
 
     try:

@@ -101,17 +101,17 @@ class StoredSchema:
             result["serialization"] = _sorted_form(kind, result.get("items_schema", self._undeclared({"type": "any"})))
         elif kind == "generator":
             result["type"] = "list"
-        elif (kind in ("model", "dataclass") or "config" in node) and not self._untouched:
+        elif (kind in ("model", "dataclass", "typed-dict") or "config" in node) and not self._untouched:
             result["config"] = {**node.get("config", {}), **CONFIG}
         return result
 
     def _left(self, node: Schema) -> Schema:
         """Return a node that is written as pydantic writes it; only its sets are sorted, which changes no form."""
-        self._untouched = True
+        outside, self._untouched = self._untouched, True
         try:
             return self._rewritten(node)
         finally:
-            self._untouched = False
+            self._untouched = outside
 
     def _with_children(self, node: Schema) -> Schema:
         result = dict(node)
@@ -119,8 +119,16 @@ class StoredSchema:
             if key in node:
                 result[key] = self._child(node[key])
         if "serialization" in node:
-            result["serialization"] = _in_order(self._with_children(node["serialization"]))
+            result["serialization"] = self._own_writing(node["serialization"])
         return result
+
+    def _own_writing(self, serialization: Schema) -> Schema:
+        """Return the way of writing with a user's function. What it returns is read as pydantic reads it: only sets change."""
+        handed_on = {key: part for key, part in serialization.items() if key != "return_schema"}
+        returned: Schema = serialization.get("return_schema", {"type": "any"})
+        if returned.get("type") == "any":
+            return _in_order(self._with_children(handed_on))
+        return {**self._with_children(handed_on), "return_schema": self._left(returned)}
 
     def _child(self, child: Any) -> Any:
         if isinstance(child, dict):
@@ -204,6 +212,7 @@ def _tagged(member: Member) -> Schema:
     literal: Schema = {"type": "literal", "expected": [member.tag]}
     return {
         "type": "typed-dict",
+        "config": CONFIG,
         "fields": {
             TAG: {"type": "typed-dict-field", "schema": literal, "required": True},
             VALUE: {"type": "typed-dict-field", "schema": member.schema, "required": True},
@@ -224,9 +233,14 @@ def _sorted_form(kind: str, items: Schema) -> Schema:
 def _in_order(serialization: Schema) -> Schema:
     """Return the way of writing with a user's function, such that a set in what the function returns is sorted too."""
     write: Any = serialization.get("function")
-    if write is None or "return_schema" in serialization or str(write.__module__).startswith("pydantic."):
+    is_of_pydantic = str(getattr(write, "__module__", "")).startswith("pydantic.")
+    if write is None or is_of_pydantic:
         return serialization
-    return {**serialization, "function": lambda *given: _settled(write(*given))}
+
+    def in_order(*given: object) -> object:
+        return _settled(write(*given))
+
+    return {**serialization, "function": in_order}
 
 
 def _settled(written: object) -> object:
@@ -248,5 +262,5 @@ def _sorted_items(value: object, write: Callable[[object], object]) -> object:
     items = list(cast("frozenset[Any]", value))
     if any(all(type(item) is kind for item in items) for kind in (str, int)):
         return sorted(items)
-    keys = [to_json(part) for part in cast("list[object]", write(items))]
+    keys = [to_json(part) for part in cast("list[object]", write(cast(object, value)))]
     return [items[index] for index in sorted(range(len(items)), key=keys.__getitem__)]

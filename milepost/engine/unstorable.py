@@ -26,18 +26,19 @@ class NotReadable(NotStorable):
 def not_writable(value: object, path: str, error: Exception) -> NotStorable:
     """Return the error for a value that could not be written, with the innermost part that is at fault."""
     outer: list[int] = []
+    where = path
     for _ in range(ENOUGH):
         if id(value) in outer:
-            return NotStorable(path, "it contains itself. Refer to it by a name or an index.")
+            return NotStorable(where, "it contains itself. Refer to it by a name or an index.")
         outer.append(id(value))
         faulty = next(((step, part) for step, part in parts_of(value) if _write_fault(part)), None)
         if faulty is None:
             break
-        path, value = path + faulty[0], faulty[1]
-    else:
-        return NotStorable(path, TOO_DEEP)
+        where, value = where + faulty[0], faulty[1]
     fault = (_write_fault(value) or str(error)).removeprefix("Error serializing to JSON: ")
-    return NotStorable(path, f"{described(value)} has no JSON form: {fault.rstrip('.')}.")
+    if len(outer) == ENOUGH or "depth exceeded" in fault:
+        return NotStorable(path, TOO_DEEP)
+    return NotStorable(where, f"{described(value)} has no JSON form: {fault.rstrip('.')}.")
 
 
 def _write_fault(value: object) -> str | None:
@@ -61,19 +62,30 @@ def reading_failed(value: object, path: str, error: Exception) -> tuple[str, str
     fault = error.errors(include_url=False)[0]
     if fault["type"] == "missing":
         place, _ = _followed(value, path, fault["loc"][:-1])
-        return (
-            f"{place}.{fault['loc'][-1]}",
-            "it is required to read the value back, and is not written, or no longer there.",
-        )
-    place, part = _followed(value, path, fault["loc"])
-    context: Mapping[str, object] = fault.get("ctx", {})
-    tag = str(context.get("tag", ""))
-    if tag.startswith(NOT_A_MEMBER):
-        return place, f"it is {described(part)}, which is of none of the declared types {context['expected_tags']}."
+        reason = "it is required to read the value back, and is not written, or no longer there."
+        return f"{place}.{fault['loc'][-1]}", reason
     if "recursion limit" in fault["msg"]:
         return path, TOO_DEEP
+    place, part = _followed(value, path, fault["loc"])
     more = f" ({error.error_count()} faults in all)" if error.error_count() > 1 else ""
-    return place, f"it is {described(part)}, and its declared type does not take it: {fault['msg'].rstrip('.')}{more}."
+    refused = f"it is {described(part)}, which its declared type does not take: {_sentence(fault['msg'])}{more}."
+    return place, _tag_fault(part, fault.get("ctx", {})) or refused
+
+
+def _tag_fault(part: object, context: Mapping[str, object]) -> str | None:
+    """Return the reason when a value is of no member of a union, or its text does not say of which."""
+    if context.get("discriminator") != repr(TAG):
+        return None
+    tag = str(context.get("tag", ""))
+    if tag.startswith(NOT_A_MEMBER):
+        return f"it is {described(part)}, which is of none of the declared types {context['expected_tags']}."
+    if tag:
+        return f"it was stored as a {tag!r}, which is none of the declared types {context['expected_tags']}."
+    return f"it was stored without {TAG!r}, which says of which of the declared types it is."
+
+
+def _sentence(message: str) -> str:
+    return message[:1].lower() + message[1:].rstrip(".")
 
 
 def _followed(value: object, path: str, location: Sequence[int | str]) -> tuple[str, object]:

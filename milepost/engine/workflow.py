@@ -30,6 +30,10 @@ StateT = TypeVar("StateT")
 DepsT = TypeVar("DepsT")
 InputT = TypeVar("InputT")
 OutputT = TypeVar("OutputT")
+GivenStateT = TypeVar("GivenStateT")
+GivenDepsT = TypeVar("GivenDepsT")
+GivenInputT = TypeVar("GivenInputT")
+GivenOutputT = TypeVar("GivenOutputT")
 
 
 class Workflow(Graph[StateT, DepsT, InputT, OutputT]):
@@ -88,8 +92,12 @@ class Workflow(Graph[StateT, DepsT, InputT, OutputT]):
     @overload
     @classmethod
     def from_graph(
-        cls, graph: Graph[StateT, DepsT, InputT, OutputT], *, name: str | None = None, version: int = 1
-    ) -> Workflow[StateT, DepsT, InputT, OutputT]: ...
+        cls,
+        graph: Graph[GivenStateT, GivenDepsT, GivenInputT, GivenOutputT],
+        *,
+        name: str | None = None,
+        version: int = 1,
+    ) -> Workflow[GivenStateT, GivenDepsT, GivenInputT, GivenOutputT]: ...
 
     @overload
     @classmethod

@@ -27,7 +27,7 @@ from milepost.engine.typed import (
 from milepost.engine.workflow import Workflow
 from milepost.nodes.decision import DecideDecorator, DecideNode
 from milepost.nodes.function import Body, FunctionDecorator, Options, applied
-from milepost.workflows.draft import Draft, Each, Unset, as_node
+from milepost.workflows.draft import Draft, Each, Unset, as_node, decide_by_class
 
 if TYPE_CHECKING:
     from pydantic_ai import UsageLimits
@@ -278,6 +278,7 @@ class WorkflowBuilder(GraphBuilder[StateT, DepsT, GraphInputT, GraphOutputT]):
         for step, hint in self._draft.unfollowed_hints():
             edge = self._edge_from_return_hint(step, hint)
             if edge is not None:
+                decide_by_class(edge)
                 self._draft.insert(edge)
         blank: Graph[StateT, DepsT, GraphInputT, GraphOutputT] = Graph(
             name=self.name,

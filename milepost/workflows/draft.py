@@ -147,11 +147,16 @@ class Draft:
         return node.id
 
     def unfollowed_hints(self) -> Iterator[tuple[Step[Any, Any, Any, Any], Any]]:
-        """Yield the steps whose return hint says which nodes come next, and that hint, once for each step."""
+        """Yield the steps whose return hint says which nodes come next, and that hint, once for each step.
+
+        A step that its author has led somewhere goes only there.
+        """
         waiting = list(self.nodes.values())
         while waiting:
             step = waiting.pop()
-            if not isinstance(step, Step) or isinstance(step, NodeStep) or step.id in self.followed:
+            if not isinstance(step, Step) or isinstance(step, NodeStep):
+                continue
+            if step.id in self.followed or self.paths.get(step.id):
                 continue
             before = set(self.nodes)
             hints = read_hints(step.declared.function if isinstance(step, DeclaredStep) else step.call, self.names)
@@ -159,6 +164,16 @@ class Draft:
                 self.followed.add(step.id)
                 yield step, hints.returns
             waiting += [node for key, node in self.nodes.items() if key not in before]
+
+
+def decide_by_class(edge: EdgePath[Any, Any]) -> None:
+    """Let the decision that pydantic-graph makes of a hint like `-> A | B` tell the nodes apart: as made, it cannot."""
+    for decision in edge.destinations:
+        if isinstance(decision, Decision):
+            ends = [branch.destinations[0] for branch in decision.branches]
+            for branch, end in zip(decision.branches, ends, strict=True):
+                if isinstance(end, NodeStep) and all(isinstance(other, NodeStep) for other in ends):
+                    branch.source = end.node_type
 
 
 def as_node(destination: Any) -> Any:

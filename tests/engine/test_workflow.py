@@ -98,6 +98,10 @@ class Double(BaseNode[None, None, int]):
         return End(self.value * 2)
 
 
+def is_large(value: int) -> bool:
+    return value > 2
+
+
 def foreign() -> Any:
     """A graph that was built with pydantic-graph alone, with one of everything."""
     g: Any = GraphBuilder(name="foreign", input_type=int, output_type=int)
@@ -129,7 +133,7 @@ def foreign() -> Any:
         g.edge_from(numbers).to(count),
         g.edge_from(count).map().to(double),
         g.edge_from(double).to(
-            g.decision().branch(g.match(int, matches=lambda v: v > 2).to(total)).branch(g.match(object).to(collect))
+            g.decision().branch(g.match(int, matches=is_large).to(total)).branch(g.match(object).to(collect))
         ),
         g.edge_from(total).to(g.end_node),
         g.edge_from(collect).to(pick),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+from contextlib import suppress
 from pathlib import Path
 
 
@@ -56,7 +57,8 @@ def is_free(path: Path) -> bool:
 
 
 def remove_free(folder: Path, pattern: str) -> None:
-    """Remove the lock files of dead owners."""
+    """Remove what dead owners left. pattern: of the names of lock files."""
     for path in folder.glob(pattern):
         if is_free(path):
-            path.unlink(missing_ok=True)
+            with suppress(OSError):  # somebody else's to remove
+                path.unlink()

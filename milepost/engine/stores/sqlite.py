@@ -7,6 +7,7 @@ import platform
 import sqlite3
 import time
 from collections.abc import Callable, Sequence
+from glob import escape
 from pathlib import Path
 from typing import Any, Final, TypeVar
 from uuid import uuid4
@@ -24,7 +25,6 @@ from milepost.engine.stores.sqlite_file import (
     failure,
     is_busy,
     prepare,
-    roll_back,
 )
 from milepost.engine.stores.sqlite_journal import COLUMNS, Owner, row_of
 from milepost.engine.stores.sqlite_writer import Writer, find_hop
@@ -44,8 +44,8 @@ class SqliteStore:
     """Keeps journals in a SQLite file, which any number of processes may use at once.
 
     durability: what a committed record survives. "power": the death of the machine; commits are made on a writer thread
-    and those of several runs share one. "process": the death of the process at any instant; a loss of power may cost the
-    newest records, never the order or the integrity; commits are made on the event loop's own thread. "none": as
+    and those of several runs share one. "process": the death of the process at any instant; a loss of power may cost
+    the newest records, never the order or the integrity; commits are made on the event loop's own thread. "none": as
     "process", but a loss of power may damage the file.
     create: make the file if it is missing. clock: seconds since 1970 UTC, for people; leases go by the database's own
     clock. ttl: seconds that a lease lasts unless it is renewed. max_takeovers: how often a run is taken over from dead
@@ -113,12 +113,13 @@ class SqliteStore:
                 run_ids = list(self._owned)
                 await self._write(lambda connection: journal.release(connection, self._owner, run_ids))
         finally:
-            for opened in (self._reader, self._direct and self._direct.connection):
-                if opened is not None:
-                    opened.close()
-            await self._writer.stop()  # last: closing the last connection moves the log into the database
+            self._reader.close()
+            if self._direct is not None:
+                self._direct.connection.close()
+            await self._writer.stop()  # the last: closing the last connection moves the log into the database
             self._reader = self._direct = self._writer = None
             self._owned.clear()
+            self._numbers.clear()
             if self._lock is not None:
                 self._lock.remove()
                 self._lock = None
@@ -150,6 +151,7 @@ class SqliteStore:
             journal.release(connection, self._owner, [run_id], epoch)
             if self._owned.get(run_id) == epoch:
                 del self._owned[run_id]
+                self._numbers.pop(run_id, None)
 
         await self._write(job)
 
@@ -159,11 +161,12 @@ class SqliteStore:
         if cursor is None or writer.pending:  # what was handed over comes first
             writer.submit(entry, acknowledge)
             return
+        answer: StoreError | None = None
         try:
-            answer = None if journal.append_one(cursor, self._numbers, entry) else LeaseLost(entry.run_id)
+            if not journal.append_one(cursor, self._numbers, entry):
+                answer = LeaseLost(entry.run_id)
         except _FAILURES as error:
-            roll_back(cursor.connection)
-            if isinstance(error, sqlite3.Error) and is_busy(error):
+            if is_busy(error):
                 writer.submit(entry, acknowledge)
                 return
             answer = failure(self.path, "written", error)
@@ -196,13 +199,12 @@ class SqliteStore:
         if self._lock is None:
             writer = self._writing()
             try:
-                remove_free(self.path.parent, f"{self.path.name}-owner-*.lock")
-                lock = LockFile(self._owner.lock)
-                if self.durability != "power":
+                if self.durability != "power" and self._direct is None:
                     self._direct = connect(self.path, self.durability, patience=0.0).cursor()
+                remove_free(self.path.parent, f"{escape(self.path.name)}-owner-*.lock")
+                self._lock = LockFile(self._owner.lock)
             except _FAILURES as error:
                 raise failure(self.path, "written", error) from error
-            self._lock = lock
             writer.start()
 
     def _writing(self) -> Writer:
@@ -217,7 +219,7 @@ class SqliteStore:
             try:
                 return job(self._direct.connection)
             except _FAILURES as error:
-                if not isinstance(error, sqlite3.Error) or not is_busy(error):
+                if not is_busy(error):
                     raise failure(self.path, "written", error) from error
         return await writer.call(job)
 

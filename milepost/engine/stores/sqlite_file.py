@@ -22,13 +22,17 @@ _LOG_PAGES: Final = 4000  # four times SQLite's own: moving the log into the dat
 Durability = Literal["power", "process", "none"]
 
 _SYNCHRONOUS: Final[dict[Durability, str]] = {"power": "FULL", "process": "NORMAL", "none": "OFF"}
+_IDENTITY: Final = (  # in one statement, that is at one moment: another process may be making the tables
+    "SELECT application_id, user_version, EXISTS (SELECT 1 FROM sqlite_master) "
+    "FROM pragma_application_id, pragma_user_version"
+)
 _REASONS: Final = {
     sqlite3.SQLITE_BUSY: f"another process kept it locked for more than {PATIENCE:.0f} seconds",
     sqlite3.SQLITE_READONLY: "it can only be read; check the permissions of the file and of its folder",
     sqlite3.SQLITE_FULL: "the disk is full; free some space and resume",
     sqlite3.SQLITE_CANTOPEN: "it cannot be opened; check the permissions of the file and of its folder",
     sqlite3.SQLITE_PERM: "access is not allowed; check the permissions of the file and of its folder",
-    sqlite3.SQLITE_CORRUPT: "the file is damaged; restore it from a backup, or save what is left with 'sqlite3 FILE .recover'",
+    sqlite3.SQLITE_CORRUPT: "the file is damaged; restore a backup, or save what is left with 'sqlite3 FILE .recover'",
     sqlite3.SQLITE_NOTADB: "the file is damaged: it does not begin like a SQLite database",
 }
 
@@ -38,7 +42,7 @@ def primary_code(error: BaseException) -> int:
     return getattr(error, "sqlite_errorcode", 0) & 0xFF
 
 
-def is_busy(error: sqlite3.Error) -> bool:
+def is_busy(error: BaseException) -> bool:
     """Whether another connection holds the lock that was needed."""
     return primary_code(error) == sqlite3.SQLITE_BUSY
 
@@ -52,7 +56,10 @@ def failure(path: Path, verb: str, error: BaseException) -> StoreError:
 
 
 def connect(path: Path, durability: Durability, *, patience: float = PATIENCE) -> sqlite3.Connection:
-    """Connect to an existing file; transactions are begun and committed by hand. patience: seconds to wait for a lock."""
+    """Connect to an existing file; transactions are begun and committed by hand. patience: seconds to wait for a lock.
+
+    Raises sqlite3.Error.
+    """
     connection = sqlite3.connect(f"{path.as_uri()}?mode=rw", uri=True, timeout=patience, isolation_level=None)
     try:
         connection.execute(f"PRAGMA synchronous={_SYNCHRONOUS[durability]}")
@@ -70,17 +77,19 @@ def prepare(path: Path, *, create: bool) -> None:
 
     Raises ForeignStore: it belongs to another program or to a newer version. StoreError: anything else.
     """
-    if path.is_dir():
-        raise StoreError(f"{path} is a folder. Name a file in it, e.g. {path / 'runs.db'}.")
-    if path.exists():
-        _inspect(path)
-    elif not create:
-        raise StoreError(f"There is no store at {path}. Check the path, or start a run there first.")
-    else:
-        try:
+    try:
+        if path.is_dir():
+            raise StoreError(f"{path} is a folder. Name a file in it, e.g. {path / 'runs.db'}.")
+        if path.is_file():
+            _inspect(path)
+        elif path.exists():
+            raise ForeignStore(f"{path} is not a regular file, so it is no store.")
+        elif not create:
+            raise StoreError(f"There is no store at {path}. Check the path, or start a run there first.")
+        else:
             _make(path)
-        except OSError as error:
-            raise StoreError(f"A store could not be made at {path}: {error.strerror}. Choose another place.") from error
+    except OSError as error:
+        raise StoreError(f"There can be no store at {path}: {error.strerror}. Choose another place.") from error
 
 
 def _make(path: Path) -> None:
@@ -117,9 +126,7 @@ def is_ours(path: Path, connection: sqlite3.Connection) -> bool:
 
     Raises ForeignStore: it is anything else.
     """
-    (program,) = connection.execute("PRAGMA application_id").fetchone()
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    (is_filled,) = connection.execute("SELECT EXISTS (SELECT 1 FROM sqlite_master)").fetchone()
+    program, version, is_filled = connection.execute(_IDENTITY).fetchone()
     if program == APPLICATION_ID and version > VERSION:
         raise ForeignStore(
             f"{path} was written by a newer Milepost (its format is {version}, this one knows {VERSION}). "

@@ -6,6 +6,7 @@ import asyncio
 import sqlite3
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from itertools import groupby
 from queue import Empty, SimpleQueue
 from threading import Thread
@@ -31,7 +32,7 @@ class Hop(Protocol):
 
 
 class _Item(NamedTuple):
-    work: Entry | Job
+    work: Entry | Job | None  # None: nothing, but in its turn
     acknowledge: Acknowledge
 
 
@@ -84,7 +85,7 @@ class Writer:
             self._thread = Thread(target=self._serve, name="milepost-sqlite-writer", daemon=True)
             self._thread.start()
 
-    def submit(self, work: Entry | Job, acknowledge: Acknowledge) -> None:
+    def submit(self, work: Entry | Job | None, acknowledge: Acknowledge) -> None:
         """Have an entry committed, or a job done in its own transaction."""
         self.pending += 1
         self._queue.put(_Item(work, acknowledge))
@@ -112,23 +113,26 @@ class Writer:
     async def stop(self) -> None:
         """Wait for all that was submitted, then end the thread and close its connection."""
         if self._thread is not None:
+            done = anyio.Event()
             self._is_ending = True
-            await self.call(lambda _: None)
+            self.submit(None, lambda _: done.set())
+            with anyio.CancelScope(shield=True):
+                await done.wait()
             self._thread.join()
             self._thread = None
 
     def _serve(self) -> None:
         due = monotonic() + self._pause
-        while not (self._is_ending and self._queue.empty()):
-            items = self._take(due - monotonic())
-            answers = self._carry_out(items)
-            if monotonic() >= due:
-                self._keep_alive()
+        is_last = False
+        while not is_last:
+            answers = self._carry_out(self._take(due - monotonic()))
+            is_last = self._is_ending and self._queue.empty()
+            if is_last:
+                self._disconnect()
+            elif monotonic() >= due:
+                self._do(self._renew)  # a failure is not told: if it lasts, the next commit meets it
                 due = monotonic() + self._pause
-            if self._is_ending and self._queue.empty() and self._connection is not None:
-                self._connection.close()
-                self._connection = None
-            self._tell(self._deliver, answers)
+            self._tell(answers)
 
     def _take(self, patience: float) -> list[_Item]:
         """Return what waits; nothing if nothing comes in time."""
@@ -171,7 +175,9 @@ class Writer:
                 errors[place] = error
         return errors
 
-    def _do(self, job: Job) -> BaseException | None:
+    def _do(self, job: Job | None) -> BaseException | None:
+        if job is None:
+            return None
         try:
             job(self._connected())
         except MilepostError as error:
@@ -185,17 +191,19 @@ class Writer:
             self._connection = self._connect()
         return self._connection
 
-    def _keep_alive(self) -> None:
-        """Renew the leases. A failure is not told: if it lasts, the next commit meets it."""
-        self._do(self._renew)
-        self._tell(_nothing)
+    def _disconnect(self) -> None:
+        if self._connection is not None:
+            with suppress(sqlite3.Error):
+                self._connection.close()
+            self._connection = None
 
-    def _tell(self, function: Callable[..., object], *args: object) -> None:
-        """Call a function on the event loop's thread. Without a loop nobody can use the store any more: end."""
+    def _tell(self, answers: Sequence[tuple[Acknowledge, BaseException | None]]) -> None:
+        """Acknowledge on the event loop's thread. With no loop left nobody uses the store: let the leases go."""
         try:
-            self._hop(function, *args)
+            self._hop(self._deliver, answers)
         except RuntimeError:
             self._is_ending = True
+            self._queue.put(_Item(None, _ignore))
 
     def _deliver(self, answers: Sequence[tuple[Acknowledge, BaseException | None]]) -> None:
         for acknowledge, error in answers:
@@ -203,5 +211,5 @@ class Writer:
             acknowledge(error)
 
 
-def _nothing() -> None:
+def _ignore(error: BaseException | None) -> None:
     pass

@@ -1,0 +1,64 @@
+"""`milepost` exports exactly the names that are listed, each from one place, and imports nothing heavy."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+import milepost
+
+PUBLIC = ["BaseNode", "BrokenJournal", "CrashLoop", "DecideNode", "Decision", "Definition", "End", "Engine", "ForeignStore", "Graph", "GraphBuilder", "GraphRunContext", "IncompatibleWorkflow", "InputError", "Join", "JoinNode", "LeaseLost", "MemoryStore", "MilepostError", "NodeError", "NodeKind", "NodeSpec", "NotStorable", "Policy", "ReduceFirstValue", "ReducerContext", "ResumeError", "Retry", "RoutingError", "Run", "RunBusy", "RunCancelled", "RunMismatch", "SqliteStore", "StateConflict", "Step", "StepContext", "StepNode", "Store", "StoreError", "Trace", "UnknownRun", "UnsoundWorkflow", "Usage", "Workflow", "WorkflowBuilder", "WorkflowError", "add", "append", "describe", "install", "last", "merger", "open_store", "reduce_dict_update", "reduce_list_append", "reduce_list_extend", "reduce_null", "reduce_sum", "union"]
+
+
+def test_the_public_names_are_these() -> None:
+    assert sorted(milepost.__all__) == sorted(PUBLIC)
+    assert set(PUBLIC) <= set(dir(milepost))
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_every_public_name_is_there(name: str) -> None:
+    assert getattr(milepost, name) is getattr(import_module(milepost.HOMES[name]), name)
+
+
+def test_type_checkers_are_told_the_same_names_and_places() -> None:
+    tree = ast.parse(Path(str(milepost.__file__)).read_text("utf-8"))
+    told = {
+        alias.name: str(node.module)
+        for block in tree.body
+        if isinstance(block, ast.If)
+        for node in block.body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    assert told == milepost.HOMES
+
+
+def test_every_error_is_public() -> None:
+    from milepost.engine import errors
+
+    assert {name for name, value in vars(errors).items() if isinstance(value, type)} - set(PUBLIC) <= {"Sequence"}
+
+
+def test_an_unknown_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="module 'milepost' has no attribute 'nothing'"):
+        _ = milepost.nothing  # type: ignore[attr-defined]  # pyright: ignore[reportUnknownVariableType, reportAttributeAccessIssue]
+
+
+def loaded_by(statement: str) -> set[str]:
+    code = f"import sys; {statement}; print(' '.join(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
+
+
+def test_importing_milepost_loads_nothing_heavy() -> None:
+    assert not loaded_by("import milepost") & {"networkx", "pydantic", "pydantic_ai", "pydantic_graph", "anyio"}
+
+
+def test_declaring_needs_neither_networkx_nor_agents() -> None:
+    heavy = {"networkx", "pydantic_ai", "sqlite3", "graphviz"}
+    assert not loaded_by("from milepost import WorkflowBuilder, StepContext, Retry; WorkflowBuilder()") & heavy
