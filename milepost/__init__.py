@@ -44,10 +44,10 @@ if TYPE_CHECKING:
     from milepost.engine.run import Run as Run
     from milepost.engine.spec import NodeKind as NodeKind
     from milepost.engine.spec import NodeSpec as NodeSpec
+    from milepost.engine.stores.address import open_store as open_store
     from milepost.engine.stores.memory import MemoryStore as MemoryStore
     from milepost.engine.stores.sqlite import SqliteStore as SqliteStore
     from milepost.engine.stores.store import Store as Store
-    from milepost.engine.stores.store import open_store as open_store
     from milepost.engine.trace import Trace as Trace
     from milepost.engine.trace import Usage as Usage
     from milepost.engine.typed import Decision as Decision
@@ -99,9 +99,10 @@ NAMES = {
     "milepost.engine.policy": ("Policy", "Retry"),
     "milepost.engine.run": ("Run",),
     "milepost.engine.spec": ("NodeKind", "NodeSpec"),
+    "milepost.engine.stores.address": ("open_store",),
     "milepost.engine.stores.memory": ("MemoryStore",),
     "milepost.engine.stores.sqlite": ("SqliteStore",),
-    "milepost.engine.stores.store": ("Store", "open_store"),
+    "milepost.engine.stores.store": ("Store",),
     "milepost.engine.trace": ("Trace", "Usage"),
     "milepost.engine.typed": (
         "Decision",
@@ -131,13 +132,15 @@ HOMES = {name: module for module, names in NAMES.items() for name in names}
 __all__ = sorted(HOMES)  # pyright: ignore[reportUnsupportedDunderAll]  (a list that cannot differ from what is there)
 
 
-def __getattr__(name: str) -> object:
-    """Import what is behind a public name when it is first used."""
-    if name not in HOMES:
-        raise AttributeError(f"module 'milepost' has no attribute {name!r}")
-    value: object = getattr(import_module(HOMES[name]), name)
-    globals()[name] = value
-    return value
+if not TYPE_CHECKING:  # a type checker that saw it would take every misspelt name for one of ours
+
+    def __getattr__(name: str) -> object:
+        """Import what is behind a public name when it is first used."""
+        if name not in HOMES:
+            raise AttributeError(f"module 'milepost' has no attribute {name!r}")
+        value: object = getattr(import_module(HOMES[name]), name)
+        globals()[name] = value
+        return value
 
 
 def __dir__() -> list[str]:

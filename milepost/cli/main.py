@@ -6,7 +6,7 @@ import importlib
 import sys
 import traceback
 from collections.abc import Mapping, Sequence
-from typing import Final, NamedTuple, cast
+from typing import Final, NamedTuple, TypeGuard
 
 import click
 
@@ -103,10 +103,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _alone(error: Exception) -> Exception:
     """Return what a group of one error holds: a task group wraps even the only error."""
-    if not isinstance(error, ExceptionGroup):
-        return error
-    held = cast("ExceptionGroup[Exception]", error).exceptions
-    return _alone(held[0]) if len(held) == 1 else error
+    return _alone(error.exceptions[0]) if _is_group(error) and len(error.exceptions) == 1 else error
+
+
+def _is_group(error: Exception) -> TypeGuard[ExceptionGroup[Exception]]:
+    return isinstance(error, ExceptionGroup)
 
 
 def _sentence(error: Exception) -> str:

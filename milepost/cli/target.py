@@ -14,13 +14,13 @@ from difflib import get_close_matches
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeGuard, cast
 
 from milepost.cli.screen import prints_to_stderr
 from milepost.engine.errors import InputError, MilepostError
 
 if TYPE_CHECKING:
-    from milepost.engine.typed import GraphBuilder
+    from milepost.engine.typed import Graph, GraphBuilder
     from milepost.engine.workflow import Workflow
 
 AnyWorkflow: TypeAlias = "Workflow[Any, Any, Any, Any]"
@@ -198,7 +198,7 @@ def _attribute(target: str, module: ModuleType, path: str) -> object:
 
 
 def _no_attribute(module: ModuleType, path: str) -> str:
-    workflows = [name for name, value in vars(module).items() if _is_buildable(value)]
+    workflows = [name for name, value in vars(module).items() if _is_graph(value) or _is_builder(value)]
     close = get_close_matches(path, workflows or [name for name in vars(module) if not name.startswith("_")], n=1)
     hint = f" Did you mean {close[0]!r}?" if close else ""
     if not hint and workflows:
@@ -206,20 +206,25 @@ def _no_attribute(module: ModuleType, path: str) -> str:
     return f"{module.__name__!r} has no {path!r}.{hint}"
 
 
-def _is_buildable(value: object) -> bool:
-    from pydantic_graph import Graph, GraphBuilder
+def _is_graph(value: object) -> TypeGuard[Graph[Any, Any, Any, Any]]:
+    from milepost.engine.typed import Graph
 
-    return isinstance(value, Graph | GraphBuilder)
+    return isinstance(value, Graph)
+
+
+def _is_builder(value: object) -> TypeGuard[GraphBuilder[Any, Any, Any, Any]]:
+    from milepost.engine.typed import GraphBuilder
+
+    return isinstance(value, GraphBuilder)
 
 
 def _as_workflow(target: str, attribute: str, value: object) -> AnyWorkflow:
-    from milepost.engine.typed import Graph, GraphBuilder
     from milepost.engine.workflow import Workflow
 
-    if isinstance(value, GraphBuilder):
-        value = _built(target, cast("GraphBuilder[Any, Any, Any, Any]", value))
-    if isinstance(value, Graph):
-        return Workflow.from_graph(cast("Graph[Any, Any, Any, Any]", value))
+    if _is_builder(value):
+        value = _built(target, value)
+    if _is_graph(value):
+        return Workflow.from_graph(value)
     kind = value.__name__ if isinstance(value, type) else type(value).__name__
     called = "the class" if isinstance(value, type) else "an instance of"
     raise BadTarget(

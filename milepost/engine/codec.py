@@ -137,6 +137,8 @@ class Codec:
             try:
                 tree: object = from_json(text, allow_inf_nan=True)
             except ValueError as fault:
+                if "recursion limit" in str(fault):
+                    raise NotReadable(path, TOO_DEEP) from error
                 raise NotReadable(path, f"it is not JSON: {fault}. The store was changed by something else.") from error
             where, reason = reading_failed(tree, path, error)
             raise NotReadable(where, reason) from error

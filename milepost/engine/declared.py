@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar, cast
 
 from pydantic_graph.id_types import NodeID
@@ -78,8 +78,8 @@ class DeclaredStep(Step[StateT, DepsT, InputT, OutputT]):
     ) -> None:
         function = cast(StepFunction[StateT, DepsT, InputT, OutputT], call)  # is only ever called by position
         super().__init__(id=NodeID(id), call=function, label=declared.label)
-        self.declared = declared
         self.hints = declared.hints()
+        self.declared = declared if self.hints.missing else replace(declared, names={})  # the rest need not be kept
 
     def spec(self, later: Names | None = None) -> NodeSpec:
         """Return the node's description. later: names that can be seen now, see `Declaration.hints`."""

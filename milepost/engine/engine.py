@@ -28,7 +28,8 @@ from milepost.engine.plan import Plan, compile_plan
 from milepost.engine.position import START, Position
 from milepost.engine.run import Run
 from milepost.engine.state import LiveState, StoredState, fields_of
-from milepost.engine.stores.store import NewRun, RunRow, Store, open_store
+from milepost.engine.stores.address import open_store
+from milepost.engine.stores.store import NewRun, RunRow, Store
 from milepost.engine.trace import RunStatus, Trace
 from milepost.engine.tracing import Tracer, moment
 from milepost.engine.values import LiveValues, StoredValues

@@ -189,9 +189,9 @@ class Equality:
             if type(key) is not type(other_key) or key != other_key:
                 return self._unordered_dicts(value, loaded)
             kind = type(mine)
-            if kind is type(other) and kind in EXACT and mine == other:
-                continue
             found = None if type(key) in EXACT else self._compare(key, other_key)
+            if found is None and kind is type(other) and kind in EXACT and mine == other:
+                continue
             found = found or self._compare(mine, other)
             if found is not None:
                 found.append(key_step(key))

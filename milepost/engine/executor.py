@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol, cast
 
 import anyio
@@ -39,9 +40,8 @@ FAIR = 0.002
 
 def only_one(error: BaseException) -> BaseException:
     """Return the exception that a task group wrapped, when there is just one."""
-    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
-        error = error.exceptions[0]
-    return error
+    inner: Sequence[BaseException] = getattr(error, "exceptions", ())
+    return only_one(inner[0]) if len(inner) == 1 else error
 
 
 class Log(Protocol):
@@ -118,9 +118,9 @@ class Driver:
         """Take up what is pending at the position."""
         self._waiting.extend(self.position.tasks.values())
         for task, ref in list(self.position.unrouted.values()):
-            self._mail.append(lambda one=task, output=ref: self._route_again(one, output))
+            self._mail.append(partial(self._route_again, task, ref))
         for stream in list(self.position.streams.values()):
-            self._mail.append(lambda one=stream: self._restart(one))
+            self._mail.append(partial(self._restart, stream))
         if self.position.output is not None:
             self.ended = True
 
@@ -325,7 +325,7 @@ class Driver:
             try:
                 async for item in source:
                     handled = anyio.Event()
-                    self.post(lambda item=item, handled=handled: self._item(key, item, handled))
+                    self.post(partial(self._item, key, item, handled))
                     await handled.wait()
                 self.post(lambda: self._exhausted(key))
             except Exception as error:

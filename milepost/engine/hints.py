@@ -137,11 +137,11 @@ def strip(hint: object) -> object:
     while True:
         if get_origin(hint) is Annotated:
             hint = get_args(hint)[0]
+        elif is_alias(alias := get_origin(hint)):
+            given = dict(zip(alias.__type_params__, get_args(hint), strict=False))
+            return substitute(strip(alias.__value__), given)
         elif is_alias(hint):
             hint = hint.__value__
-        elif is_alias(get_origin(hint)):
-            alias: Any = get_origin(hint)
-            return substitute(strip(alias.__value__), dict(zip(alias.__type_params__, get_args(hint), strict=False)))
         else:
             return hint
 

@@ -7,14 +7,15 @@ from typing import Any
 from weakref import ref
 
 import anyio
-from pydantic_graph import Graph
 
 from milepost.engine.engine import original, run_live
 from milepost.engine.errors import MilepostError
+from milepost.engine.typed import Graph
 from milepost.engine.workflow import Workflow
 
-_upstream_run = Graph.run
-_upstream_run_sync = Graph.run_sync
+_upstream: Any = Graph
+_upstream_run: Any = _upstream.run
+_upstream_run_sync: Any = _upstream.run_sync
 _workflows: dict[int, tuple[ref[Any], Workflow[Any, Any, Any, Any]]] = {}
 
 
@@ -24,7 +25,12 @@ def workflow_of(graph: Graph[Any, Any, Any, Any]) -> Workflow[Any, Any, Any, Any
     if known is not None and known[0]() is graph:
         return known[1]
     workflow = Workflow.from_graph(graph)
-    _workflows[id(graph)] = (ref(graph, lambda _, key=id(graph): _workflows.pop(key, None)), workflow)
+    key = id(graph)
+
+    def forget(_: object) -> None:
+        _workflows.pop(key, None)
+
+    _workflows[key] = (ref(graph, forget), workflow)
     return workflow
 
 

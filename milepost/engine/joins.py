@@ -34,8 +34,8 @@ def join_types(join: Join[Any, Any, Any, Any], items: object, wanted: object) ->
     reducer = read_reducer(join.reducer)
     factory = join.initial_factory
     made = made_type(factory)
-    found = own_bindings(join.reducer)
-    found |= bind(reducer.item, items) | bind(reducer.returns, wanted) | bind(reducer.current, made)
+    found = bind(reducer.item, items) | bind(reducer.returns, wanted) | bind(reducer.current, made)
+    found |= own_bindings(join.reducer)
     taken, given = settled(substitute(reducer.item, found)), settled(substitute(reducer.returns, found))
     if given is UNKNOWN:
         given = made if made is not UNKNOWN and (get_args(made) or wanted is UNKNOWN) else wanted

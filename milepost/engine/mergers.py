@@ -31,8 +31,8 @@ def _append(base: Any, committed: Any, mine: Any) -> Any:
 
 
 def _union(base: Any, committed: Any, mine: Any) -> Any:
-    if isinstance(mine, dict):
-        return {**committed, **{key: value for key, value in mine.items() if key not in base or base[key] != value}}
+    if hasattr(mine, "keys"):
+        return {**committed, **{key: mine[key] for key in mine if key not in base or base[key] != mine[key]}}
     return (committed | mine) - (base - mine)
 
 

@@ -8,10 +8,8 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any, Literal, get_args, get_origin
 
-from pydantic_graph import Decision, EndNode, Fork, Join, StartNode, Step
-from pydantic_graph.decision import DecisionBranch
+from pydantic_graph.id_types import NodeID
 from pydantic_graph.paths import DestinationMarker, Path, TransformMarker
-from pydantic_graph.step import NodeStep
 from pydantic_graph.util import unpack_type_expression
 
 from milepost.engine.codec import items_of
@@ -19,6 +17,7 @@ from milepost.engine.errors import WorkflowError
 from milepost.engine.hints import read_hints
 from milepost.engine.keys import escape
 from milepost.engine.spec import UNKNOWN, NodeKind, NodeSpec, unwrap_choice
+from milepost.engine.typed import Decision, DecisionBranch, EndNode, Fork, Join, NodeStep, StartNode, Step
 from milepost.engine.workflow import Workflow
 
 Matcher = Callable[[Any], bool]
@@ -137,7 +136,7 @@ def compile_plan(workflow: Workflow[Any, Any, Any, Any]) -> Plan:
 
 
 def plan_node(
-    workflow: Workflow[Any, Any, Any, Any], node_id: str, node: object, watch: tuple[tuple[str, str], ...], kept: bool
+    workflow: Workflow[Any, Any, Any, Any], node_id: str, node: Any, watch: tuple[tuple[str, str], ...], kept: bool
 ) -> PlanNode:
     """Read one node and the ways out of it."""
     if isinstance(node, Decision):
@@ -146,16 +145,16 @@ def plan_node(
         )
         inferred = all(branch.source is type(None) and branch.matches is None for branch in node.branches)
         return PlanNode(node_id, escape(node_id), Role.DECISION, exits, watch, inferred=inferred)
-    paths = workflow.edges_by_source.get(node_id, [])  # type: ignore[call-overload]  # NodeID is a str
+    paths = workflow.edges_by_source.get(NodeID(node_id), [])
     exits = tuple(exit_of(node_id, number, path) for number, path in enumerate(paths))
-    call = node.call if isinstance(node, Step) else None
-    eager = node.downstream_join_id if isinstance(node, Fork) else None
-    join = join_plan(workflow, node) if isinstance(node, Join) else None
+    call: Any = getattr(node, "call", None)
+    eager: str | None = getattr(node, "downstream_join_id", None)
+    join = join_plan(workflow, node) if node_id in workflow.parent_forks else None
     role = role_of(node, workflow.specs[node_id].kind)
     return PlanNode(node_id, escape(node_id), role, exits, watch, "#" if kept else ":", call, join, eager)
 
 
-def role_of(node: object, kind: NodeKind) -> Role:
+def role_of(node: Any, kind: NodeKind) -> Role:
     """Tell what the core does with a node of this class."""
     match node:
         case NodeStep():

@@ -42,7 +42,7 @@ class SpawnEach(NamedTuple):
     mark: str
     tail: str
     ref: Ref
-    count: int
+    size: int
 
 
 class Stream(NamedTuple):
@@ -260,7 +260,7 @@ def spawn_each(position: Position, base: Base, op: SpawnEach) -> None:
     fork = unescape(op.route.rpartition("/")[2])
     node, outer = branch(base, f"{op.route}/{op.tail}")
     run = key_of(base.key, op.route)
-    for number in range(op.count):
+    for number in range(op.size):
         key = key_of(base.key, f"{op.route}{op.mark}{number}/{op.tail}")
         stack = (*outer, (fork, run, number)) if op.mark == "#" else outer
         position.tasks[key] = Task(key, node, Ref(index.seq, index.slot, number, index.value), stack, position.seq)

@@ -12,7 +12,7 @@ from copy import deepcopy
 from typing import Any, cast, get_origin
 
 from pydantic_graph import BaseNode, End, JoinNode, StepNode
-from pydantic_graph.join import JoinState, ReducerContext
+from pydantic_graph.join import JoinState
 
 from milepost.engine.errors import NotStorable, RoutingError
 from milepost.engine.holds import Holds, rebuilt
@@ -44,6 +44,7 @@ from milepost.engine.position import (
 )
 from milepost.engine.spec import Choice
 from milepost.engine.state import StateView
+from milepost.engine.typed import ReducerContext
 from milepost.engine.values import ATOMS, Ref, Value, Values
 
 MISSING = object()
@@ -84,6 +85,7 @@ class Router:
         self._base = Base("", ())
         self._edge = ""
         self._transformed = False
+        self._cancelled: set[str] = set()
         self.patch: Callable[[], Patch | None] = lambda: None
         self.opened: dict[str, AsyncIterable[Any]] = {}
 
@@ -145,6 +147,7 @@ class Router:
         self._view = view
         self._edge = "its edge"
         self._transformed = False
+        self._cancelled.clear()
         self.opened = {}
 
     def _run(self, record: Record, source: str, place: Any, task: Task | None = None) -> None:
@@ -175,8 +178,8 @@ class Router:
         path = f"the output of node {task.node!r}"
         if type(output) in ATOMS:
             return self.keep(f"out:{node.id}", output, path)
-        if isinstance(output, (BaseNode, End)):
-            return self._keep_instance(cast("BaseNode[Any, Any, Any] | End[Any]", output), path)
+        if is_one_of(output, (BaseNode, End)):
+            return self._keep_instance(output, path)
         if isinstance(output, Choice):
             return self.keep(f"out:{node.id}", output.label, path)
         if self.values.storing and isinstance(output, AsyncIterable):
@@ -205,8 +208,8 @@ class Router:
             self._leave(node, "", task.ref, output.label)
         elif self._goes_by_instance(node, output):
             self._go_to_instance(output, ref)
-        elif self.values.storing and isinstance(output, AsyncIterable):
-            self._leave_stream(node, cast("AsyncIterable[Any]", output))
+        elif self.values.storing and is_one_of(output, (AsyncIterable,)):
+            self._leave_stream(node, output)
         else:
             self._leave(node, "", ref)
 
@@ -274,8 +277,11 @@ class Router:
     # --- entering a node ---------------------------------------------------------------------------------------------
 
     def _enter(self, target: str, route: str, ref: Ref, label: object = MISSING) -> None:
-        """Arrive at a node: a task is spawned for real work, structure is passed at once."""
-        if self.position.output is not None:
+        """Arrive at a node: a task is spawned for real work, structure is passed at once.
+
+        Nothing arrives any more once the run has ended, or in a fork run that a join has just cancelled.
+        """
+        if self.position.output is not None or self._is_cancelled(route):
             return
         node = self.plan.nodes[target]
         match node.role:
@@ -297,6 +303,9 @@ class Router:
                 self.holds.clear()
                 self._accumulators.clear()
 
+    def _is_cancelled(self, route: str) -> bool:
+        return bool(self._cancelled) and any(item[1] in self._cancelled for item in branch(self._base, route)[1])
+
     def _decide(self, node: PlanNode, route: str, ref: Ref, label: object) -> None:
         """Take the first branch whose condition holds."""
         self._edge = f"a condition of {node.id!r}"
@@ -314,12 +323,12 @@ class Router:
         value = self.peek(ref)
         if node.eager is not None and not isinstance(value, AsyncIterable):
             self._open_eagerly(node, route)
-        if isinstance(value, Iterable):
-            self._map_items(node, route, ref, cast("Iterable[Any]", value))
-        elif isinstance(value, AsyncIterable):
+        if is_one_of(value, (Iterable,)):
+            self._map_items(node, route, ref, value)
+        elif is_one_of(value, (AsyncIterable,)):
             if self.values.storing:
                 raise NoRoute(f"the async iterable that reaches map {node.id!r} is not the output of a node itself")
-            self._open_stream(node, route, cast("AsyncIterable[Any]", value))
+            self._open_stream(node, route, value)
         else:
             self._edge = f"the map {node.id!r}"
             raise NoRoute(f"map {node.id!r} got {shortened(value)}, which is not iterable; give it a list")
@@ -327,8 +336,9 @@ class Router:
     def _map_items(self, node: PlanNode, route: str, ref: Ref, items: Iterable[Any]) -> None:
         """Spawn one branch per item. The items of a stored list are referred to, those of anything else are stored first."""
         way = node.exits[0]
-        listed: list[Any] = cast("list[Any]", items) if type(items) is list else list(items)
-        if listed is not items or not self._is_stored_list(ref):
+        given: Any = items
+        listed: list[Any] = given if given.__class__ is list else list(items)
+        if listed is not given or not self._is_stored_list(ref):
             ref = self.keep(self._items_tag(way, ref), list(listed), f"the items of map {node.id!r}")
         if not way.transforms and self.plan.nodes[way.target].role in (Role.STEP, Role.BASE_NODE, Role.DECIDE):
             self._spawn_each(node, route, way, ref, len(listed))
@@ -396,7 +406,7 @@ class Router:
     def _join(self, node: PlanNode, route: str, ref: Ref) -> None:
         """Reduce one more item."""
         assert node.join is not None
-        run, stack = self._join_run(node, route)
+        run, _ = self._join_run(node, route)
         self._edge = f"the reducer of join {node.id!r}"
         key = (node.id, run)
         current = self._accumulated(node, key)
@@ -434,6 +444,7 @@ class Router:
 
     def _settle(self) -> None:
         """Fire every join that nothing can reach any more, until none is left."""
+        self._cancelled.clear()
         ready = self.holds.ready
         while ready and self.position.output is None:
             key = ready.popleft()
@@ -459,6 +470,7 @@ class Router:
         tasks = [self.position.tasks[key] for key in keys if key in self.position.tasks]
         streams = [self.position.streams[key] for key in keys if key in self.position.streams]
         before = list(self.position.joins)
+        self._cancelled.add(run)
         self._emit(Cancel(join, run, tuple(keys)))
         for task in tasks:
             self.holds.free_task(task)
@@ -468,6 +480,11 @@ class Router:
             if key not in self.position.joins:
                 self.holds.free_join(key)
                 self._accumulators.pop(key, None)
+
+
+def is_one_of(value: Any, classes: tuple[type, ...]) -> bool:
+    """Tell whether a value is an instance of a class, and leave its static type as unknown as it is."""
+    return isinstance(value, classes)
 
 
 def stream_tag(plan: Plan, stream: LiveStream) -> str:

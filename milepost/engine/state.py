@@ -9,15 +9,14 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping
 from types import NoneType
-from typing import Any, Final, get_type_hints
-
-from pydantic_graph import StepContext
+from typing import Any, Final, cast, get_type_hints
 
 from milepost.engine.codec import Codec
 from milepost.engine.errors import StateConflict
 from milepost.engine.mergers import Merger
 from milepost.engine.patch import Patch, difference
 from milepost.engine.position import Position, Task
+from milepost.engine.typed import StepContext
 
 UNREAD: Final = object()
 WHOLE: Final = ""
@@ -223,10 +222,11 @@ def fields_of(text: str) -> dict[str, str]:
     """
     from pydantic_core import from_json, to_json
 
-    given = from_json(text)
+    given: Any = from_json(text)
     if not isinstance(given, dict):
         return {WHOLE: text}
-    return {str(name): to_json(value, inf_nan_mode="constants").decode() for name, value in given.items()}
+    members = cast("dict[str, Any]", given)
+    return {name: to_json(value, inf_nan_mode="constants").decode() for name, value in members.items()}
 
 
 def whole_of(fields: Mapping[str, str]) -> str:
@@ -248,9 +248,14 @@ def mergers_of(type_: Any) -> dict[str, Merger]:
     return found
 
 
+def is_model(state: Any) -> bool:
+    """Tell whether an object is a pydantic model."""
+    return hasattr(state.__class__, "model_fields")
+
+
 def is_mutable(state: Any) -> bool:
     """Tell whether an object can be made equal to another in place."""
-    return isinstance(state, dict) or dataclasses.is_dataclass(state) or hasattr(type(state), "model_fields")
+    return isinstance(state, dict) or dataclasses.is_dataclass(state) or is_model(state)
 
 
 def make_equal(target: Any, source: Any) -> bool:
@@ -258,9 +263,10 @@ def make_equal(target: Any, source: Any) -> bool:
     if type(target) is not type(source):
         return False
     if isinstance(target, dict):
-        target.clear()
-        target.update(source)
-    elif hasattr(type(target), "model_fields"):
+        kept = cast("dict[str, Any]", target)
+        kept.clear()
+        kept.update(source)
+    elif is_model(target):
         for name in ("__dict__", "__pydantic_fields_set__", "__pydantic_extra__", "__pydantic_private__"):
             object.__setattr__(target, name, getattr(source, name))
     elif dataclasses.is_dataclass(target):
@@ -273,14 +279,14 @@ def make_equal(target: Any, source: Any) -> bool:
 
 def field_of(state: Any, name: str) -> Any:
     """Return one field of a state."""
-    return state[name] if isinstance(state, dict) else getattr(state, name)
+    return cast("Any", state)[name] if isinstance(state, dict) else getattr(state, name)
 
 
 def set_field(state: Any, name: str, value: Any) -> None:
     """Set one field of a state, frozen or not."""
     if isinstance(state, dict):
         state[name] = value
-    elif hasattr(type(state), "model_fields"):
+    elif is_model(state):
         state.__dict__[name] = value
     else:
         object.__setattr__(state, name, value)

@@ -123,7 +123,7 @@ class StoredSchema:
         return result
 
     def _own_writing(self, serialization: Schema) -> Schema:
-        """Return the way of writing with a user's function. What it returns is read as pydantic reads it: only sets change."""
+        """Return the way of writing with a user's function. What it returns is read by pydantic: only sets change."""
         handed_on = {key: part for key, part in serialization.items() if key != "return_schema"}
         returned: Schema = serialization.get("return_schema", {"type": "any"})
         if returned.get("type") == "any":

@@ -71,7 +71,7 @@ class Trace:
     updated: datetime
     tasks: tuple[TaskTrace, ...]
     taken: Mapping[Edge, int]
-    chosen: Mapping[Edge, str] = field(default_factory=dict)
+    chosen: Mapping[Edge, str] = field(default_factory=dict[Edge, str])
     joins: tuple[JoinTrace, ...] = ()
     checkpoints: int = 0
     resumes: tuple[datetime, ...] = ()

@@ -86,7 +86,8 @@ class LiveValues:
     def load(self, ref: Ref) -> Any:
         value = ref.value
         assert value is not None
-        return value.live if ref.index < 0 else value.live[ref.index]
+        live: Any = value.live
+        return live if ref.index < 0 else live[ref.index]
 
     def peek(self, value: Value) -> Any:
         return value.live

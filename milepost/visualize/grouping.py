@@ -63,13 +63,17 @@ def group(definition: Definition) -> Grouping:
         owner = graph.owner(node)
         if owner is not None:
             owners[node.id] = owner
+    inner: dict[str, list[str]] = {}
+    for id_, owner in owners.items():
+        if owner != id_:
+            inner.setdefault(owner, []).append(id_)
     boxes = {
-        node.id: _box(graph, node, tuple(id_ for id_, owner in owners.items() if owner == node.id and id_ != node.id))
+        node.id: _box(graph, node, tuple(inner.get(node.id, ())))
         for node in definition.nodes
         if owners.get(node.id) == node.id
     }
     links = [link for source in owners for link in _links(graph, owners, source)]
-    order = _flow(tuple(boxes), links)
+    order = _flow(sorted(boxes, key=lambda id_: boxes[id_].kind == "end"), links)
     rank = {id_: number for number, id_ in enumerate(order)}
     links.sort(key=lambda link: rank[link.source])
     return Grouping({id_: boxes[id_] for id_ in order}, tuple(links), owners)
@@ -82,36 +86,40 @@ def back_links(boxes: Sequence[str], links: Sequence[Link]) -> frozenset[int]:
 
 def _flow(boxes: Sequence[str], links: Sequence[Link]) -> list[str]:
     """Order the boxes as they can run: each before what follows it, branches as declared, loops cut open."""
-    order = _walk(boxes, links[::-1])[0]
-    return order[::-1]
+    return [id_ for tree in _walk(boxes, links[::-1])[0] for id_ in reversed(tree)]
 
 
-def _walk(boxes: Sequence[str], links: Sequence[Link]) -> tuple[list[str], frozenset[int]]:
+def _walk(boxes: Sequence[str], links: Sequence[Link]) -> tuple[list[list[str]], frozenset[int]]:
     """Go through the graph depth first.
 
-    Returns the boxes in the order they were left, and the links that close a cycle. A walk without recursion, so that a
-    chain of ten thousand nodes is no problem. Cost: one visit per box and link.
+    Returns for each root the boxes it led to, in the order they were left, and the links that close a cycle. A walk
+    without recursion, so that a chain of ten thousand nodes is no problem. Cost: one visit per box and link.
     """
     ways: dict[str, list[int]] = {id_: [] for id_ in boxes}
     for index, link in enumerate(links):
         ways[link.source].append(index)
     back: set[int] = set()
-    done: dict[str, None] = {}
+    seen: set[str] = set()
+    trees: list[list[str]] = []
     for root in boxes:
-        if root in done:
+        if root in seen:
             continue
+        seen.add(root)
+        tree: list[str] = []
         open_: dict[str, Iterator[int]] = {root: iter(ways[root])}
         while open_:
             box = next(reversed(open_))
             index = next(open_[box], -1)
             if index < 0:
-                done[box] = None
+                tree.append(box)
                 open_.pop(box)
             elif links[index].target in open_:
                 back.add(index)
-            elif links[index].target not in done:
+            elif links[index].target not in seen:
+                seen.add(links[index].target)
                 open_[links[index].target] = iter(ways[links[index].target])
-    return list(done), frozenset(back)
+        trees.append(tree)
+    return trees, frozenset(back)
 
 
 class _Graph:
@@ -134,7 +142,7 @@ class _Graph:
         ins, outs = self.ins[node.id], self.outs[node.id]
         if node.kind == "decision" and node.generated and len(ins) == 1:
             source = self.nodes[ins[0].source]
-            chosen = source.kind == "decision" and node.id.startswith(f"{source.id}_choice")
+            chosen = source.kind == "decision" and not source.generated and node.id.startswith(f"{source.id}_choice")
             return source.id if chosen and len(self.outs[source.id]) == 1 else None
         if node.kind == "map" and len(outs) == 1 and self.nodes[outs[0].target].kind in MAPPED_KINDS:
             target = outs[0].target
@@ -157,8 +165,9 @@ def _name(graph: _Graph, node: DefinedNode) -> str:
     if not node.generated:
         return node.id
     if node.kind == "decision":
-        sources = {edge.source for edge in graph.ins[node.id]}
-        return f"{_name(graph, graph.nodes[sources.pop()])}?" if len(sources) == 1 else "which?"
+        sources = [graph.nodes[source] for source in {edge.source for edge in graph.ins[node.id]}]
+        plain = len(sources) == 1 and not (sources[0].kind == "decision" and sources[0].generated)
+        return f"{_name(graph, sources[0])}?" if plain else "which?"
     return {"map": "for each", "join": "join", "broadcast": "all"}.get(node.kind, node.id)
 
 

@@ -46,7 +46,7 @@ class Evidence:
         return faults
 
     def _of_causes(self) -> list[str]:
-        """A task begins only when the record that made it is committed, so what caused it never runs again after that."""
+        """A task begins when the record that made it is committed, so what caused it never runs again after that."""
         first: dict[str, int] = {}
         last: dict[str, int] = {}
         for number, line in enumerate(self.lines):

@@ -36,12 +36,15 @@ class Group(BaseModel):
 
 
 class Tally(BaseModel):
+    """laps: begun so far, of those wanted. odd: the odd values met, in any order."""
+
+    wanted: int = 1
     laps: int = 0
     odd: Annotated[list[int], append] = Field(default_factory=list[int])
 
 
 class Effects:
-    """A file that only grows: `key node` when a body begins, `= seq` when a life begins, seq being what it found committed."""
+    """A file that only grows: `key node` when a body begins, `= seq` when a life begins that finds `seq` records."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -82,8 +85,8 @@ def expected(inputs: list[int], laps: int) -> tuple[list[int], list[int]]:
     return values, sorted(odd)
 
 
-def declared(laps: int) -> Workflow[Tally, Effects, list[int], list[int]]:
-    """Build a loop of `laps` laps over a map over a map, with a decision inside and a join for each map."""
+def declared() -> Workflow[Tally, Effects, list[int], list[int]]:
+    """Build a loop over a map over a map, with a decision inside and a join for each map."""
     wf = WorkflowBuilder(
         name="mortal", state_type=Tally, deps_type=Effects, input_type=list[int], output_type=list[int]
     )
@@ -139,7 +142,7 @@ def declared(laps: int) -> Workflow[Tally, Effects, list[int], list[int]]:
 
     @wf.decide
     async def enough(ctx: StepContext[Tally, Effects, list[int]]) -> bool:
-        return ctx.state.laps >= laps
+        return ctx.state.laps >= ctx.state.wanted
 
     wf.edge(wf.start_node, spread)
     wf.edge(spread, wf.each(cut))
@@ -158,6 +161,9 @@ def declared(laps: int) -> Workflow[Tally, Effects, list[int], list[int]]:
     return wf.build()
 
 
+WORKFLOW = declared()
+
+
 class HastyStore(SqliteStore):
     """A store with the fault that the test is there to see: it says that an entry is committed before it is."""
 
@@ -174,15 +180,25 @@ def live(folder: str, durability: Durability, inputs: list[int], laps: int, hast
     place = Path(folder)
     kind = HastyStore if hasty else SqliteStore
     store = kind(place / "runs.db", durability=durability, max_takeovers=10_000)
-    state = Tally()
+    state = Tally(wanted=laps)
 
     async def main(effects: Effects) -> None:
         async with Engine(store) as engine:
             row = await store.row(RUN)
             effects.write(f"= {0 if row is None else row.seq}")
-            run = await engine.start(declared(laps), inputs=inputs, state=state, deps=effects, run_id=RUN)
+            run = await engine.start(WORKFLOW, inputs=inputs, state=state, deps=effects, run_id=RUN)
             output = await run.result()
             (place / "output.json").write_text(repr((output, sorted(state.odd), state.laps)))
 
     with Effects(place / "effects").open() as effects:
+        anyio.run(main, effects)
+
+
+def warm_up() -> None:
+    """Run once in memory, so that a process forked from this one has everything loaded and is soon at work."""
+
+    async def main(effects: Effects) -> None:
+        await WORKFLOW.run(inputs=[1, 2, 3], state=Tally(), deps=effects, store="memory:")
+
+    with Effects(Path(os.devnull)).open() as effects:
         anyio.run(main, effects)

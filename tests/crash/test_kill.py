@@ -23,7 +23,7 @@ LAPS = 45
 INPUTS = [5, 17, 300]
 
 nursery = get_context("forkserver")
-nursery.set_forkserver_preload(["tests.crash.life"])
+nursery.set_forkserver_preload(["__main__", "tests.crash.warm"])
 
 
 class Mortal:
@@ -36,11 +36,12 @@ class Mortal:
         self.folder = folder
         self.effects = folder / "effects"
         self.effects.touch()
-        self._arguments = (str(folder), durability, INPUTS, laps, hasty)
+        self.hasty = hasty
+        self._arguments = (str(folder), durability, INPUTS, laps)
         self._chance = random.Random(seed)
 
     def born(self) -> ForkServerProcess:
-        process = nursery.Process(target=live, args=self._arguments)
+        process = nursery.Process(target=live, args=(*self._arguments, self.hasty))
         process.start()
         return process
 
@@ -48,7 +49,7 @@ class Mortal:
         """Live once, and be killed. Returns whether the kill came before the run ended by itself."""
         before = self.effects.stat().st_size
         process = self.born()
-        enough = before + self._chance.choice((0, 1, 40, 80, 120, 200, 300))
+        enough = before + self._chance.choice((0, 1, 40, 80, 80, 120, 160, 200, 240, 280))
         while process.is_alive() and self.effects.stat().st_size < enough:
             time.sleep(0.0005)
         time.sleep(self._chance.random() * 0.008)
@@ -82,16 +83,17 @@ def test_a_run_killed_100_times_ends_right_and_no_committed_node_ran_again(
     assert evidence.faults() == []
     begun = [line for line in evidence.lines if not line.startswith("=")]
     again = len(begun) - len(set(begun))
-    found = [int(line[2:]) for line in evidence.lines if line.startswith("=")]
+    found = {line for line in evidence.lines if line.startswith("=")}
     assert again > KILLS // 4, "Too few kills came in the middle of a body."
-    assert len(set(found)) > KILLS // 2, "Too few lives made a checkpoint."
+    assert len(found) > KILLS // 3, "Too few lives made a checkpoint."
 
 
 def test_a_store_that_says_committed_too_early_is_found_out(tmp_path: Path) -> None:
     mortal = Mortal(tmp_path, "process", seed=1, laps=5, hasty=True)
-    lives = sum(mortal.killed() for _ in range(8))
+    assert all(mortal.killed() for _ in range(8))
+    mortal.hasty = False
+    mortal.ended()
 
-    assert lives == 8
     assert any("ran after" in fault for fault in mortal.evidence().faults())
 
 

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 import enum
-import functools
 import json
-import operator
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar, Union
 from uuid import UUID
 
 from hypothesis import given
@@ -91,12 +89,22 @@ OTHERS: tuple[Typed, ...] = (
 )
 
 
+def of(generic: Any, *arguments: Any) -> Any:
+    """Return a generic type with arguments that are only known while the program runs."""
+    return generic[arguments] if len(arguments) != 1 else generic[next(iter(arguments))]
+
+
 def union(members: list[Typed]) -> Typed:
-    return functools.reduce(operator.or_, (kind for kind, _ in members)), st.one_of(*(values for _, values in members))
+    return of(Union, *(kind for kind, _ in members)), st.one_of(*(values for _, values in members))
 
 
 def mapping(key: Typed, item: Typed) -> Typed:
-    return dict[key[0], item[0]], st.dictionaries(key[1], item[1], max_size=3)  # type: ignore[misc]  # made of values
+    return of(dict, key[0], item[0]), st.dictionaries(key[1], item[1], max_size=3)
+
+
+def boxed(item: Typed) -> Typed:
+    model = of(Box, item[0])
+    return model, st.builds(model.model_construct, content=item[1], more=st.lists(item[1], max_size=2))
 
 
 def holding(inner: st.SearchStrategy[Typed]) -> st.SearchStrategy[Typed]:
@@ -104,12 +112,12 @@ def holding(inner: st.SearchStrategy[Typed]) -> st.SearchStrategy[Typed]:
     keys = st.sampled_from(HASHABLE)
     mixed = st.lists(keys, min_size=2, max_size=3, unique_by=lambda typed: repr(typed[0])).map(union)
     return st.one_of(
-        inner.map(lambda of: (list[of[0]], st.lists(of[1], max_size=3))),  # type: ignore[name-defined]
-        inner.map(lambda of: (tuple[of[0], ...], st.lists(of[1], max_size=3).map(tuple))),  # type: ignore[name-defined]
-        inner.map(lambda of: (Box[of[0]], st.builds(Box[of[0]].model_construct, content=of[1], more=st.lists(of[1], max_size=2)))),  # type: ignore[name-defined]
-        inner.map(lambda of: (Crate[of[0]], st.builds(Crate, of[1]))),  # type: ignore[name-defined]
+        inner.map(lambda item: (of(list, item[0]), st.lists(item[1], max_size=3))),
+        inner.map(lambda item: (of(tuple, item[0], ...), st.lists(item[1], max_size=3).map(tuple))),
+        inner.map(boxed),
+        inner.map(lambda item: (of(Crate, item[0]), st.builds(Crate, item[1]))),
         st.builds(mapping, keys | mixed, inner),
-        (keys | mixed).map(lambda of: (set[of[0]], st.sets(of[1], max_size=3))),
+        (keys | mixed).map(lambda item: (of(set, item[0]), st.sets(item[1], max_size=3))),
         st.lists(inner, min_size=2, max_size=4, unique_by=lambda typed: repr(typed[0])).map(union),
     )
 
@@ -138,14 +146,17 @@ def test_a_value_of_its_declared_type_comes_back_as_it_was(data: st.DataObject, 
 def test_a_value_of_any_type_comes_back_as_it_was_or_is_refused(data: st.DataObject, kind: Typed, other: Typed) -> None:
     value = data.draw(other[1], label=repr(kind[0]))
     codec = Codec()
+    refusal: NotStorable | None = None
     try:
         text, loaded = codec.encode(value, kind[0], "out")
     except NotStorable as error:
-        assert error.path.startswith("out")
-        assert error.reason.endswith(".")
+        refusal = error
     else:
         assert Equality().difference(value, loaded) is None
         assert Equality().difference(value, codec.decode(text, kind[0])) is None
+    if refusal is not None:
+        assert refusal.path.startswith("out")
+        assert refusal.reason.endswith(".")
 
 
 @given(plain)
@@ -166,6 +177,6 @@ def test_cutting_an_array_is_the_inverse_of_joining(values: list[object], spaced
 def test_the_items_of_a_stored_array_are_those_of_the_value(data: st.DataObject, kind: Typed) -> None:
     values = data.draw(st.lists(kind[1], max_size=3), label=repr(kind[0]))
     codec = Codec()
-    text, _ = codec.encode(values, list[kind[0]])  # type: ignore[name-defined]  # made of values
+    text, _ = codec.encode(values, of(list, kind[0]))
     loaded = [codec.decode(part, kind[0]) for part in split_array(text)]
     assert Equality().difference(values, loaded) is None

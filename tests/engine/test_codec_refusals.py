@@ -42,6 +42,10 @@ class Right(BaseModel):
 class Private(BaseModel):
     _secret: int = PrivateAttr(0)
 
+    def with_secret(self, secret: int) -> Private:
+        self._secret = secret
+        return self
+
 
 class Grows(BaseModel):
     x: int
@@ -108,6 +112,24 @@ class Opaque:
     pass
 
 
+@dataclass
+class Chain:
+    links: list[Chain]
+
+
+def chain(length: int) -> Chain:
+    value = Chain([])
+    for _ in range(length):
+        value = Chain([value])
+    return value
+
+
+class Loop(BaseModel):
+    """Needs one of itself, so that only a circle could be one."""
+
+    again: Loop
+
+
 def changed(value: BaseModel, /, **attributes: object) -> BaseModel:
     for name, attribute in attributes.items():
         object.__setattr__(value, name, attribute)
@@ -121,9 +143,7 @@ def hidden(value: int) -> Event:
 
 
 def private(secret: int) -> Private:
-    value = Private()
-    value._secret = secret
-    return value
+    return Private().with_secret(secret)
 
 
 def circle() -> list[Any]:
@@ -141,6 +161,7 @@ def deep(levels: int) -> list[Any]:
 
 BERLIN = dt.datetime(2024, 1, 1, tzinfo=zoneinfo.ZoneInfo("Europe/Berlin"))
 MONTHS = [Event(dt.datetime(2024, month, 1)) for month in (1, 2, 3)]
+NO_FIELD = "what is no field of the declared type, or is excluded, is not stored."
 OPEN_TYPE = "Declare its exact type there, or, where the type is meant to stay open, register it with the workflow."
 
 REFUSED: dict[str, tuple[object, object, str, str]] = {
@@ -175,8 +196,10 @@ REFUSED: dict[str, tuple[object, object, str, str]] = {
         changed(Right(x=1), x="no"),
         Right,
         "out.x",
-        "it is the str 'no', which its declared type does not take: "
-        "input should be a valid integer, unable to parse string as an integer.",
+        (
+            "it is the str 'no', which its declared type does not take: "
+            "input should be a valid integer, unable to parse string as an integer."
+        ),
     ),
     "a model mutated to what its type converts": (
         changed(Right(x=1), x="1"),
@@ -184,12 +207,23 @@ REFUSED: dict[str, tuple[object, object, str, str]] = {
         "out.x",
         f"it is the str '1', but would come back as the int 1. {OPEN_TYPE}",
     ),
+    "an item that fits no list of a union": (
+        [1.5],
+        list[int] | list[str],
+        "out[0]",
+        (
+            "it is the float 1.5, which its declared type does not take: "
+            "input should be a valid integer, got a number with a fractional part."
+        ),
+    ),
     "a fault inside a member of a union": (
         [changed(Left(x=1), value="no")],
         list[Left | Right],
         "out[0].value",
-        "it is the str 'no', which its declared type does not take: "
-        "input should be a valid integer, unable to parse string as an integer.",
+        (
+            "it is the str 'no', which its declared type does not take: "
+            "input should be a valid integer, unable to parse string as an integer."
+        ),
     ),
     "a dict in the place of a model": (
         {"a": [{"x": 1}]},
@@ -202,15 +236,20 @@ REFUSED: dict[str, tuple[object, object, str, str]] = {
         {"log": Log([*MONTHS, Event(BERLIN)])},
         dict[str, Log],
         "out['log'].items[3].when",
-        "its time zone is zoneinfo.ZoneInfo(key='Europe/Berlin'), but would come back as TzInfo(3600). "
-        "Give it a fixed offset first, e.g. with .astimezone(timezone.utc), and keep the name of the zone beside it.",
+        (
+            "its time zone is zoneinfo.ZoneInfo(key='Europe/Berlin'), but would come back as TzInfo(3600). "
+            "Give it a fixed offset first, e.g. with .astimezone(timezone.utc), "
+            "and keep the name of the zone beside it."
+        ),
     ),
     "the second of two equal times": (
         dt.datetime(2024, 10, 27, 2, 30, fold=1),
         dt.datetime,
         "out",
-        "it is datetime.datetime(2024, 10, 27, 2, 30, fold=1), but would come back as "
-        "datetime.datetime(2024, 10, 27, 2, 30).",
+        (
+            "it is datetime.datetime(2024, 10, 27, 2, 30, fold=1), but would come back as "
+            "datetime.datetime(2024, 10, 27, 2, 30)."
+        ),
     ),
     "a Decimal that is not a number": (
         Decimal("NaN"),
@@ -234,14 +273,16 @@ REFUSED: dict[str, tuple[object, object, str, str]] = {
         {1: 2},
         Any,
         "out[1]",
-        "it is the int 2, but would not come back: what is no field of the declared type, or is excluded, is not stored.",
+        f"it is the int 2, but would not come back: {NO_FIELD}",
     ),
     "an object of undeclared type": (
         {"a": [Opaque]},
         Any,
         "out['a'][0]",
-        "the type <class 'tests.engine.test_codec_refusals.Opaque'> has no JSON form: "
-        "Unable to serialize unknown type: <class 'type'>.",
+        (
+            "the type <class 'tests.engine.test_codec_refusals.Opaque'> has no JSON form: "
+            "Unable to serialize unknown type: <class 'type'>."
+        ),
     ),
     "a tuple in the place of a list": (
         Pair(1, (1,)),
@@ -265,7 +306,7 @@ REFUSED: dict[str, tuple[object, object, str, str]] = {
         {"a": 1, "z": 3},
         Typed,
         "out['z']",
-        "it is the int 3, but would not come back: what is no field of the declared type, or is excluded, is not stored.",
+        f"it is the int 3, but would not come back: {NO_FIELD}",
     ),
     "True in the place of an int": (
         [1, True],
@@ -286,24 +327,40 @@ REFUSED: dict[str, tuple[object, object, str, str]] = {
         f"it is <Level.LOW: 1>, but would come back as the int 1. {OPEN_TYPE}",
     ),
     "a str that is not text": (
+        "\ud800",
+        str,
+        "out",
+        (
+            "the str '\\ud800' has no JSON form: UnicodeEncodeError: 'utf-8' codec can't encode character '\\ud800' "
+            "in position 0: surrogates not allowed."
+        ),
+    ),
+    "a str that is not text, deep inside": (
         {"a": ["x", "\ud800"]},
         dict[str, list[str]],
         "out['a'][1]",
-        "the str '\\ud800' has no JSON form: UnicodeEncodeError: 'utf-8' codec can't encode character '\\ud800' "
-        "in position 0: surrogates not allowed.",
+        (
+            "the str '\\ud800' has no JSON form: UnicodeEncodeError: 'utf-8' codec can't encode character '\\ud800' "
+            "in position 0: surrogates not allowed."
+        ),
     ),
     "an int with more digits than JSON readers take": (
         10**5000,
         int,
         "out",
-        "it is <int>, which its declared type does not take: "
-        "invalid JSON: number out of range at line 1 column 4302.",
+        "it is <int>, which its declared type does not take: invalid JSON: number out of range at line 1 column 4302.",
     ),
     "a secret": (
         SecretStr("x"),
         SecretStr,
         "out",
         "it is SecretStr('**********'), but would come back as SecretStr('**********').",
+    ),
+    "a list in the place of a set": (
+        [1],
+        set[int],
+        "out",
+        f"it is the list [1], but would come back as the set {{1}}. {OPEN_TYPE}",
     ),
     "a deque with a limit": (
         collections.deque([1], 3),
@@ -323,6 +380,12 @@ REFUSED: dict[str, tuple[object, object, str, str]] = {
         "out",
         "it is nested too deeply. Keep it flat, e.g. as a list with references.",
     ),
+    "a dataclass nested 250 times": (
+        chain(250),
+        Chain,
+        "out",
+        "it is nested too deeply. Keep it flat, e.g. as a list with references.",
+    ),
     "a list nested 3000 times": (
         deep(3000),
         Any,
@@ -333,8 +396,10 @@ REFUSED: dict[str, tuple[object, object, str, str]] = {
         threading.Event(),
         threading.Event,
         "out",
-        "its type Event is or holds a class that pydantic cannot write. Store what it is made from, a name or plain "
-        "data, and make it in the node or take it from the deps.",
+        (
+            "its type Event is or holds a class that pydantic cannot write. "
+            "Store what it is made from, a name or plain data, and make it in the node or take it from the deps."
+        ),
     ),
 }
 
@@ -349,7 +414,9 @@ def test_a_value_that_would_not_come_back_is_refused(value: object, type_: objec
 
 def test_a_lambda_as_the_factory_of_a_defaultdict_is_refused() -> None:
     value: object = collections.defaultdict(lambda: [0], a=[1])
-    with pytest.raises(NotStorable, match=r"^The value at out .*: its default_factory is <function .* Use a dict and its"):
+    with pytest.raises(
+        NotStorable, match=r"^The value at out .*: its default_factory is <function .* Use a dict and its"
+    ):
         Codec().encode(value, collections.defaultdict[str, list[int]], "out")
 
 
@@ -360,7 +427,18 @@ UNREADABLE: dict[str, tuple[str, object, str, str]] = {
         "in",
         "it is not JSON: EOF while parsing a value at line 1 column 5. The store was changed by something else.",
     ),
-    "another type": ("5", Base, "in", "it is the int 5, which its declared type does not take: input should be an object."),
+    "nested too deeply": (
+        "[" * 300 + "]" * 300,
+        Any,
+        "in",
+        "it is nested too deeply. Keep it flat, e.g. as a list with references.",
+    ),
+    "another type": (
+        "5",
+        Base,
+        "in",
+        "it is the int 5, which its declared type does not take: input should be an object.",
+    ),
     "a field that was added": (
         '{"x":1,"others":[{"x":1},{}]}',
         Left,
@@ -383,15 +461,19 @@ UNREADABLE: dict[str, tuple[str, object, str, str]] = {
         '{"$type":"Left","value":{"x":1,"value":"q"}}',
         Left | Right,
         "in['value']",
-        "it is the str 'q', which its declared type does not take: "
-        "input should be a valid integer, unable to parse string as an integer.",
+        (
+            "it is the str 'q', which its declared type does not take: "
+            "input should be a valid integer, unable to parse string as an integer."
+        ),
     ),
     "a type that is no longer registered": (
         '[{"$type":"os.system","value":"ls"}]',
         list[Any],
         "in[0]",
-        "it is the dict {'$type': 'os.system', 'value': 'ls'}, which its declared type does not take: "
-        "value error, no type named 'os.system' is registered with the workflow.",
+        (
+            "it is the dict {'$type': 'os.system', 'value': 'ls'}, which its declared type does not take: "
+            "value error, no type named 'os.system' is registered with the workflow."
+        ),
     ),
 }
 
@@ -411,6 +493,7 @@ CHECKED: dict[str, tuple[object, str | None]] = {
     "a union": (Left | Right, None),
     "a callable": (Callable[[], int], f"The value at in cannot be stored: a callable has no JSON form. {WAY_OUT}"),
     "a required callable": (Calls, f"The value at in.call cannot be stored: a callable has no JSON form. {WAY_OUT}"),
+    "a model that needs itself": (Loop, None),
     "a list that may be empty": (list[Calls], None),
     "an optional one": (Calls | None, None),
     "a fixed tuple": (
@@ -424,8 +507,10 @@ CHECKED: dict[str, tuple[object, str | None]] = {
     ),
     "an excluded field that is required": (
         ExcludedAndRequired,
-        "The value at in.b cannot be stored: the field is required, and is excluded from what is written. "
-        "Give it a default or include it.",
+        (
+            "The value at in.b cannot be stored: the field is required, and is excluded from what is written. "
+            "Give it a default or include it."
+        ),
     ),
     "a class that pydantic does not know": (
         threading.Event,
@@ -433,13 +518,17 @@ CHECKED: dict[str, tuple[object, str | None]] = {
     ),
     "a generic of pydantic does not know": (
         AsyncIterable[int],
-        "The value at in cannot be stored: its type collections.abc.AsyncIterable[int] is or holds a class that "
-        "pydantic cannot write. " + WAY_OUT,
+        (
+            "The value at in cannot be stored: its type collections.abc.AsyncIterable[int] is or holds a class that "
+            "pydantic cannot write. " + WAY_OUT
+        ),
     ),
     "a name that nothing bears": (
         "Nobody",
-        "The value at in cannot be stored: pydantic has no schema for its declared type 'Nobody': "
-        "name 'Nobody' is not defined.",
+        (
+            "The value at in cannot be stored: pydantic has no schema for its declared type 'Nobody': "
+            "name 'Nobody' is not defined."
+        ),
     ),
 }
 

@@ -45,14 +45,17 @@ def twin() -> type:
     return Point
 
 
-NOON = dt.datetime(2024, 1, 1, 12, tzinfo=dt.timezone.utc)
+NOON = dt.datetime(2024, 1, 1, 12, tzinfo=dt.UTC)
 Numbers = NewType("Numbers", list[int])
 Aliased = TypeAliasType("Aliased", list[str])
 
 OPEN: dict[str, tuple[object, str]] = {
     "a registered model": (Base(x=1), '{"$type":"Base","value":{"x":1}}'),
     "a registered standard type": (NOON, '{"$type":"datetime","value":"2024-01-01T12:00:00Z"}'),
-    "a registered container": ((1, NOON), '{"$type":"tuple","value":[1,{"$type":"datetime","value":"2024-01-01T12:00:00Z"}]}'),
+    "a registered container": (
+        (1, NOON),
+        '{"$type":"tuple","value":[1,{"$type":"datetime","value":"2024-01-01T12:00:00Z"}]}',
+    ),
     "registered types in plain containers": (
         [Base(x=1), {"k": Point(1)}],
         '[{"$type":"Base","value":{"x":1}},{"k":{"$type":"Point","value":{"x":1,"when":null}}}]',
@@ -91,7 +94,9 @@ def test_registered_types_with_one_name_are_stored_by_their_full_names() -> None
 
 
 def test_a_subclass_of_a_registered_type_is_refused() -> None:
-    with pytest.raises(NotStorable, match=r"at out\[0\] cannot be stored: it is Sub\(x=1, y=0\), but would come back as"):
+    with pytest.raises(
+        NotStorable, match=r"at out\[0\] cannot be stored: it is Sub\(x=1, y=0\), but would come back as"
+    ):
         Codec((Base,)).encode([Sub(x=1)], Any, "out")
 
 

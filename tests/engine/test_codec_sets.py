@@ -42,7 +42,8 @@ class Outer(BaseModel):
 words = ["alpha", "beta", "gamma", "delta", "epsilon", "zeta"]
 value = Outer(
     tags=set(words), inner=Inner(frozenset(Word)), mixed={1, 2.5, "x", *words},
-    sets=frozenset({frozenset(words[:3]), frozenset(words[3:])}), own=Own(tags=set(words)), writes=Writes(tags=set(words)),
+    sets=frozenset({frozenset(words[:3]), frozenset(words[3:])}),
+    own=Own(tags=set(words)), writes=Writes(tags=set(words)),
     by_key={"k": {word.encode() for word in words}}, open={None, 1, *words},
 )
 codec = Codec((set,))

@@ -11,13 +11,15 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 
 import pytest
 from hypothesis import given
-from pydantic_graph import BaseNode, End, GraphBuilder, GraphRunContext, StepContext
+from pydantic_graph import BaseNode, End, GraphRunContext
 from pydantic_graph.join import reduce_list_append
+from pydantic_graph.util import TypeExpression
 
 from milepost.engine.definition import DefinedEdge, DefinedNode, Definition, describe, type_name
 from milepost.engine.errors import StoreError
 from milepost.engine.policy import Policy, Retry
 from milepost.engine.spec import NodeKind, NodeSpec
+from milepost.engine.typed import GraphBuilder, StepContext
 from milepost.engine.workflow import Workflow
 from milepost.workflows.builder import WorkflowBuilder
 from tests.visualize.subjects import CLAIMS, hostile_definitions
@@ -190,8 +192,8 @@ def test_branches_without_a_label_are_named_by_what_they_match() -> None:
             builder.decision(node_id="which")
             .branch(builder.match(int, matches=positive).to(builder.end_node))
             .branch(builder.match(int, matches=lambda value: value == 0).to(builder.end_node))
-            .branch(builder.match(Literal["a", "b"]).to(builder.end_node))
-            .branch(builder.match(list[int] | None).label("many").to(builder.end_node))
+            .branch(builder.match(TypeExpression[Literal["a", "b"]]).to(builder.end_node))
+            .branch(builder.match(TypeExpression[list[int] | None]).label("many").to(builder.end_node))
             .branch(builder.match(str).to(builder.end_node))
             .branch(builder.match(object).transform(lambda ctx: ctx.inputs).to(builder.end_node))
         ),

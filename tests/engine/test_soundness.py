@@ -221,8 +221,10 @@ def test_nodes_that_only_lead_back_to_each_other_are_a_fault() -> None:
     wf.edge(one, two)
     wf.edge(two, one)
     assert faults(wf) == (
-        "'one' and 'two' lead only back to themselves, so that a run that comes to them never ends. "
-        "Add an edge that leaves them, e.g. to wf.end_node.",
+        (
+            "'one' and 'two' lead only back to themselves, so that a run that comes to them never ends. "
+            "Add an edge that leaves them, e.g. to wf.end_node."
+        ),
     )
 
 
@@ -267,8 +269,10 @@ def test_a_decision_with_an_edge_for_every_value_is_sound(gives: Any, labels: tu
 
 def test_a_value_that_no_edge_takes_is_named() -> None:
     assert decided(Literal["high", "low", "none"], "high") == (
-        "The decision 'choose' has no edge for 'low' and 'none'. Add wf.edge(choose, ..., when='low'), "
-        "or an edge with otherwise=True.",
+        (
+            "The decision 'choose' has no edge for 'low' and 'none'. Add wf.edge(choose, ..., when='low'), "
+            "or an edge with otherwise=True."
+        ),
     )
     assert decided(bool, True, otherwise=True) == ()
 
@@ -278,8 +282,10 @@ def test_a_label_that_is_never_chosen_is_a_fault_with_the_close_match() -> None:
         "The decision 'choose' never chooses 'hgih'; it returns 'high' or 'low'. Did you mean 'high'?",
     )
     assert decided(Risk, "high", Risk.LOW, otherwise=True) == (
-        "The decision 'choose' never chooses 'high'; it returns <Risk.HIGH: 'high'> or <Risk.LOW: 'low'>. "
-        "Did you mean <Risk.HIGH: 'high'>?",
+        (
+            "The decision 'choose' never chooses 'high'; it returns <Risk.HIGH: 'high'> or <Risk.LOW: 'low'>. "
+            "Did you mean <Risk.HIGH: 'high'>?"
+        ),
     )
 
 
@@ -293,8 +299,10 @@ def test_a_decision_of_an_open_type_needs_an_otherwise(gives: Any, why: str) -> 
 
 def test_the_same_label_twice_is_a_fault() -> None:
     assert decided(bool, True, True, False) == (
-        "The edge from 'choose' to 'n1' (when=True) can never be taken: the one to 'n0' (when=True) comes first and "
-        "takes every such value. Remove one of them, or add the narrower one first.",
+        (
+            "The edge from 'choose' to 'n1' (when=True) can never be taken: the one to 'n0' (when=True) comes first "
+            "and takes every such value. Remove one of them, or add the narrower one first."
+        ),
     )
 
 
@@ -336,19 +344,25 @@ def test_conditions_that_decide_every_value_are_sound(gives: Any, conditions: tu
 
 def test_a_type_that_no_edge_takes_is_named() -> None:
     assert split(Dog | Cat | None, Dog) == (
-        "Node 'source' gives Dog | Cat | None, and no edge takes Cat and None. Add wf.edge(source, ..., when=Cat), "
-        "or an edge with otherwise=True.",
+        (
+            "Node 'source' gives Dog | Cat | None, and no edge takes Cat and None. Add wf.edge(source, ..., when=Cat), "
+            "or an edge with otherwise=True."
+        ),
     )
     assert split(Animal, Dog, Cat) == (
-        "Node 'source' gives Animal, and no edge takes Animal. Add wf.edge(source, ..., when=Animal), "
-        "or an edge with otherwise=True.",
+        (
+            "Node 'source' gives Animal, and no edge takes Animal. Add wf.edge(source, ..., when=Animal), "
+            "or an edge with otherwise=True."
+        ),
     )
 
 
 def test_predicates_need_an_otherwise() -> None:
     assert split(int, positive) == (
-        "Node 'source' has conditional edges, and a value for which none of them holds has nowhere to go. "
-        "Add wf.edge(source, ..., otherwise=True).",
+        (
+            "Node 'source' has conditional edges, and a value for which none of them holds has nowhere to go. "
+            "Add wf.edge(source, ..., otherwise=True)."
+        ),
     )
 
 
@@ -374,8 +388,10 @@ def test_two_otherwise_are_a_fault() -> None:
 
 def test_a_class_outside_of_what_is_given_is_a_fault() -> None:
     assert split(Dog, Dog, int) == (
-        "The edge from 'source' to 'n1' (when=int) can never be taken: 'source' gives Dog. "
-        "Correct the condition, or remove the edge.",
+        (
+            "The edge from 'source' to 'n1' (when=int) can never be taken: 'source' gives Dog. "
+            "Correct the condition, or remove the edge."
+        ),
     )
 
 
@@ -397,8 +413,10 @@ def test_a_type_narrows_what_flows_on() -> None:
     wf.edge(source, node(wf, "dogs", Dog, int), when=Dog)
     wf.edge(source, node(wf, "wrong", Dog, int), when=Cat)
     assert [fault for fault in faults(wf) if "brings" in fault] == [
-        "The edge from 'source' to 'wrong' brings Cat, but 'wrong' takes Dog. "
-        "Change one of the two, or put a node or a transform between them.",
+        (
+            "The edge from 'source' to 'wrong' brings Cat, but 'wrong' takes Dog. "
+            "Change one of the two, or put a node or a transform between them."
+        ),
     ]
 
 
@@ -409,8 +427,10 @@ def test_what_came_in_flows_on_from_a_decide_node() -> None:
     wf.edge(choose, node(wf, "right", int, int), when=True)
     wf.edge(choose, node(wf, "wrong", bytes, int), when=False)
     assert [fault for fault in faults(wf) if "brings" in fault] == [
-        "The edge from 'choose' to 'wrong' brings int, but 'wrong' takes bytes. "
-        "Change one of the two, or put a node or a transform between them.",
+        (
+            "The edge from 'choose' to 'wrong' brings int, but 'wrong' takes bytes. "
+            "Change one of the two, or put a node or a transform between them."
+        ),
     ]
 
 
@@ -463,8 +483,10 @@ def test_a_map_that_names_a_join_of_a_fork_below_it_is_a_fault() -> None:
     wf.edge(target, collect)
     wf.edge(collect, wf.end_node)
     assert faults(wf) == (
-        "The map 'outer' names the join 'collect', which waits for the fork 'inner' below it, so that an empty map "
-        "could not open it. Name the join that belongs to this map.",
+        (
+            "The map 'outer' names the join 'collect', which waits for the fork 'inner' below it, so that an empty map "
+            "could not open it. Name the join that belongs to this map."
+        ),
     )
 
 
@@ -498,8 +520,10 @@ def test_a_join_on_a_circle_without_a_fork_is_a_fault() -> None:
     wf.edge(collect, one, when=positive)
     wf.edge(collect, wf.end_node, otherwise=True)
     assert faults(wf) == (
-        "The join 'collect' has no fork to wait for: it lies on a circle that passes no fork on the way. "
-        "Put a map or a broadcast into the circle, or move the join out of it.",
+        (
+            "The join 'collect' has no fork to wait for: it lies on a circle that passes no fork on the way. "
+            "Put a map or a broadcast into the circle, or move the join out of it."
+        ),
     )
     with pytest.raises(UnsoundWorkflow):
         wf.build(validate_graph_structure=False)
@@ -516,8 +540,10 @@ def test_a_join_that_waits_for_runs_another_has_merged_is_a_fault() -> None:
     wf.edge(two, second)
     wf.edge(second, wf.end_node)
     assert faults(wf) == (
-        "The join 'second' waits for the fork 'm', whose runs the join 'first' has already merged. "
-        "Let 'second' wait for the start, or 'first' for 'm'.",
+        (
+            "The join 'second' waits for the fork 'm', whose runs the join 'first' has already merged. "
+            "Let 'second' wait for the start, or 'first' for 'm'."
+        ),
     )
 
 
@@ -528,10 +554,14 @@ def test_branches_that_race_to_the_end_and_made_up_ids_are_warnings() -> None:
     wf.edge(one, wf.end_node)
     wf.edge(two, wf.end_node)
     assert wf.build().warnings == (
-        "The ids of 'broadcast' were made up and may change when the workflow does, so that a stored run no longer "
-        "finds them. Give them with node_id= or fork_id=.",
-        "The branches of 'broadcast' race to the end: the first one there ends the run and cancels the others. "
-        "Join them first, if all of them matter.",
+        (
+            "The ids of 'broadcast' were made up and may change when the workflow does, so that a stored run no longer "
+            "finds them. Give them with node_id= or fork_id=."
+        ),
+        (
+            "The branches of 'broadcast' race to the end: the first one there ends the run and cancels the others. "
+            "Join them first, if all of them matter."
+        ),
     )
 
 

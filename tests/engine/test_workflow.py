@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any, TypedDict
 
 import pytest
 from pydantic import BaseModel
-from pydantic_graph import BaseNode, End, GraphBuilder, GraphRunContext
+from pydantic_graph import BaseNode, End, GraphRunContext
 
 from milepost.engine.errors import InputError
 from milepost.engine.spec import UNKNOWN, Choice, LabelIs, NodeKind
-from milepost.engine.typed import StepContext, reduce_list_append, reduce_sum
+from milepost.engine.typed import GraphBuilder, StepContext, reduce_list_append, reduce_sum
 from milepost.engine.workflow import Workflow
 from milepost.workflows.builder import WorkflowBuilder
 
@@ -71,7 +72,7 @@ def test_every_state_that_is_made_is_a_new_one() -> None:
 def test_a_state_with_a_field_that_must_be_given_is_not_made(state_type: Any) -> None:
     workflow = with_state(state_type)
     assert not workflow.state_is_default
-    with pytest.raises(InputError, match="Workflow 'w' needs a state: .* Give one with `state=`"):
+    with pytest.raises(InputError, match=r"Workflow 'w' needs a state: .* Give one with `state=`"):
         workflow.make_state()
 
 
@@ -104,7 +105,7 @@ def is_large(value: int) -> bool:
 
 def foreign() -> Any:
     """A graph that was built with pydantic-graph alone, with one of everything."""
-    g: Any = GraphBuilder(name="foreign", input_type=int, output_type=int)
+    g: GraphBuilder[None, None, int, int] = GraphBuilder(name="foreign", input_type=int, output_type=int)
 
     @g.step
     async def numbers(ctx: StepContext[None, None, int]) -> list[int]:
@@ -112,8 +113,8 @@ def foreign() -> Any:
         return list(range(ctx.inputs))
 
     @g.stream
-    async def count(context: StepContext[None, None, list[int]]) -> Any:
-        for number in context.inputs:
+    async def count(ctx: StepContext[None, None, list[int]]) -> AsyncIterator[Any]:
+        for number in ctx.inputs:
             yield number
 
     @g.step
@@ -133,7 +134,7 @@ def foreign() -> Any:
         g.edge_from(numbers).to(count),
         g.edge_from(count).map().to(double),
         g.edge_from(double).to(
-            g.decision().branch(g.match(int, matches=is_large).to(total)).branch(g.match(object).to(collect))
+            g.decision().branch(g.match(int, matches=is_large).to(total)).branch(g.match(int).to(collect))
         ),
         g.edge_from(total).to(g.end_node),
         g.edge_from(collect).to(pick),
@@ -168,7 +169,7 @@ def test_from_graph_reads_docstrings_streams_and_made_up_ids() -> None:
 
 
 def test_from_graph_is_lax_and_tells_faults_as_warnings() -> None:
-    g: Any = GraphBuilder(input_type=int, output_type=str)
+    g: GraphBuilder[None, None, int, Any] = GraphBuilder(input_type=int, output_type=str)
 
     @g.step
     async def same(ctx: StepContext[None, None, int]) -> int:
@@ -178,8 +179,10 @@ def test_from_graph_is_lax_and_tells_faults_as_warnings() -> None:
     workflow = Workflow.from_graph(g.build(), name="lax", version=3)
     assert (workflow.name, workflow.version) == ("lax", 3)
     assert workflow.warnings == (
-        "The edge from 'same' to the end brings int, but the end takes str. "
-        "Change one of the two, or put a node or a transform between them.",
+        (
+            "The edge from 'same' to the end brings int, but the end takes str. "
+            "Change one of the two, or put a node or a transform between them."
+        ),
     )
 
 

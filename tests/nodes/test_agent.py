@@ -53,7 +53,7 @@ def name_of(ctx: StepContext[None, Deps, str]) -> str:
 
 async def run(agent: Agent[Any, Any], inputs: str, **options: Any) -> tuple[Any, Usage | None]:
     """Run a workflow of one agent node, and return its output and what it reported."""
-    wf: Any = WorkflowBuilder(input_type=str, output_type=str, deps_type=Deps)
+    wf = WorkflowBuilder(input_type=str, output_type=str, deps_type=Deps)
 
     @wf.agent(agent, **options)
     def ask(ctx: StepContext[None, Deps, str]) -> str:
@@ -64,7 +64,7 @@ async def run(agent: Agent[Any, Any], inputs: str, **options: Any) -> tuple[Any,
     attempt = Current("run", "ask", "task", 1)
     set_current(attempt)
     graph: Any = wf.build()
-    execute: Any = Graph[Any, Any, Any, Any].run
+    execute: Any = vars(Graph)["run"]
     output = await execute(graph, inputs=inputs, deps=Deps("Ada"))
     return output, attempt.usage
 
@@ -108,7 +108,7 @@ async def test_usage_limits_are_handed_on() -> None:
 def test_an_agent_whose_deps_nobody_gives_is_refused() -> None:
     wf = WorkflowBuilder(input_type=str, output_type=str)
     with pytest.raises(
-        WorkflowError, match="The agent of node 'ask' needs deps of type Deps. Say where they come from"
+        WorkflowError, match=r"The agent of node 'ask' needs deps of type Deps. Say where they come from"
     ):
 
         @wf.agent(Agent(FunctionModel(echo), deps_type=Deps))
@@ -137,7 +137,7 @@ def test_the_node_is_described() -> None:
         (str, str),
         ([Answer, str], Answer | str),
         (ToolOutput(Answer), Answer),
-        (NativeOutput([Answer, int]), Answer | int),
+        (NativeOutput[Any]([Answer, int]), Answer | int),
         (PromptedOutput(Answer), Answer),
         (TextOutput(by_name), str),
         (by_name, str),

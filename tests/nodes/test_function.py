@@ -82,12 +82,12 @@ def test_an_asynchronous_function_has_no_place_in_a_thread() -> None:
 
 @pytest.mark.parametrize("function", [yields, iterates])
 def test_a_function_that_yields_is_refused(function: Any) -> None:
-    with pytest.raises(WorkflowError, match="Function 'f' yields. Use @wf.stream"):
+    with pytest.raises(WorkflowError, match=r"Function 'f' yields. Use @wf.stream"):
         as_coroutine("f", function)
 
 
 def test_a_function_without_a_name_needs_an_id() -> None:
-    with pytest.raises(WorkflowError, match="has no name of its own to be the id of its node. Give one with node_id="):
+    with pytest.raises(WorkflowError, match=r"has no name of its own to be the id of its node. Give one with node_id="):
         name_of_function(lambda ctx: 1)
     assert name_of_function(functools.partial(triple)) == "triple"
 

@@ -1,12 +1,13 @@
-"""A run of the core without an event loop: a scheduler that picks the task with the smallest hash of a seed and its key.
+"""A run of the core without an event loop.
 
-So a resumed run goes the same way as one that was never interrupted, and every order of completion can be tried. Bodies are
-driven to their end at once; what the scheduler orders is when their results are handled.
+Its scheduler picks the task with the smallest hash of a seed and its key, so a resumed run goes the same way as one that
+was never interrupted, and every order of completion can be tried. Bodies are driven to their end at once; what the
+scheduler orders is when their results are handled.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any, cast
@@ -124,9 +125,9 @@ class Simulation:
         if source is None:
             source = self.sources[stream.key] = aiter(self.call(stream.task))
             for _ in range(stream.count):
-                drive(anext(source))  # type: ignore[arg-type]  # an async generator's step is a coroutine
+                drive(cast("Coroutine[object, None, Any]", anext(source)))
         try:
-            item = drive(anext(source))  # type: ignore[arg-type]  # an async generator's step is a coroutine
+            item: Any = drive(cast("Coroutine[object, None, Any]", anext(source)))
         except StopAsyncIteration:
             record = Record(self.position.seq + 1, Kind.EXHAUSTED, stream.key, stream.task.node)
             self.router.exhausted(record, stream, self.view)

@@ -1,4 +1,4 @@
-"""The core against the reference: random graphs of every construct, orders of completion, and a crash after any record."""
+"""The core against the reference: random graphs, orders of completion, and a crash after any record."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from tests.properties.graphs import Sample
 from tests.properties.reference import Result, TooLongError
 from tests.properties.simulation import Crashed, Journal, NoResult, Simulation, replayed, through_snapshot
 
+ORDERLESS = plans.Features(ordered=False, cancelling=False)
 ANY = st.one_of(graphs.graphs(), graphs.tangled_graphs())
 CALM = st.one_of(graphs.graphs(plans.CALM), graphs.tangled_graphs(plans.CALM))
 SEEDS = st.integers(0, 9999)
@@ -60,14 +61,13 @@ def test_the_core_does_what_the_reference_does_in_every_order(sample: Sample, se
     assert Counter(calls) == result.executed
 
 
-@given(ANY, SEEDS)
+@given(st.one_of(graphs.graphs(ORDERLESS), graphs.tangled_graphs(ORDERLESS)), SEEDS)
 def test_the_core_races_to_an_outcome_the_reference_knows(sample: Sample, seed: int) -> None:
     try:
         drained = reference.run(sample.graph, sample.token, drain=True, limit=500)
     except TooLongError:
         assume(False)
         raise
-    assume(not drained.cancels)
     found = outcome(Simulation(Workflow.from_graph(sample.graph), Journal(), seed), sample.token)
     assert found in {"no result" if "NoResultError" in one else one for one in drained.outcomes}
 

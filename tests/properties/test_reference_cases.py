@@ -239,6 +239,42 @@ def test_a_join_waits_for_the_end_of_a_stream_whose_items_are_all_done() -> None
     assert reference.run(builder.build(), 0, pick=in_order(*order)).output == 3
 
 
+def test_a_cancelled_run_takes_along_what_the_same_result_would_still_have_started() -> None:
+    builder = Builder()
+    b = add_step(builder, "b")
+    quick = builder.join(ReduceFirstValue[int](), initial=0, node_id="quick", parent_fork_id="fork")
+    after = add_step(builder, "after")
+    builder.add(
+        builder.edge_from(builder.start_node).to(quick, b, fork_id="fork"),
+        builder.edge_from(b).to(quick),
+        builder.edge_from(quick).to(after),
+        builder.edge_from(after).to(builder.end_node),
+    )
+    result = reference.run(builder.build(), 3, pick=reference.last)
+    assert (result.output, names_of(result), len(result.fired)) == (3, {"after"}, 1)
+
+
+def test_an_item_belongs_to_the_innermost_run_of_the_fork() -> None:
+    builder = Builder()
+    head, a, b = (add_step(builder, name, 1) for name in ("head", "a", "b"))
+    pair = builder.join(reduce_sum, initial=0, node_id="pair", parent_fork_id="fork")
+    last = builder.join(reduce_list_append, initial_factory=list[int], node_id="last")
+    builder.add(
+        builder.edge_from(builder.start_node).to(head),
+        builder.edge_from(head).to(a, b, fork_id="fork"),
+        builder.edge_from(a).to(pair),
+        builder.edge_from(b).to(
+            builder.decision()
+            .branch(builder.match(int, matches=lambda value: value < 4).to(head))
+            .branch(builder.match(int).to(pair))
+        ),
+        builder.edge_from(pair).to(last),
+        builder.edge_from(last).to(builder.end_node),
+    )
+    result = reference.run(builder.build(), 0, pick=in_order("head", "b", "head", "b", "a", "a"))
+    assert (result.output, len(result.fired)) == ([2, 8], 3)
+
+
 def around_a_cancel() -> AnyGraph:
     """A fork of b and a, whose join cancels; c beside it; b and c are joined by what does not await a."""
     builder = Builder()

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Final, get_args
 
 from hypothesis import strategies as st
 
 from milepost.engine.definition import DefinedEdge, DefinedNode, Definition
-from milepost.engine.trace import Edge, JoinTrace, TaskStatus, TaskTrace, Trace, Usage
+from milepost.engine.trace import Edge, JoinTrace, RunStatus, TaskStatus, TaskTrace, Trace, Usage
 
 START: Final = datetime(2026, 3, 4, 12, 4, 31, tzinfo=UTC)
 
@@ -272,7 +272,7 @@ def hostile_traces(draw: st.DrawFn) -> Trace:
     """A run of a hostile definition, with any tasks, statuses and values, possible or not."""
     defined = draw(hostile_definitions())
     ids = [item.id for item in defined.nodes]
-    statuses = st.sampled_from(("pending", "running", "waiting", "completed", "failed", "cancelled"))
+    statuses = st.sampled_from(get_args(TaskStatus))
     tasks = [
         task(
             draw(st.sampled_from(ids)),
@@ -289,7 +289,7 @@ def hostile_traces(draw: st.DrawFn) -> Trace:
     edges = [(item.source, item.target, item.branch) for item in defined.edges]
     return Trace(
         run_id=draw(hostile),
-        status=draw(st.sampled_from(("running", "waiting", "completed", "failed", "cancelled"))),
+        status=draw(st.sampled_from(get_args(RunStatus))),
         definition=defined,
         created=START,
         updated=START + timedelta(seconds=draw(st.integers(0, 10**7))),

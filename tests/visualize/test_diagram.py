@@ -22,7 +22,7 @@ def test_everything_known_about_a_node_is_in_its_tooltip() -> None:
 
 def test_a_long_docstring_is_cut_in_the_box_and_whole_in_the_tooltip() -> None:
     doc = "word " * 30
-    drawn = declared(definition([node("a", doc=doc.strip())], [])).nodes[-1]
+    drawn = declared(definition([node("a", doc=doc.strip())], [edge("__start__", "a")])).nodes[1]
     assert len(drawn.detail) == 44
     assert drawn.tooltip == f"function a · {doc.strip()}"
 

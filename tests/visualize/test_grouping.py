@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from milepost.visualize.grouping import Grouping, back_links, group
 from tests.visualize.subjects import CLAIMS, definition, edge, node
 
@@ -121,6 +123,17 @@ def test_boxes_come_in_the_order_they_can_run() -> None:
     ]
 
 
+def test_a_node_that_nothing_leads_to_comes_after_the_flow() -> None:
+    grouping = group(definition([node("lost"), node("a")], [edge("__start__", "a"), edge("lost", "a")]))
+    assert list(grouping.boxes) == ["__start__", "a", "lost", "__end__"]
+
+
+def test_a_decision_that_loops_to_itself_has_a_name() -> None:
+    nodes = [node("which", "decision", generated=True)]
+    grouping = group(definition(nodes, [edge("which", "which", 0)]))
+    assert grouping.boxes["which"].name == "which?"
+
+
 def test_only_the_edge_that_closes_a_loop_goes_back() -> None:
     grouping = group(CLAIMS)
     back = back_links(tuple(grouping.boxes), grouping.links)
@@ -129,5 +142,5 @@ def test_only_the_edge_that_closes_a_loop_goes_back() -> None:
 
 def test_a_chain_of_ten_thousand_nodes_is_no_problem() -> None:
     ids = [f"n{number}" for number in range(10_000)]
-    edges = [edge(source, target) for source, target in zip(ids, ids[1:], strict=False)]
+    edges = [edge(source, target) for source, target in pairwise(ids)]
     assert len(group(definition([node(id_) for id_ in ids], edges)).links) == 9_999

@@ -140,7 +140,7 @@ def test_tasks_that_were_cancelled_on_the_way_do_not_hide_the_one_that_won() -> 
 def test_the_facts_of_a_run_are_its_totals() -> None:
     assert facts(replace(COMPLETED, resumes=(START,))) == (
         "run 8f3a21",
-        "31.9 s active",
+        "31.7 s active",
         "23.0k tokens",
         "$0.23",
         "14 checkpoints",

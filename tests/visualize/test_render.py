@@ -7,9 +7,9 @@ import subprocess
 import sys
 
 import pytest
-from pydantic_graph import GraphBuilder, StepContext
 
 from milepost.engine.definition import describe
+from milepost.engine.typed import GraphBuilder, StepContext
 from milepost.engine.workflow import Workflow
 from milepost.visualize.diagram import declared
 from milepost.visualize.layout import DrawingError, WasiGraphviz

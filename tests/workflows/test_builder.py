@@ -7,16 +7,24 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from enum import Enum
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 import pytest
-from pydantic_graph import BaseNode, End, Graph, GraphBuilder, GraphRunContext, StepNode
-from pydantic_graph.join import JoinNode
+from pydantic_graph import BaseNode, End, Graph, GraphRunContext
 
 from milepost.engine.errors import UnsoundWorkflow, WorkflowError
 from milepost.engine.policy import Policy, Retry
 from milepost.engine.spec import UNKNOWN, NodeKind
-from milepost.engine.typed import Join, ReduceFirstValue, StepContext, reduce_list_append, reduce_sum
+from milepost.engine.typed import (
+    GraphBuilder,
+    Join,
+    JoinNode,
+    ReduceFirstValue,
+    StepContext,
+    StepNode,
+    reduce_list_append,
+    reduce_sum,
+)
 from milepost.engine.workflow import Workflow
 from milepost.workflows.builder import WorkflowBuilder
 
@@ -58,7 +66,7 @@ def one(ctx: Any) -> Any:
 
 async def upstream(workflow: Any, inputs: Any) -> Any:
     """Run with pydantic-graph's own executor."""
-    execute: Any = Graph[Any, Any, Any, Any].run
+    execute: Any = vars(Graph)["run"]
     return await execute(workflow, inputs=inputs)
 
 
@@ -156,7 +164,8 @@ async def test_types_choose_edges_also_when_isinstance_cannot_take_them() -> Non
 
     @wf.function
     def make(ctx: IntCtx) -> list[int] | str | int | None:
-        return {0: [1], 1: "text", 2: 5}.get(ctx.inputs)
+        made: dict[int, list[int] | str | int] = {0: [1], 1: "text", 2: 5}
+        return made.get(ctx.inputs)
 
     @wf.function
     def many(ctx: StepContext[None, None, list[int]]) -> str:
@@ -281,7 +290,7 @@ class Halve(BaseNode[None, None, int]):
         return Halve(self.value // 2) if self.value % 2 == 0 else End(self.value)
 
 
-def everything(wf: Any) -> None:
+def everything(wf: GraphBuilder[None, None, int, int]) -> None:
     """Declare one of everything that pydantic-graph has, on either builder."""
 
     @wf.step
@@ -309,7 +318,8 @@ def everything(wf: Any) -> None:
     async def begin(ctx: StepContext[None, None, list[int]]) -> Halve:
         return Halve(sum(ctx.inputs) + 2)
 
-    collect = wf.join(reduce_list_append, initial=[], parent_fork_id="items")
+    nothing: list[int] = []
+    collect = wf.join(reduce_list_append, initial=nothing, parent_fork_id="items")
     choice = (
         wf.decision(note="even?")
         .branch(wf.match(int, matches=is_fourth).label("four").to(double))
@@ -466,8 +476,9 @@ async def test_hints_of_functions_in_functions_are_read_each_by_itself() -> None
 
     wf.edge(wf.start_node, make)
     wf.edge(make, later)
-    wf.edge(later, lost)
-    wf.edge(lost, wf.end_node)
+    nowhere: Any = cast(Any, lost)
+    wf.edge(later, nowhere)
+    wf.edge(nowhere, wf.end_node)
     specs = wf.build().specs
     assert (specs["make"].input_type, specs["make"].output_type) == (int, Local)
     assert (specs["later"].input_type, specs["later"].output_type) == (Local, Later)
@@ -475,11 +486,8 @@ async def test_hints_of_functions_in_functions_are_read_each_by_itself() -> None
 
 
 async def test_an_output_that_was_not_declared_is_what_its_destinations_take() -> None:
-    wf: Any = WorkflowBuilder(input_type=int, output_type=str)
-
-    @wf.function
-    def first(ctx):  # type: ignore[no-untyped-def]
-        return str(ctx.inputs)
+    wf = WorkflowBuilder(input_type=int, output_type=str)
+    first: Any = cast(Any, wf).function(node_id="first")(inputs_of)
 
     @wf.function
     def second(ctx: StepContext[None, None, str]) -> str:
@@ -536,15 +544,21 @@ def test_edges_that_cannot_be_are_told_with_the_others() -> None:
     with pytest.raises(UnsoundWorkflow) as caught:
         wf.build()
     assert caught.value.faults[:7] == (
-        "The edge from 'same' to the end has when='high', which is a value. Only a decide node has edges for values; "
-        "give a class or a function of what flows, or decide with @wf.decide.",
+        (
+            "The edge from 'same' to the end has when='high', which is a value. Only a decide node has edges for "
+            "values; give a class or a function of what flows, or decide with @wf.decide."
+        ),
         "The edge from 'same' to the end has both when= and otherwise=True. Give one of them.",
-        "The edge from 'choose' to the end does not say for which choice of 'choose' it is. "
-        "Add when= or otherwise=True.",
+        (
+            "The edge from 'choose' to the end does not say for which choice of 'choose' it is. "
+            "Add when= or otherwise=True."
+        ),
         "The edge from the start to '5' leads to 5, which is no node. Decorate it with @wf.function first.",
         "The edge from '5' to the end begins at 5, which no edge can leave. Begin at a node, or at wf.start_node.",
-        "The edge from 'Halve' to the end is not needed: a BaseNode says itself what comes next. "
-        "Add wf.add(wf.node(...)) instead.",
+        (
+            "The edge from 'Halve' to the end is not needed: a BaseNode says itself what comes next. "
+            "Add wf.add(wf.node(...)) instead."
+        ),
         "An edge leaves the decision 'choose' without saying for which value. Use when=.",
     )
 
@@ -572,7 +586,7 @@ def test_two_nodes_of_one_id_are_refused() -> None:
     wf = wrong()
     wf.edge(wf.start_node, wf.same)
     wf.edge(wf.start_node, wf.function(node_id="same")(one))
-    with pytest.raises(UnsoundWorkflow, match="Two nodes have the id 'same'. Give one of them another"):
+    with pytest.raises(UnsoundWorkflow, match=r"Two nodes have the id 'same'. Give one of them another"):
         wf.build()
 
 

@@ -24,20 +24,20 @@ CREATE TABLE runs (
 
 CREATE INDEX runs_by_time ON runs (created);
 
-CREATE TABLE records (                  -- one key of one integer: half the pages of (run, seq) to write for each commit
-    id       INTEGER PRIMARY KEY,       -- number of the run * 4294967296 + seq
-    run      INTEGER AS (id >> 32),
-    seq      INTEGER AS (id & 4294967295),
+CREATE TABLE records (
+    run      INTEGER NOT NULL,          -- the number of the run: a short key makes small pages to write with each commit
+    seq      INTEGER NOT NULL,
     body     TEXT NOT NULL,             -- what happened
     content  TEXT NOT NULL,             -- the values it stores, a JSON array
     hash     TEXT NOT NULL,             -- covers this record and, by the one before, all before it
     at       REAL NOT NULL,
-    snapshot TEXT                       -- where the run stands after this record, on some records
-);
+    snapshot TEXT,                      -- where the run stands after this record, on some records
+    PRIMARY KEY (run, seq)
+);                                      -- with rowid, so that rows are only ever appended, whichever run they are of
 
 CREATE VIEW journal AS
-SELECT run_id, seq, body, content, records.hash AS hash, at, snapshot
-FROM runs JOIN records ON id > number * 4294967296 AND id < (number + 1) * 4294967296;
+SELECT run_id, records.seq AS seq, body, content, records.hash AS hash, at, snapshot
+FROM runs JOIN records ON run = number;
 
 CREATE TABLE openings (
     run_id TEXT NOT NULL,

@@ -33,10 +33,7 @@ from milepost.engine.stores.store import Acknowledge, Entry, NewRun, Opening, Ru
 T = TypeVar("T")
 
 _FAILURES: Final = (sqlite3.Error, UnicodeError, OverflowError, MemoryError, OSError)
-_RECORDS: Final = "SELECT seq, body, content, hash, at, snapshot FROM records "
-_NUMBER: Final = "(SELECT number FROM runs WHERE run_id=?)"
-_RECORDS_AFTER: Final = f"{_RECORDS} WHERE id>({_NUMBER} << 32) + ? AND id<({_NUMBER} + 1) << 32 ORDER BY id"
-_ONE_RECORD: Final = f"{_RECORDS} WHERE id=({_NUMBER} << 32) + ?"
+_RECORDS: Final = "SELECT seq, body, content, hash, at, snapshot FROM journal WHERE run_id=?"
 _RETRY_AFTER: Final = 0.01
 
 
@@ -180,10 +177,10 @@ class SqliteStore:
         return [row_of(found) for found in self._read(f"SELECT {COLUMNS} FROM runs ORDER BY created DESC, run_id")]
 
     async def records(self, run_id: str, *, after: int = 0) -> Sequence[StoredRecord]:
-        return [StoredRecord(*found) for found in self._read(_RECORDS_AFTER, run_id, after, run_id)]
+        return [StoredRecord(*found) for found in self._read(f"{_RECORDS} AND seq>? ORDER BY seq", run_id, after)]
 
     async def record(self, run_id: str, seq: int) -> StoredRecord | None:
-        found = self._read(_ONE_RECORD, run_id, seq)
+        found = self._read(f"{_RECORDS} AND seq=?", run_id, seq)
         return StoredRecord(*found[0]) if found else None
 
     async def openings(self, run_id: str) -> Sequence[Opening]:

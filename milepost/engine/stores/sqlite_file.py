@@ -17,6 +17,7 @@ VERSION: Final = 1
 PATIENCE: Final = 30.0
 """Seconds to wait for a lock: SQLite hands it out in no order, so that one of several writers may wait for seconds."""
 
+_SMALLEST: Final = 512  # bytes of a database that is not empty; SQLite itself takes a file of one byte for an empty one
 _LOG_PAGES: Final = 4000  # four times SQLite's own: moving the log into the database costs a commit milliseconds
 
 Durability = Literal["power", "process", "none"]
@@ -110,6 +111,8 @@ def _inspect(path: Path) -> None:
     SQLite must do the looking: closing a file of our own would drop the locks of this process's other connections to
     it. "immutable" leaves no files behind but is blind to a log of newer pages, so with a log it is plain "ro".
     """
+    if 0 < path.stat().st_size < _SMALLEST:
+        raise ForeignStore(f"{path} is not a SQLite database, so it is no store. It was not changed.")
     log = Path(f"{path}-wal")
     how = "mode=ro" if log.exists() and log.stat().st_size else "immutable=1"
     try:

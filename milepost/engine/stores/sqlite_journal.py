@@ -25,7 +25,7 @@ _ADVANCE: Final = (
     "UPDATE runs SET seq=?, hash=?, status=?, updated=?, error=?, output=?, snapshot_seq=max(snapshot_seq, ?), "
     "takeovers=0 WHERE number=? AND epoch=? AND seq=?"
 )
-_RECORD: Final = "INSERT INTO records (id, body, content, hash, at, snapshot) VALUES (?, ?, ?, ?, ?, ?)"
+_RECORD: Final = "INSERT INTO records (run, seq, body, content, hash, at, snapshot) VALUES (?, ?, ?, ?, ?, ?, ?)"
 _OPENING: Final = "INSERT INTO openings (run_id, epoch, owner, at) VALUES (?, ?, ?, ?)"
 
 
@@ -165,7 +165,7 @@ def append_one(cursor: sqlite3.Cursor, numbers: Numbers, entry: Entry) -> bool:
         if cursor.rowcount != 1:
             execute("ROLLBACK")
             return False
-        execute(_RECORD, ((number << 32) + seq, body, content, digest, at, snapshot))
+        execute(_RECORD, (number, seq, body, content, digest, at, snapshot))
         execute("COMMIT")
     except BaseException:
         roll_back(cursor.connection)
@@ -223,5 +223,5 @@ def _advance(cursor: sqlite3.Cursor, number: int, chain: Sequence[Entry]) -> boo
     return cursor.rowcount == 1
 
 
-def _record(number: int, entry: Entry) -> tuple[int, str, str, str, float, str | None]:
-    return (number << 32) + entry.seq, entry.body, entry.content, entry.hash, entry.at, entry.snapshot
+def _record(number: int, entry: Entry) -> tuple[int, int, str, str, str, float, str | None]:
+    return number, entry.seq, entry.body, entry.content, entry.hash, entry.at, entry.snapshot

@@ -19,7 +19,7 @@ from milepost.engine.errors import LeaseLost, MilepostError, StoreError
 from milepost.engine.stores.store import Acknowledge, Entry
 
 T = TypeVar("T")
-Job = Callable[[sqlite3.Connection], None]
+Job = Callable[[sqlite3.Connection], object]
 
 _MOST: Final = 1000
 """Items of one batch: a longer one would only be acknowledged later, not written faster."""

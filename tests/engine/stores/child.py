@@ -1,0 +1,50 @@
+"""A process with a store of its own, for the tests that kill, stop or race it.
+
+It does what the lines on its standard input say, and answers each with one line:
+open | create RUN | acquire RUN | append RUN EPOCH FIRST LAST | stream RUN EPOCH FIRST (a line a record, for ever)
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Sequence
+
+from milepost.engine.errors import MilepostError
+from milepost.engine.stores.sqlite import SqliteStore
+from tests.engine.stores.worlds import append, entry, new_run
+
+
+async def obey(store: SqliteStore, words: Sequence[str]) -> str:
+    match words:
+        case ["open"]:
+            await store.open()
+        case ["create", run_id]:
+            return str(await store.create(new_run(run_id), entry(run_id, 1)))
+        case ["acquire", run_id]:
+            return str((await store.acquire(run_id)).epoch)
+        case ["append", run_id, epoch, first, last]:
+            for seq in range(int(first), int(last) + 1):
+                await append(store, entry(run_id, seq, epoch=int(epoch)))
+        case ["stream", run_id, epoch, first]:
+            for seq in range(int(first), 1_000_000):
+                await append(store, entry(run_id, seq, epoch=int(epoch), content="x" * (seq * 37 % 9000)))
+                print(seq, flush=True)
+        case _:
+            raise ValueError(words)
+    return "done"
+
+
+async def main(path: str, durability: str) -> None:
+    store = SqliteStore(path, durability=durability)  # type: ignore[arg-type]  # one of the three
+    for line in sys.stdin:
+        try:
+            answer = await obey(store, line.split())
+        except MilepostError as error:
+            answer = f"{type(error).__name__}: {error}"
+        print(answer, flush=True)
+    await store.close()
+
+
+if __name__ == "__main__":
+    asyncio.run(main(*sys.argv[1:]))

@@ -1,0 +1,260 @@
+"""Where and when a SqliteStore commits: here or on the writer thread, alone or together."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import threading
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+
+import anyio.lowlevel
+import pytest
+
+from milepost.engine.errors import LeaseLost, StoreError
+from milepost.engine.stores import sqlite_journal as journal
+from milepost.engine.stores.sqlite import SqliteStore
+from milepost.engine.stores.sqlite_file import Durability, connect, failure
+from milepost.engine.stores.sqlite_writer import Writer, find_hop
+from milepost.engine.stores.store import Entry
+from tests.engine.stores.test_sqlite import DURABILITIES, execute
+from tests.engine.stores.worlds import Answers, append, begin, entry, opened
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "runs.db"
+
+
+class Recorded:
+    """A real writer on the file of a store; notes how many entries each transaction had, and can be held up."""
+
+    def __init__(self, path: Path) -> None:
+        self.batches: list[int] = []
+        self.gate = threading.Event()
+        self.may_connect = True
+        self._path = path
+        self.writer = Writer(
+            connect=self._connect,
+            append=self._append,
+            renew=lambda _: None,
+            fail=lambda error: failure(path, "written", error),
+            hop=find_hop(),
+            pause=10.0,
+        )
+
+    def hold_up(self, answers: Answers) -> None:
+        """Keep the thread from going on until the gate is set."""
+        self.writer.submit(lambda _: self.gate.wait(60), answers.expect("gate"))
+
+    def _connect(self) -> sqlite3.Connection:
+        if not self.may_connect:
+            raise sqlite3.OperationalError("no way in")
+        return connect(self._path, "process")
+
+    def _append(self, connection: sqlite3.Connection, entries: Sequence[Entry]) -> list[bool]:
+        kept = journal.append(connection, {}, entries)
+        self.batches.append(len(entries))
+        return kept
+
+
+async def test_entries_that_wait_share_one_transaction(path: Path) -> None:
+    answers = Answers()
+    async with opened(SqliteStore(path)) as store:
+        for run_id in "abc":
+            await begin(store, run_id)
+        recorded = Recorded(path)
+        recorded.hold_up(answers)
+        names = [(run_id, seq) for seq in range(2, 12) for run_id in "abc"]
+        for run_id, seq in names:
+            recorded.writer.submit(entry(run_id, seq), answers.expect((run_id, seq)))
+        recorded.gate.set()
+        assert await answers.all() == [("gate", None), *((name, None) for name in names)]
+        assert recorded.batches == [30]
+        assert recorded.writer.pending == 0
+        assert [row.seq for row in await store.rows()] == [11, 11, 11]
+        await recorded.writer.stop()
+
+
+async def test_a_lost_lease_drops_only_its_own_run_from_a_shared_transaction(path: Path) -> None:
+    answers = Answers()
+    async with opened(SqliteStore(path)) as store:
+        for run_id in "ab":
+            await begin(store, run_id)
+        await store.acquire("a")
+        recorded = Recorded(path)
+        recorded.hold_up(answers)
+        for run_id, seq in (("a", 2), ("b", 2), ("a", 3), ("b", 3), ("gone", 2)):
+            recorded.writer.submit(entry(run_id, seq), answers.expect((run_id, seq)))
+        recorded.gate.set()
+        given = dict(await answers.all())
+        assert {name for name, error in given.items() if isinstance(error, LeaseLost)} == {
+            ("a", 2),
+            ("a", 3),
+            ("gone", 2),
+        }
+        assert given["b", 2] is None
+        assert given["b", 3] is None
+        await recorded.writer.stop()
+
+
+async def test_a_value_that_cannot_be_written_drops_only_its_own_run_from_a_shared_transaction(path: Path) -> None:
+    answers = Answers()
+    async with opened(SqliteStore(path)) as store:
+        for run_id in "abc":
+            await begin(store, run_id)
+        recorded = Recorded(path)
+        recorded.hold_up(answers)
+        for run_id, body in (("a", "{}"), ("b", "\ud800"), ("c", "{}")):
+            recorded.writer.submit(entry(run_id, 2, body=body), answers.expect((run_id, 2)))
+            recorded.writer.submit(entry(run_id, 3), answers.expect((run_id, 3)))
+        recorded.gate.set()
+        given = await answers.all()
+        assert [name for name, _ in given] == ["gate", *((run_id, seq) for run_id in "abc" for seq in (2, 3))]
+        assert [isinstance(error, StoreError) for _, error in given] == [False, False, False, True, True, False, False]
+        assert recorded.batches == [2, 2]
+        assert {row.run_id: row.seq for row in await store.rows()} == {"a": 3, "b": 1, "c": 3}
+        await recorded.writer.stop()
+
+
+async def test_a_connection_that_fails_is_told_to_all_and_tried_again(path: Path) -> None:
+    async with opened(SqliteStore(path)) as store:
+        await begin(store)
+        recorded = Recorded(path)
+        recorded.may_connect = False
+        answers = Answers()
+        recorded.writer.submit(entry("run", 2), answers.expect(2))
+        ((_, error),) = await answers.all()
+        assert str(error) == f"The store {path} could not be written: no way in."
+        with pytest.raises(StoreError, match="no way in"):
+            await recorded.writer.call(lambda connection: connection.total_changes)
+        recorded.may_connect = True
+        answers = Answers()
+        recorded.writer.submit(entry("run", 2), answers.expect(2))
+        assert await answers.all() == [(2, None)]
+        await recorded.writer.stop()
+
+
+async def test_very_many_entries_are_written_in_several_transactions(path: Path) -> None:
+    answers = Answers()
+    async with opened(SqliteStore(path)) as store:
+        await begin(store)
+        recorded = Recorded(path)
+        recorded.hold_up(answers)
+        for seq in range(2, 1502):
+            recorded.writer.submit(entry("run", seq), answers.expect(seq))
+        recorded.gate.set()
+        assert [name for name, error in await answers.all() if error is None] == ["gate", *range(2, 1502)]
+        assert sum(recorded.batches) == 1500
+        assert len(recorded.batches) <= 3
+        await recorded.writer.stop()
+
+
+async def test_a_writer_that_never_wrote_stops(path: Path) -> None:
+    async with opened(SqliteStore(path)):
+        writer = Recorded(path).writer
+        await writer.stop()
+        writer.start()
+        writer.start()
+        await writer.stop()
+
+
+@pytest.mark.parametrize("durability", ["process", "none"])
+async def test_an_entry_is_committed_before_append_returns(path: Path, durability: Durability) -> None:
+    answers = Answers()
+    async with opened(SqliteStore(path, durability=durability)) as store:
+        await begin(store)
+        store.append(entry("run", 2), answers.expect(2))
+        assert answers.given == [(2, None)]
+
+
+async def test_a_power_safe_entry_is_acknowledged_from_the_event_loop(path: Path) -> None:
+    answers = Answers()
+    async with opened(SqliteStore(path)) as store:
+        await begin(store)
+        store.append(entry("run", 2), answers.expect(2))
+        assert answers.given == []
+        assert await answers.all() == [(2, None)]
+
+
+@pytest.mark.parametrize("durability", DURABILITIES)
+async def test_a_lock_held_elsewhere_does_not_stop_the_event_loop(path: Path, durability: Durability) -> None:
+    answers = Answers()
+    async with opened(SqliteStore(path, durability=durability)) as store:
+        await begin(store)
+        with closing(sqlite3.connect(path, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            for seq in range(2, 10):
+                store.append(entry("run", seq), answers.expect(seq))
+            await anyio.lowlevel.checkpoint()
+            assert answers.given == []
+            other.execute("COMMIT")
+            store.append(entry("run", 10), answers.expect(10))
+        assert await answers.all() == [(seq, None) for seq in range(2, 11)]
+
+
+@pytest.mark.parametrize("durability", DURABILITIES)
+async def test_runs_are_created_and_released_while_a_lock_is_held_elsewhere(path: Path, durability: Durability) -> None:
+    async with opened(SqliteStore(path, durability=durability)) as store, anyio.create_task_group() as tasks:
+        await begin(store, "first")
+        with closing(sqlite3.connect(path, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            tasks.start_soon(begin, store, "second")
+            tasks.start_soon(store.release, "first", 1)
+            await anyio.wait_all_tasks_blocked()
+            assert len(await store.rows()) == 1
+            other.execute("COMMIT")
+    assert execute(path, "SELECT run_id FROM runs ORDER BY run_id") == [("first",), ("second",)]
+
+
+async def test_a_renewal_that_fails_is_tried_again(path: Path) -> None:
+    async with opened(SqliteStore(path, ttl=0.03)) as store:
+        await begin(store)
+        execute(path, "CREATE TABLE tries (n)")
+        execute(path, "UPDATE runs SET lease_until = 0")
+        execute(
+            path,
+            "CREATE TRIGGER no BEFORE UPDATE OF lease_until ON runs WHEN new.lease_until > 0 "
+            "BEGIN SELECT raise(ABORT, 'not now'); END",
+        )
+        await append(store, entry("run", 2))
+        execute(path, "DROP TRIGGER no")
+        while execute(path, "SELECT lease_until FROM runs") == [(0.0,)]:
+            await anyio.lowlevel.checkpoint()
+
+
+def writer_threads() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == "milepost-sqlite-writer"]
+
+
+@pytest.mark.parametrize("ttl", [30.0, 0.03])
+def test_an_event_loop_that_ends_early_ends_the_thread(path: Path, ttl: float) -> None:
+    store = SqliteStore(path, ttl=ttl)
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+
+        async def leave() -> None:
+            await store.open()
+            await begin(store)
+            if ttl > 1:
+                other.execute("BEGIN IMMEDIATE")
+                store.append(entry("run", 2), lambda _: pytest.fail("there is no loop to call this on"))
+
+        asyncio.run(leave())
+        (thread,) = writer_threads()
+        if ttl > 1:
+            other.execute("COMMIT")
+        thread.join(30)
+        assert not thread.is_alive()
+    assert execute(path, "SELECT seq FROM runs") == [(2 if ttl > 1 else 1,)]
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio", "trio"])
+@pytest.mark.parametrize("durability", DURABILITIES)
+async def test_a_store_works_on_either_event_loop(anyio_backend: str, path: Path, durability: Durability) -> None:
+    async with opened(SqliteStore(path, durability=durability)) as store:
+        await begin(store, length=30)
+        await store.release("run", 1)
+        assert (await store.acquire("run")).seq == 30

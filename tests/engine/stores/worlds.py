@@ -1,0 +1,128 @@
+"""Kinds of stores to hold the contract against, and short ways to write in them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import anyio
+
+from milepost.engine.stores.memory import Journals, MemoryStore
+from milepost.engine.stores.sqlite import SqliteStore
+from milepost.engine.stores.sqlite_file import Durability
+from milepost.engine.stores.store import Entry, NewRun, Store
+from milepost.engine.trace import RunStatus
+
+
+@dataclass(frozen=True)
+class World:
+    """One place with journals. make: a store on it, not open yet. kill: every owner there is dead from now on."""
+
+    make: Callable[[], Store]
+    kill: Callable[[], None]
+
+    @asynccontextmanager
+    async def open(self) -> AsyncGenerator[Store]:
+        """A store on it, open."""
+        async with opened(self.make()) as store:
+            yield store
+
+
+@asynccontextmanager
+async def opened(store: Store) -> AsyncGenerator[Store]:
+    """Open a store, and close it afterwards."""
+    await store.open()
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+def in_memory() -> World:
+    journals = Journals()
+    return World(lambda: MemoryStore(journals), journals.alive.clear)
+
+
+def in_file(path: Path, durability: Durability) -> World:
+    def kill() -> None:
+        for lock in locks(path):
+            lock.unlink()
+
+    return World(lambda: SqliteStore(path, durability=durability), kill)
+
+
+def locks(path: Path) -> list[Path]:
+    """The lock files of the owners of a store."""
+    return sorted(path.parent.glob("*.lock"))
+
+
+def new_run(run_id: str, *, fingerprint: str = "f1", definition: str = '{"nodes":[]}') -> NewRun:
+    return NewRun(
+        run_id=run_id,
+        workflow="claims",
+        version=3,
+        fingerprint=fingerprint,
+        definition=definition,
+        isolation="task",
+    )
+
+
+def entry(
+    run_id: str,
+    seq: int,
+    *,
+    epoch: int = 1,
+    body: str = "{}",
+    content: str = "[]",
+    at: float = 1000.0,
+    snapshot: str | None = None,
+    status: RunStatus = "running",
+    error: str | None = None,
+    output: str | None = None,
+) -> Entry:
+    return Entry(run_id, epoch, seq, body, content, f"hash {seq}", at, snapshot, status, error, output)
+
+
+@dataclass
+class Answers:
+    """What a store acknowledged, in the order it did: (what was named, error)."""
+
+    given: list[tuple[object, BaseException | None]] = field(default_factory=list[tuple[object, BaseException | None]])
+    waited_for: int = 0
+    done: anyio.Event = field(default_factory=anyio.Event)
+
+    def expect(self, name: object) -> Callable[[BaseException | None], None]:
+        """What to give to the store for one entry."""
+        self.waited_for += 1
+
+        def acknowledge(error: BaseException | None) -> None:
+            self.given.append((name, error))
+            if len(self.given) == self.waited_for:
+                self.done.set()
+
+        return acknowledge
+
+    async def all(self) -> list[tuple[object, BaseException | None]]:
+        """Wait until every entry is answered."""
+        with anyio.fail_after(60):
+            await self.done.wait()
+        return self.given
+
+
+async def append(store: Store, *entries: Entry) -> None:
+    """Append entries and wait for all of them; raises the first error."""
+    answers = Answers()
+    for each in entries:
+        store.append(each, answers.expect(each.seq))
+    for _, error in await answers.all():
+        if error is not None:
+            raise error
+
+
+async def begin(store: Store, run_id: str = "run", *, length: int = 1) -> None:
+    """Create a run with that many records."""
+    assert await store.create(new_run(run_id), entry(run_id, 1))
+    if length > 1:
+        await append(store, *(entry(run_id, seq) for seq in range(2, length + 1)))
