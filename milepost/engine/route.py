@@ -321,7 +321,7 @@ class Router:
     def _map(self, node: PlanNode, route: str, ref: Ref) -> None:
         """Send every item its own way."""
         value = self.peek(ref)
-        if node.eager is not None and not isinstance(value, AsyncIterable):
+        if node.eager is not None and not is_one_of(value, (AsyncIterable,)):
             self._open_eagerly(node, route)
         if is_one_of(value, (Iterable,)):
             self._map_items(node, route, ref, value)

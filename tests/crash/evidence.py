@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import anyio
 
@@ -72,13 +72,11 @@ def gathered(lines: list[str], store: SqliteStore) -> Evidence:
         position = Position()
         records: list[Record] = []
         spawned: dict[int, list[str]] = {}
-        before = ""
         for one in stored:
             records.append(from_text(one.seq, one.body, one.content))
             apply(position, records[-1])
             spawned[one.seq] = [task.key for task in position.tasks.values() if task.spawned == one.seq]
-        whole = row.__class__(**{name: getattr(row, name) for name in row.__slots__} | {"snapshot_seq": 0})
-        verify(whole, stored, before)
+        verify(replace(row, snapshot_seq=0), stored, "")
         return Evidence(lines, records, spawned)
 
     return anyio.run(main)

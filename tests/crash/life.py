@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Final, Literal
@@ -50,7 +50,7 @@ class Effects:
         self.path = path
 
     @contextmanager
-    def open(self) -> Iterator[Effects]:
+    def open(self) -> Generator[Effects]:
         self._descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         try:
             yield self
