@@ -78,34 +78,16 @@ def check(asked: Invocation, target: str) -> int:
     Exit code 7 when something is wrong; a warning is not.
     """
     from milepost.cli.target import find_workflow
+    from milepost.engine.admission import unstorable
+    from milepost.engine.codec import Codec
 
     try:
         workflow = find_workflow(target)
     except UnsoundWorkflow as error:
         return _report(asked, error.name, 0, error.faults, ())
-    return _report(asked, workflow.name, len(workflow.nodes), _not_storable(workflow), workflow.warnings)
-
-
-def _not_storable(workflow: AnyWorkflow) -> Sequence[str]:
-    """Return why what flows through the workflow could not be stored, one sentence per place."""
-    from milepost.engine.codec import Codec
-
-    codec = Codec(workflow.registered)
-    places: list[tuple[object, str]] = [
-        (workflow.input_type, "the run's input"),
-        (workflow.state_type, "the state"),
-        (workflow.output_type, "the run's output"),
-    ]
-    for spec in workflow.specs.values():
-        places += [(spec.output_type, f"the output of {spec.id!r}"), (spec.input_type, f"the input of {spec.id!r}")]
-    faults: list[str] = []
-    seen: list[object] = []
-    for type_, place in places:  # what flows along an edge is the type of both its ends, and is named once
-        if type_ not in seen:
-            seen.append(type_)
-            fault = codec.check(type_, place)
-            faults += [fault] if fault else []
-    return faults
+    return _report(
+        asked, workflow.name, len(workflow.nodes), unstorable(workflow, Codec(workflow.registered)), workflow.warnings
+    )
 
 
 def _report(asked: Invocation, name: str | None, nodes: int, faults: Sequence[str], warnings: Sequence[str]) -> int:

@@ -15,6 +15,7 @@ from pydantic_graph.decision import Decision
 from pydantic_graph.id_types import NodeID
 from pydantic_graph.node import Fork
 from pydantic_graph.paths import DestinationMarker, LabelMarker, Path, TransformMarker
+from pydantic_graph.util import unpack_type_expression
 
 from milepost.engine.errors import StoreError
 from milepost.engine.spec import UNKNOWN, NodeSpec
@@ -188,8 +189,9 @@ def _edges_from(workflow: Workflow[Any, Any, Any, Any], source: NodeID) -> Itera
     node = workflow.nodes[source]
     if isinstance(node, Decision):
         for index, branch in enumerate(node.branches):
-            condition = _condition(branch.source, branch.matches)
-            yield _edge(workflow, source, branch.path, index, condition, branch.source)
+            matched: object = unpack_type_expression(branch.source)
+            condition = _condition(matched, branch.matches)
+            yield _edge(workflow, source, branch.path, index, condition, matched)
         return
     spreads = isinstance(node, Fork) and not node.is_map
     for index, path in enumerate(workflow.edges_by_source.get(source, ())):

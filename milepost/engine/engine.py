@@ -16,9 +16,10 @@ from weakref import WeakKeyDictionary
 import anyio
 from anyio.abc import TaskGroup
 
+from milepost.engine.admission import check_given, given_state, unstorable
 from milepost.engine.codec import Codec
 from milepost.engine.definition import Definition, describe
-from milepost.engine.errors import InputError, NodeError, RunCancelled, RunMismatch, UnknownRun
+from milepost.engine.errors import InputError, NodeError, RunCancelled, RunMismatch, UnknownRun, UnsoundWorkflow
 from milepost.engine.executor import Driver
 from milepost.engine.journal import Kind, Record, from_text
 from milepost.engine.keys import ROOT
@@ -61,10 +62,13 @@ def plan_of(workflow: AnyWorkflow) -> Plan:
 
 
 def prepare(workflow: AnyWorkflow) -> Prepared:
-    """Return what it takes to store a workflow's runs. Raises NotStorable when a declared type cannot be stored."""
+    """Return what it takes to store a workflow's runs. Raises UnsoundWorkflow when a declared type cannot be stored."""
     prepared = _prepared.get(workflow)
     if prepared is None:
         prepared = Prepared(plan_of(workflow), describe(workflow), Codec(workflow.registered))
+        faults = unstorable(workflow, prepared.codec)
+        if faults:
+            raise UnsoundWorkflow(workflow.name, faults)
         _prepared[workflow] = prepared
     return prepared
 
@@ -357,27 +361,6 @@ def shown(text: str, most: int = 80) -> str:
 def first_record() -> Record:
     """Return the record that a run begins with."""
     return Record(1, Kind.STARTED, ROOT, START)
-
-
-def is_optional(type_: object) -> bool:
-    """Tell whether None is a value of a type, or the type says nothing."""
-    return type_ in (None, NoneType, Any, object) or NoneType in get_args(type_)
-
-
-def check_given(workflow: AnyWorkflow, deps: Any) -> None:
-    """Check that deps are there when the workflow needs them. Raises InputError."""
-    if deps is None and not is_optional(workflow.deps_type):
-        name = getattr(workflow.deps_type, "__name__", repr(workflow.deps_type))
-        raise InputError(
-            f"Workflow {workflow.name or 'without a name'!r} needs deps of type {name!r}. Give them with `deps=`."
-        )
-
-
-def given_state(workflow: AnyWorkflow, state: Any, *, made: bool = False) -> Any:
-    """Return the state to begin with: the one given, or one made from its type. made: it will be read from the journal."""
-    if state is not None or is_optional(workflow.state_type):
-        return state
-    return None if made and not workflow.state_is_default else workflow.make_state()
 
 
 def live_driver(workflow: AnyWorkflow, run_id: str, state: Any, deps: Any, isolation: str | None) -> Driver:

@@ -261,4 +261,6 @@ def _inches(line: str) -> float:
 def _inch(ch: str) -> float:
     if ch in "MWmw@%" or ch in _MEASURED:
         return 0.16
-    return 0.13 if ch.isupper() or ch in "&+<=>~" else 0.1
+    if ch in " .,:;!'|()[]fijlrt":
+        return 0.065
+    return 0.13 if ch.isupper() or ch in "&+<=>~" else 0.103

@@ -112,9 +112,13 @@ def dot_string(text: str) -> str:
 
 
 def dot_html(text: str) -> str:
-    """Escape one line for a Graphviz HTML-like label, which must not be empty and expands `\\N`, too."""
+    """Escape one line for a Graphviz HTML-like label.
+
+    Such a label must not be empty and expands `\\N`, too; a `]` before a tag is a syntax error.
+    """
     text = clean(text).replace("\n", " ").replace("\\", "\\\\")
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace('"', "&quot;") or " "
+    text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace('"', "&quot;")
+    return text.replace("]", "&#93;") or " "
 
 
 def markup(text: str) -> str:

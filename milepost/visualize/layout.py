@@ -6,6 +6,7 @@ import importlib.util
 import shutil
 import subprocess
 from collections.abc import Sequence
+from dataclasses import dataclass
 from importlib import import_module
 from typing import Final, Literal, Protocol
 
@@ -14,7 +15,6 @@ from milepost.engine.errors import MilepostError
 Image = Literal["svg", "png"]
 
 SECONDS: Final = 20.0
-"""How long one picture may take."""
 
 DPI: Final = 144
 """Of a PNG: twice the points, so that it is sharp on today's screens."""
@@ -30,20 +30,27 @@ class Layout(Protocol):
     name: for messages. rich: whether it draws HTML-like labels. images: what it can write.
     """
 
-    name: str
-    rich: bool
-    images: frozenset[Image]
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def rich(self) -> bool: ...
+
+    @property
+    def images(self) -> frozenset[Image]: ...
 
     def is_there(self) -> bool: ...
 
     def draw(self, source: str, image: Image) -> bytes: ...
 
 
+@dataclass(frozen=True)
 class SystemDot:
-    """The `dot` program."""
+    """The `dot` program. seconds: how long one picture may take."""
 
-    name = "dot"
-    rich = True
+    seconds: float = SECONDS
+    name: str = "dot"
+    rich: bool = True
     images: frozenset[Image] = frozenset({"svg", "png"})
 
     def is_there(self) -> bool:
@@ -51,11 +58,12 @@ class SystemDot:
 
     def draw(self, source: str, image: Image) -> bytes:
         command = [shutil.which("dot") or "dot", f"-T{image}", "-Gimagepath=", *_options(image)]
+        data, limit = source.encode(), self.seconds
         try:
-            done = subprocess.run(command, input=source.encode(), capture_output=True, timeout=SECONDS, check=False)
+            done = subprocess.run(command, input=data, capture_output=True, timeout=limit, check=False)
         except subprocess.TimeoutExpired:
             raise DrawingError(
-                f"Graphviz needed more than {SECONDS:g} seconds for this picture. Draw it as Mermaid or DOT instead."
+                f"Graphviz needed more than {limit:g} seconds for this picture. Draw it as Mermaid or DOT instead."
             ) from None
         if done.returncode != 0 or not done.stdout:
             raise _refused(done.stderr.decode(errors="replace"))

@@ -48,11 +48,12 @@ def mermaid(diagram: Diagram, theme: Theme = "light", *, direction: str = "TB", 
     theme: "auto" leaves page colours to the page it is shown on. legend: None for one under the picture of a run only.
     Labels are cut shorter and shorter until Mermaid takes the text, and are left out when even that does not help.
     """
-    for limit in (80, 40, 20, 10, 0):
-        text = "\n".join(_Writer(diagram, theme, direction, limit).document(_wants_legend(diagram, legend))) + "\n"
+    wanted = _wants_legend(diagram, legend)
+    for limit in (80, 40, 20, 10):
+        text = "\n".join(_Writer(diagram, theme, direction, limit).document(wanted)) + "\n"
         if len(text) < MAX_TEXT:
-            break
-    return text
+            return text
+    return "\n".join(_Writer(diagram, theme, direction, 0).document(wanted)) + "\n"
 
 
 def _wants_legend(diagram: Diagram, legend: bool | None) -> bool:

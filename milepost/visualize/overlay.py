@@ -21,6 +21,8 @@ _RUN_STATUS: Mapping[str, Status] = {
     "failed": Status.FAILED,
     "cancelled": Status.CANCELLED,
 }
+_UNDECIDED = frozenset({Status.RUNNING, Status.PENDING, Status.WAITING, Status.FAILED, Status.CANCELLED})
+"""A node that stands so may still lead anywhere, now or after a resume."""
 _ERROR_NAME = re.compile(r"([A-Za-z_][\w.]*)(?::|$)")
 
 
@@ -206,9 +208,7 @@ class _View:
         while open_:
             for index in self.ins[open_.pop()]:
                 source = self.grouping.links[index].source
-                if self.taken[index] or self.statuses[source] in (Status.RUNNING, Status.PENDING, Status.WAITING):
-                    return False
-                if self.statuses[source] in (Status.FAILED, Status.CANCELLED):
+                if self.taken[index] or self.statuses[source] in _UNDECIDED:
                     return False
                 if source not in seen and self.statuses[source] is Status.UNREACHED:
                     seen.add(source)
@@ -250,16 +250,15 @@ def _taken(grouping: Grouping, trace: Trace) -> tuple[dict[int, int], tuple[tupl
 
 
 def _way_through(grouping: Grouping, source: str, target: str) -> tuple[int, ...]:
-    links = list(enumerate(grouping.links))
-    for first, way in links:
-        if way.source == source and way.target == target:
-            return (first,)
-    for first, way in links:
-        if way.source == source and grouping.boxes[way.target].kind == "decision":
-            for second, rest in links:
-                if rest.source == way.target and rest.target == target:
-                    return (first, second)
-    return ()
+    """Return the links from one box to another: one, or two with a decision between them, or none."""
+    out = [(index, link) for index, link in enumerate(grouping.links) if link.source == source]
+    direct = next(((index,) for index, link in out if link.target == target), None)
+    if direct is not None:
+        return direct
+    decisions = {link.target: index for index, link in out if grouping.boxes[link.target].kind == "decision"}
+    rest = enumerate(grouping.links)
+    found = ((decisions[link.source], index) for index, link in rest if link.source in decisions)
+    return next((way for way in found if grouping.links[way[1]].target == target), ())
 
 
 def _worst(tasks: Sequence[TaskTrace], trace: Trace) -> Status:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Any, Literal, overload
+from typing import Any, Literal, assert_never, overload
 
 from milepost.engine.definition import Definition, describe
 from milepost.engine.trace import Trace
@@ -102,6 +102,8 @@ def render(
             page = import_module("milepost.visualize.html").html
             text: str = page(diagram, trace, theme, direction=direction, legend=legend)
             return text
+        case _:
+            assert_never(format)
 
 
 def _text(subject: Subject, diagram: Diagram) -> str:

@@ -16,11 +16,10 @@ def duration(seconds: float) -> str:
     if seconds < 59.95:
         return f"{seconds:.1f} s"
     whole = round(seconds)
-    for size, name, small, part in ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s")):
-        if whole >= size:
-            rest = whole % size // small
-            return f"{whole // size} {name} {rest} {part}" if rest else f"{whole // size} {name}"
-    return f"{whole} s"
+    units = ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s"))
+    size, name, small, part = next(unit for unit in units if whole >= unit[0])
+    rest = whole % size // small
+    return f"{whole // size} {name} {rest} {part}" if rest else f"{whole // size} {name}"
 
 
 def count(number: int) -> str:
@@ -31,10 +30,9 @@ def count(number: int) -> str:
     """
     if number < 1000:
         return str(number)
-    for size, letter in ((1_000_000_000, "G"), (1_000_000, "M"), (1000, "k")):
-        if number >= size:
-            return f"{number / size:.1f}{letter}"
-    return str(number)
+    units = ((1_000_000_000, "G"), (1_000_000, "M"), (1000, "k"))
+    size, letter = next(unit for unit in units if number >= unit[0])
+    return f"{number / size:.1f}{letter}"
 
 
 def money(dollars: float) -> str:

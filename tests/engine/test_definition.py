@@ -151,6 +151,7 @@ def test_two_builds_of_one_workflow_have_one_fingerprint() -> None:
 
 
 def test_a_graph_of_pydantic_graph_is_described_with_its_forks_and_joins() -> None:
+    builder: GraphBuilder[None, None, list[int], list[int]]
     builder = GraphBuilder(name="plain", input_type=list[int], output_type=list[int])
 
     @builder.step
@@ -180,6 +181,8 @@ def test_branches_without_a_label_are_named_by_what_they_match() -> None:
     def positive(value: object) -> bool:
         return isinstance(value, int) and value > 0
 
+    expression: Any = TypeExpression  # mypy cannot index it
+    builder: GraphBuilder[None, None, object, object]
     builder = GraphBuilder(name="branches", input_type=object, output_type=object)
 
     @builder.step
@@ -192,8 +195,8 @@ def test_branches_without_a_label_are_named_by_what_they_match() -> None:
             builder.decision(node_id="which")
             .branch(builder.match(int, matches=positive).to(builder.end_node))
             .branch(builder.match(int, matches=lambda value: value == 0).to(builder.end_node))
-            .branch(builder.match(TypeExpression[Literal["a", "b"]]).to(builder.end_node))
-            .branch(builder.match(TypeExpression[list[int] | None]).label("many").to(builder.end_node))
+            .branch(builder.match(expression[Literal["a", "b"]]).to(builder.end_node))
+            .branch(builder.match(expression[list[int] | None]).label("many").to(builder.end_node))
             .branch(builder.match(str).to(builder.end_node))
             .branch(builder.match(object).transform(lambda ctx: ctx.inputs).to(builder.end_node))
         ),
@@ -214,6 +217,7 @@ class Count(BaseNode[None, None, int]):
 
 
 def test_nodes_that_name_the_next_node_are_described_from_their_return_hint() -> None:
+    builder: GraphBuilder[None, None, Count, int]
     builder = GraphBuilder(name="count", input_type=Count, output_type=int)
     builder.add(builder.node(Count), builder.edge_from(builder.start_node).to(Count))
     definition = describe(Workflow.from_graph(builder.build()))

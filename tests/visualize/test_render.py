@@ -21,7 +21,7 @@ from tests.visualize.subjects import CLAIMS, COMPLETED
 
 
 def doubling() -> Workflow[None, None, int, int]:
-    builder = GraphBuilder(name="doubling", input_type=int, output_type=int)
+    builder: GraphBuilder[None, None, int, int] = GraphBuilder(name="doubling", input_type=int, output_type=int)
 
     @builder.step
     async def double(ctx: StepContext[None, None, int]) -> int:

@@ -28,10 +28,6 @@ class LockFile:
             draft.unlink(missing_ok=True)
             raise
 
-    def abandon(self) -> None:
-        """Free the lock and leave the file, as the death of the process does."""
-        os.close(self._descriptor)
-
     def remove(self) -> None:
         """Remove the file, then free the lock."""
         self.path.unlink(missing_ok=True)

@@ -25,6 +25,7 @@ from milepost.engine.stores.sqlite_file import (
     failure,
     is_busy,
     prepare,
+    set_patience,
 )
 from milepost.engine.stores.sqlite_journal import COLUMNS, Owner, row_of
 from milepost.engine.stores.sqlite_writer import Writer, find_hop
@@ -79,19 +80,11 @@ class SqliteStore:
 
     async def open(self) -> None:
         prepare(self.path, create=self._create)
-        try:
-            reader = connect(self.path, self.durability)
-        except sqlite3.Error as error:
-            raise failure(self.path, "opened", error) from error
-        try:
-            deadline = anyio.current_time() + PATIENCE
-            while not establish(self.path, reader):
-                if anyio.current_time() > deadline:
-                    raise StoreError(f"The store {self.path} could not be opened: another process keeps it locked.")
-                await anyio.sleep(_RETRY_AFTER)
-        except BaseException:
-            reader.close()
-            raise
+        deadline = anyio.current_time() + PATIENCE
+        while (reader := establish(self.path, self.durability)) is None:
+            if anyio.current_time() > deadline:
+                raise StoreError(f"The store {self.path} could not be opened: another process keeps it locked.")
+            await anyio.sleep(_RETRY_AFTER)
         self._reader = reader
         self._writer = Writer(
             connect=lambda: connect(self.path, self.durability),
@@ -197,7 +190,9 @@ class SqliteStore:
             writer = self._writing()
             try:
                 if self.durability != "power" and self._direct is None:
-                    self._direct = connect(self.path, self.durability, patience=0.0).cursor()
+                    connection = connect(self.path, self.durability)
+                    set_patience(connection, 0.0)
+                    self._direct = connection.cursor()
                 remove_free(self.path.parent, f"{escape(self.path.name)}-owner-*.lock")
                 self._lock = LockFile(self._owner.lock)
             except _FAILURES as error:

@@ -73,6 +73,11 @@ def connect(path: Path, durability: Durability, *, patience: float = PATIENCE) -
     return connection
 
 
+def set_patience(connection: sqlite3.Connection, seconds: float) -> None:
+    """Change how long a connection waits for a lock."""
+    connection.execute(f"PRAGMA busy_timeout={seconds * 1000:.0f}")
+
+
 def prepare(path: Path, *, create: bool) -> None:
     """Make sure that there is a file that can be, or become, a store. A file that is there already is not changed.
 
@@ -140,28 +145,31 @@ def is_ours(path: Path, connection: sqlite3.Connection) -> bool:
     return bool(is_filled)
 
 
-def establish(path: Path, connection: sqlite3.Connection) -> bool:
-    """Make the tables unless they are there. Returns False when another process is at it: try again."""
+def establish(path: Path, durability: Durability) -> sqlite3.Connection | None:
+    """Connect, and make the tables unless they are there. Returns None when another process is at it: try again."""
+    connection: sqlite3.Connection | None = None
     try:
-        (mode,) = connection.execute("PRAGMA journal_mode").fetchone()
-        if mode != "wal":
-            (mode,) = connection.execute("PRAGMA journal_mode=WAL").fetchone()
-        if mode != "wal":
-            raise StoreError(f"{path} lies where SQLite cannot keep a write-ahead log. Choose a local disk.")
-        if is_ours(path, connection):
-            return True
-        connection.execute("BEGIN IMMEDIATE")
-        if not is_ours(path, connection):
-            for statement in _schema():
-                connection.execute(statement)
-        connection.execute("COMMIT")
-    except sqlite3.Error as error:
+        connection = connect(path, durability, patience=0.0)
+        _make_tables(path, connection)
+        set_patience(connection, PATIENCE)
+    except BaseException as error:
+        if connection is not None:
+            connection.close()
         if is_busy(error):
-            return False
-        raise failure(path, "opened", error) from error
-    finally:
-        roll_back(connection)
-    return True
+            return None
+        if isinstance(error, sqlite3.Error):
+            raise failure(path, "opened", error) from error
+        raise
+    return connection
+
+
+def _make_tables(path: Path, connection: sqlite3.Connection) -> None:
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("BEGIN")  # not IMMEDIATE: making them then counts as busy if anybody has written since the look
+    if not is_ours(path, connection):
+        for statement in _schema():
+            connection.execute(statement)
+    connection.execute("COMMIT")
 
 
 def _schema() -> list[str]:

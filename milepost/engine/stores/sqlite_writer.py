@@ -32,7 +32,7 @@ class Hop(Protocol):
 
 
 class _Item(NamedTuple):
-    work: Entry | Job | None  # None: nothing, but in its turn
+    work: Entry | Job | None  # None: end, in its turn
     acknowledge: Acknowledge
 
 
@@ -114,7 +114,6 @@ class Writer:
         """Wait for all that was submitted, then end the thread and close its connection."""
         if self._thread is not None:
             done = anyio.Event()
-            self._is_ending = True
             self.submit(None, lambda _: done.set())
             with anyio.CancelScope(shield=True):
                 await done.wait()
@@ -125,7 +124,7 @@ class Writer:
         due = monotonic() + self._pause
         is_last = False
         while not is_last:
-            answers = self._carry_out(self._take(due - monotonic()))
+            answers = self._carry_out(self._take(0.0 if self._is_ending else due - monotonic()))
             is_last = self._is_ending and self._queue.empty()
             if is_last:
                 self._disconnect()
@@ -177,6 +176,7 @@ class Writer:
 
     def _do(self, job: Job | None) -> BaseException | None:
         if job is None:
+            self._is_ending = True
             return None
         try:
             job(self._connected())
@@ -203,13 +203,8 @@ class Writer:
             self._hop(self._deliver, answers)
         except RuntimeError:
             self._is_ending = True
-            self._queue.put(_Item(None, _ignore))
 
     def _deliver(self, answers: Sequence[tuple[Acknowledge, BaseException | None]]) -> None:
         for acknowledge, error in answers:
             self.pending -= 1  # before the call: whoever appends in it must find no more waiting than there is
             acknowledge(error)
-
-
-def _ignore(error: BaseException | None) -> None:
-    pass

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from milepost.engine.errors import LeaseLost, RunBusy, UnknownRun
+from milepost.engine.stores.store import Acknowledge
 from tests.engine.stores.worlds import Answers, World, append, begin, entry, new_run
 
 pytestmark = pytest.mark.anyio
@@ -138,11 +139,13 @@ async def test_an_acknowledgement_may_append_the_next_entry(world: World) -> Non
         await begin(store)
         last = answers.expect(20)
 
-        def append_from(seq: int) -> None:
-            acknowledge = last if seq == 20 else lambda _: append_from(seq + 1)
-            store.append(entry("run", seq), acknowledge)
+        def append_from(seq: int) -> Acknowledge:
+            def acknowledge(_: BaseException | None) -> None:
+                store.append(entry("run", seq), append_from(seq + 1))
 
-        append_from(2)
+            return acknowledge if seq <= 20 else last
+
+        append_from(2)(None)
         assert await answers.all() == [(20, None)]
         assert [record.seq for record in await store.records("run")] == list(range(1, 21))
 

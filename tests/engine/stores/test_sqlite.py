@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import resource
+import shutil
 import sqlite3
 import stat
 import threading
@@ -315,3 +316,22 @@ async def test_a_store_can_be_opened_again(path: Path) -> None:
         async with opened(store):
             await begin(store, f"run {number}")
     assert names(path) == ["runs.db"]
+
+
+@pytest.mark.parametrize("durability", DURABILITIES)
+async def test_a_folder_that_vanished_is_told(tmp_path: Path, durability: Durability) -> None:
+    path = tmp_path / "folder" / "runs.db"
+    async with opened(SqliteStore(path, durability=durability)) as store:
+        shutil.rmtree(path.parent)
+        with pytest.raises(StoreError, match=r"runs\.db could not be written: "):
+            await store.create(new_run("run"), entry("run", 1))
+
+
+async def test_releasing_a_run_that_is_not_owned_changes_nothing(path: Path) -> None:
+    async with opened(SqliteStore(path)) as store, opened(SqliteStore(path)) as other:
+        await begin(store)
+        await other.release("run", 1)
+        await other.release("run", 7)
+        row = await store.row("run")
+        assert row is not None
+        assert row.owner is not None

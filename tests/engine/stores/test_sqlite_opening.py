@@ -7,10 +7,13 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+import anyio
 import pytest
 
 from milepost.engine.errors import ForeignStore, StoreError
+from milepost.engine.stores import sqlite
 from milepost.engine.stores.sqlite import SqliteStore
+from milepost.engine.stores.sqlite_file import establish
 from tests.engine.stores.test_sqlite import damage
 from tests.engine.stores.worlds import begin, opened
 
@@ -166,3 +169,41 @@ async def test_what_is_asked_for_in_the_file_names_this_program(path: Path) -> N
         assert connection.execute("PRAGMA application_id").fetchone() == (0x4D494C45,)
         assert connection.execute("PRAGMA user_version").fetchone() == (1,)
         assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+
+
+async def test_a_store_that_is_being_made_elsewhere_is_waited_for(path: Path) -> None:
+    write(path, "")
+    store = SqliteStore(path)
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("BEGIN EXCLUSIVE")
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(store.open)
+            await anyio.wait_all_tasks_blocked()
+            connection.execute("COMMIT")
+    assert list(await store.rows()) == []
+    await store.close()
+
+
+async def test_a_store_that_stays_locked_is_told(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlite, "PATIENCE", 0.0)
+    write(path, "")
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("BEGIN EXCLUSIVE")
+        assert (
+            await refusal(path) == f"StoreError: The store {path} could not be opened: another process keeps it locked."
+        )
+
+
+async def test_a_newer_version_that_is_only_in_the_log_yet_is_refused(path: Path) -> None:
+    async with opened(SqliteStore(path)) as store:
+        await begin(store)
+        do(path, "PRAGMA user_version=7")
+        with pytest.raises(ForeignStore, match="written by a newer Milepost"):
+            await SqliteStore(path).open()
+        with pytest.raises(ForeignStore, match="written by a newer Milepost"):
+            establish(path, "power")
+
+
+async def test_a_file_that_vanishes_while_it_is_opened_is_told(path: Path) -> None:
+    with pytest.raises(StoreError, match=r"could not be opened: it cannot be opened; check the permissions"):
+        establish(path, "power")
