@@ -23,7 +23,8 @@ def _ready(name: str, durability: str | None) -> Callable[[Job, Path], AbstractA
 
             async def once() -> int:
                 run = await engine.start(workflow, inputs=0)
-                return await run.result()
+                answer: int = await run.result()
+                return answer
 
             yield once
             if durability is not None:

@@ -53,9 +53,10 @@ def check_given(workflow: AnyWorkflow, deps: Any) -> None:
 
 
 def given_state(workflow: AnyWorkflow, state: Any, *, made: bool = False) -> Any:
-    """Return the state to begin with: the one given, or one made from its type. made: it will be read from the journal."""
+    """Return the state to begin with:
+
+    the one given, or one made from its type. made: it will be read from the journal.
+    """
     if state is not None or is_optional(workflow.state_type):
         return state
     return None if made and not workflow.state_is_default else workflow.make_state()
-
-

@@ -8,10 +8,10 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import datetime
 from difflib import get_close_matches
-from types import NoneType, TracebackType
-from typing import Any, Literal, Self, get_args
+from types import TracebackType
+from typing import Any, Literal, Self
 from uuid import uuid4
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakValueDictionary
 
 import anyio
 from anyio.abc import TaskGroup
@@ -28,7 +28,7 @@ from milepost.engine.opening import check_fit, read_position
 from milepost.engine.plan import Plan, compile_plan
 from milepost.engine.position import START, Position
 from milepost.engine.run import Run
-from milepost.engine.state import LiveState, StoredState, fields_of
+from milepost.engine.state import LiveState, StoredState, fields_of, whole_of
 from milepost.engine.stores.address import open_store
 from milepost.engine.stores.store import NewRun, RunRow, Store
 from milepost.engine.trace import RunStatus, Trace
@@ -89,7 +89,9 @@ class RunSummary:
 
 
 class Engine:
-    """Drives runs. An async context manager; leaving it waits for its runs, leaving it by an error stops them, resumable.
+    """Drives runs; an async context manager.
+
+    Leaving it waits for its runs, leaving it by an error stops them, resumable.
 
     store: a Store, its URL, or None to keep nothing. clock: seconds since 1970 UTC.
     """
@@ -98,6 +100,7 @@ class Engine:
         self._store = open_store(store) if isinstance(store, str) else store
         self._clock = clock
         self._runs: dict[str, Run[Any]] = {}
+        self._starting: WeakValueDictionary[str, anyio.Lock] = WeakValueDictionary()
         self._group: TaskGroup | None = None
         self._stack = AsyncExitStack()
 
@@ -114,7 +117,12 @@ class Engine:
         if error is not None:
             for run in self._runs.values():
                 run.stop()
-        return await self._stack.__aexit__(kind, error, traceback)
+        try:
+            return await self._stack.__aexit__(kind, error, traceback)
+        except BaseExceptionGroup as several:
+            if len(several.exceptions) == 1 and several.exceptions[0] is error:
+                return False  # what the caller raised, as it was: only our task group has put it into a group
+            raise
 
     async def _close_store(self) -> None:
         assert self._store is not None
@@ -135,27 +143,28 @@ class Engine:
     ) -> Run[Any]:
         """Start a run in the background and return at once, after its first checkpoint.
 
-        run_id: makes this idempotent. A run of that id that is under way is attached to or resumed, one that failed tries its
-        failed task again, one that is completed gives its recorded output.
-        Raises InputError, NotStorable; RunMismatch: the id belongs to another workflow, other inputs or another state;
-        RunCancelled, RunBusy, IncompatibleWorkflow, StoreError.
+        run_id: makes this idempotent. A run of that id that is under way is attached to or resumed, one that failed
+        tries its failed task again, one that is completed gives its recorded output. Raises InputError, NotStorable;
+        RunMismatch: the id belongs to another workflow, other inputs or another state; RunCancelled, RunBusy,
+        IncompatibleWorkflow, StoreError.
         """
         run_id = run_id or uuid4().hex[:12]
-        if run_id in self._runs:
-            return self._runs[run_id]
         if self._store is None:
-            return self._start_live(workflow, run_id, inputs, state, deps, isolation)
-        prepared = prepare(workflow)
-        row = await self._store.row(run_id)
-        if row is None:
-            check_given(workflow, deps)
-            run = await self._create(self._store, prepared, run_id, inputs, state, deps, isolation or "task")
-            if run is not None:
-                return run
+            return self._runs.get(run_id) or self._start_live(workflow, run_id, inputs, state, deps, isolation)
+        async with self._starting.setdefault(run_id, anyio.Lock()):
+            if run_id in self._runs:
+                return self._runs[run_id]
+            prepared = prepare(workflow)
             row = await self._store.row(run_id)
-            assert row is not None
-        await self._check_same(self._store, prepared, row, inputs, state)
-        return await self._go_on(self._store, prepared, row, state, deps)
+            if row is None:
+                check_given(workflow, deps)
+                run = await self._create(self._store, prepared, run_id, inputs, state, deps, isolation or "task")
+                if run is not None:
+                    return run
+                row = await self._store.row(run_id)
+                assert row is not None
+            await self._check_same(self._store, prepared, row, inputs, state)
+            return await self._go_on(self._store, prepared, row, state, deps)
 
     def _start_live(
         self, workflow: AnyWorkflow, run_id: str, inputs: Any, state: Any, deps: Any, isolation: Isolation | None
@@ -221,15 +230,16 @@ class Engine:
         state: an object to be made equal to the run's state, if the caller wants to look at it.
         Raises UnknownRun, RunMismatch, RunCancelled, RunBusy, IncompatibleWorkflow, StoreError.
         """
-        if run_id in self._runs:
-            return self._runs[run_id]
         store = self._need_store()
-        row = await store.row(run_id)
-        if row is None:
-            raise UnknownRun(run_id, await self._similar(run_id))
-        prepared = prepare(workflow)
-        self._check_name(prepared, row)
-        return await self._go_on(store, prepared, row, state, deps)
+        async with self._starting.setdefault(run_id, anyio.Lock()):
+            if run_id in self._runs:
+                return self._runs[run_id]
+            row = await store.row(run_id)
+            if row is None:
+                raise UnknownRun(run_id, await self._similar(run_id))
+            prepared = prepare(workflow)
+            self._check_name(prepared, row)
+            return await self._go_on(store, prepared, row, state, deps)
 
     async def _go_on(self, store: Store, prepared: Prepared, row: RunRow, state: Any, deps: Any) -> Run[Any]:
         if row.status == "cancelled":
@@ -285,7 +295,7 @@ class Engine:
             begun = {name: change[2] for name, change in record.patch.items() if change is not None}
             now = fields_of(codec.encode(state, workflow.state_type, "state")[0])
             if begun != now:
-                raise RunMismatch(row.run_id, "initial state", shown(str(begun)), shown(str(now)))
+                raise RunMismatch(row.run_id, "initial state", shown(whole_of(begun)), shown(whole_of(now)))
 
     # --- looking -----------------------------------------------------------------------------------------------------
 

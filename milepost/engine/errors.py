@@ -1,24 +1,24 @@
 """Every error that Milepost raises on purpose.
 
-    MilepostError
-    ├── WorkflowError            fix the workflow
-    │   ├── UnsoundWorkflow      its graph cannot work; every fault is listed
-    │   ├── RoutingError         a condition, transform or reducer failed after a node had finished
-    │   ├── StateConflict        two tasks changed one field of the state, which has no merger
-    │   └── NotStorable          a value would not come back from a store as it went in
-    ├── InputError               fix what was given to the run: its inputs, state or deps
-    ├── NodeError                a node failed; `__cause__` is its own exception
-    ├── RunCancelled             the run was cancelled
-    ├── StoreError               the store could not be read or written
-    │   ├── ForeignStore         the file belongs to another program, or to a newer Milepost
-    │   ├── BrokenJournal        the records do not fit together
-    │   └── LeaseLost            another process took the run over
-    └── ResumeError              the run cannot go on as asked
-        ├── UnknownRun           no such run in this store
-        ├── RunMismatch          the run id belongs to a run of something else
-        ├── RunBusy              another process is driving it
-        ├── IncompatibleWorkflow the workflow no longer fits what is pending
-        └── CrashLoop            its owners keep dying without a new record
+MilepostError
+├── WorkflowError            fix the workflow
+│   ├── UnsoundWorkflow      its graph cannot work; every fault is listed
+│   ├── RoutingError         a condition, transform or reducer failed after a node had finished
+│   ├── StateConflict        two tasks changed one field of the state, which has no merger
+│   └── NotStorable          a value would not come back from a store as it went in
+├── InputError               fix what was given to the run: its inputs, state or deps
+├── NodeError                a node failed; `__cause__` is its own exception
+├── RunCancelled             the run was cancelled
+├── StoreError               the store could not be read or written
+│   ├── ForeignStore         the file belongs to another program, or to a newer Milepost
+│   ├── BrokenJournal        the records do not fit together
+│   └── LeaseLost            another process took the run over
+└── ResumeError              the run cannot go on as asked
+    ├── UnknownRun           no such run in this store
+    ├── RunMismatch          the run id belongs to a run of something else
+    ├── RunBusy              another process is driving it
+    ├── IncompatibleWorkflow the workflow no longer fits what is pending
+    └── CrashLoop            its owners keep dying without a new record
 """
 
 from __future__ import annotations
@@ -101,7 +101,9 @@ class NodeError(MilepostError):
     node, task (its key), attempt (how many were made) and summary (the input, shortened) say where.
     """
 
-    def __init__(self, node: str, task: str, attempt: int, cause: BaseException | None, detail: str | None = None) -> None:
+    def __init__(
+        self, node: str, task: str, attempt: int, cause: BaseException | None, detail: str | None = None
+    ) -> None:
         self.node = node
         self.task = task
         self.attempt = attempt
@@ -142,7 +144,9 @@ class LeaseLost(StoreError):
 
     def __init__(self, run_id: str) -> None:
         self.run_id = run_id
-        super().__init__(f"Run {run_id!r} was taken over by another process, so this one stopped without writing to it.")
+        super().__init__(
+            f"Run {run_id!r} was taken over by another process, so this one stopped without writing to it."
+        )
 
 
 class ResumeError(MilepostError):
@@ -165,7 +169,8 @@ class RunMismatch(ResumeError):
         self.run_id = run_id
         self.what = what
         super().__init__(
-            f"Run {run_id!r} exists with another {what}: it has {stored}, this call gives {given}. Choose another run id."
+            f"Run {run_id!r} exists with another {what}: it has {stored}, this call gives {given}. "
+            "Choose another run id."
         )
 
 
@@ -195,6 +200,6 @@ class CrashLoop(ResumeError):
         self.run_id = run_id
         self.times = times
         super().__init__(
-            f"Run {run_id!r} was taken over {times} times without a new checkpoint, so the node it is at seems to kill its "
-            "process. Look at that node before you resume the run."
+            f"Run {run_id!r} was taken over {times} times without a new checkpoint, so the node it is at seems to "
+            "kill its process. Look at that node before you resume the run."
         )

@@ -1,7 +1,7 @@
 """The anyio shell of a run: it carries out tasks, hands what happens to the router, and releases what is committed.
 
-One driver per run. Results are handled one at a time, in the order they come in. What a record starts, cancels or ends is done
-when the record is committed, not before.
+One driver per run. Results are handled one at a time, in the order they come in. What a record starts, cancels or ends
+is done when the record is committed, not before.
 """
 
 from __future__ import annotations
@@ -50,7 +50,10 @@ class Log(Protocol):
     def commit(
         self, record: Record, position: Position | None, committed: Callable[[BaseException | None], None]
     ) -> None:
-        """Write a record down and call `committed`, at once or later. position: to take a snapshot of, if it is sound."""
+        """Write a record down and call `committed`, at once or later.
+
+        position: to take a snapshot of, if it is sound.
+        """
         ...
 
 
@@ -173,8 +176,8 @@ class Driver:
     async def _start_waiting(self) -> None:
         """Start what was spawned.
 
-        A lone task runs in this very task, as starting another would cost more than most nodes do. Nothing can cancel it but
-        what stops the whole run.
+        A lone task runs in this very task, as starting another would cost more than most nodes do. Nothing can cancel
+        it but what stops the whole run.
         """
         alone = len(self._waiting) == 1 and not (self._running or self._feeds or self._uncommitted)
         if alone:
@@ -395,6 +398,6 @@ class Driver:
                 break
         if number < count or digest != known:
             raise WorkflowError(
-                f"Node {stream.task.node!r} gave other items after the resume than the {count} that are committed. A node "
-                "that streams must give the same items for the same input."
+                f"Node {stream.task.node!r} gave other items after the resume than the {count} that are committed. "
+                "A node that streams must give the same items for the same input."
             )

@@ -1,8 +1,9 @@
 """When a join is complete: counting what can still reach it.
 
-Every active thing (a task, a stream, a waiting join) holds the joins that it can still reach, in the runs of their parent forks
-that it is in. A join whose count is zero is complete. The cost of a step does not depend on how much else is active, and the
-answer does not depend on timing. Everything here follows from a position and a plan; `rebuilt` makes it again.
+Every active thing (a task, a stream, a waiting join) holds the joins that it can still reach, in the runs of their
+parent forks that it is in. A join whose count is zero is complete. The cost of a step does not depend on how much else
+is active, and the answer does not depend on timing. Everything here follows from a position and a plan; `rebuilt`
+makes it again.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ Lineage = tuple[tuple[str, str], ...]
 class Holds:
     """Counts per (join, fork run) of what may still reach that join in that run.
 
-    ready: joins to look at, because something may have completed them. under: the keys of active tasks and streams by fork
-    run, kept for the forks that a cancelling join may cancel.
+    ready: joins to look at, because something may have completed them. under: the keys of active tasks and streams by
+    fork run, kept for the forks that a cancelling join may cancel.
     """
 
     __slots__ = ("_joined", "_plan", "counts", "ready", "under")

@@ -74,10 +74,12 @@ class Installed:
 
 
 def install() -> Installed:
-    """Make every `Graph.run` and `Graph.run_sync` of this process use Milepost's executor, in memory and with shared state.
+    """Make every `Graph.run` and `Graph.run_sync` of this process use Milepost's executor.
 
-    `Graph.iter` stays pydantic-graph's: pydantic-ai's agent loop runs on it. Also a context manager: `with install(): ...`.
-    Errors are raised as pydantic-graph raises them: a node's own exception.
+    Runs are in memory and share their state, as pydantic-graph's do.
+
+    `Graph.iter` stays pydantic-graph's: pydantic-ai's agent loop runs on it. Also a context manager: `with install():
+    ...`. Errors are raised as pydantic-graph raises them: a node's own exception.
     """
     Graph.run = _run  # type: ignore[method-assign]  # the purpose of this function
     Graph.run_sync = _run_sync  # type: ignore[method-assign]  # the purpose of this function

@@ -1,7 +1,7 @@
 """The records of a run, what each does to its position, and how they are written down.
 
-A record is one committed change, which people call a checkpoint. A journal is their list. Folding it with `apply` gives the
-position; nothing else does, live or in replay.
+A record is one committed change, which people call a checkpoint. A journal is their list. Folding it with `apply`
+gives the position; nothing else does, live or in replay.
 """
 
 from __future__ import annotations
@@ -62,9 +62,9 @@ class Timing(NamedTuple):
 class Record:
     """One committed change of a run.
 
-    seq: its number, from 1. task: the key of the task or stream it is about. values: what it stores, by slot. ops: what it
-    did to the position, in order. unrouted: the output is kept but not routed. chosen: the values that decided, as short
-    text, in the order of the decisions passed. error: of a failure or of the routing.
+    seq: its number, from 1. task: the key of the task or stream it is about. values: what it stores, by slot. ops:
+    what it did to the position, in order. unrouted: the output is kept but not routed. chosen: the values that
+    decided, as short text, in the order of the decisions passed. error: of a failure or of the routing.
     """
 
     seq: int
@@ -141,7 +141,7 @@ def fold(records: Iterable[Record], position: Position | None = None) -> Positio
     return here
 
 
-# --- writing records down -------------------------------------------------------------------------------------------------
+# --- writing records down --------------------------------------------------------------------------------------------
 
 
 def to_text(record: Record) -> tuple[str, str]:
@@ -277,7 +277,7 @@ def chained(before: str, seq: int, body: str, values: str, snapshot: str | None 
     return digest.hexdigest()
 
 
-# --- snapshots ------------------------------------------------------------------------------------------------------------
+# --- snapshots -------------------------------------------------------------------------------------------------------
 
 
 def snapshot_to_text(position: Position) -> str:

@@ -28,8 +28,8 @@ class NoLog:
 class StoredLog:
     """Writes the records of one run to a store.
 
-    hash: of the newest record. since: characters written since the last snapshot, which had `size`. first: the entry that
-    creates the run, held back for `Store.create`, while epoch is 0.
+    hash: of the newest record. since: characters written since the last snapshot, which had `size`. first: the entry
+    that creates the run, held back for `Store.create`, while epoch is 0.
     """
 
     def __init__(self, store: Store, run_id: str, clock: Callable[[], float], *, epoch: int = 0) -> None:
@@ -87,5 +87,6 @@ def consequence(record: Record) -> tuple[RunStatus, str | None, str | None]:
 
 def text_of(ref: Ref) -> str:
     """Return the JSON text that a reference points at."""
-    assert ref.value is not None and ref.value.text is not None
+    assert ref.value is not None
+    assert ref.value.text is not None
     return ref.value.text if ref.index < 0 else split_array(ref.value.text)[ref.index]

@@ -1,7 +1,7 @@
 """Mergers: what a field of the state becomes when two tasks changed it side by side.
 
-Declared on the field: `notes: Annotated[list[str], append]`. A merger gets (base, committed, mine): the field as this task first
-saw it, as it is committed now, and as this task leaves it.
+Declared on the field: `notes: Annotated[list[str], append]`. A merger gets (base, committed, mine): the field as this
+task first saw it, as it is committed now, and as this task leaves it.
 """
 
 from __future__ import annotations
@@ -32,8 +32,9 @@ def _append(base: Any, committed: Any, mine: Any) -> Any:
 
 def _union(base: Any, committed: Any, mine: Any) -> Any:
     if hasattr(mine, "keys"):
-        return {**committed, **{key: mine[key] for key in mine if key not in base or base[key] != mine[key]}}
-    return (committed | mine) - (base - mine)
+        kept = {key: committed[key] for key in committed if key not in base or key in mine}
+        return kept | {key: mine[key] for key in mine if key not in base or base[key] != mine[key]}
+    return (committed | (mine - base)) - (base - mine)
 
 
 def _add(base: Any, committed: Any, mine: Any) -> Any:

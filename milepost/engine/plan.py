@@ -41,8 +41,8 @@ class Role(Enum):
 class Exit:
     """One way out of a node.
 
-    segment: the target as it stands in a route. matches: the condition, on a decision. type: of what the transforms make,
-    as their last one declares it. tag: names that type, or the target's input type when it declares none.
+    segment: the target as it stands in a route. matches: the condition, on a decision. type: of what the transforms
+    make, as their last one declares it. tag: names that type, or the target's input type when it declares none.
     """
 
     target: str
@@ -55,7 +55,10 @@ class Exit:
 
 @dataclass(frozen=True, slots=True)
 class JoinPlan:
-    """How a join reduces. arity: of its reducer, 2 or 3. fork: its parent fork. cut: that fork, when its output leaves it."""
+    """How a join reduces.
+
+    arity: of its reducer, 2 or 3. fork: its parent fork. cut: that fork, when its output leaves it.
+    """
 
     node: Join[Any, Any, Any, Any]
     arity: int
@@ -67,8 +70,8 @@ class JoinPlan:
 class PlanNode:
     """One node. watch: the (join, parent fork) pairs that cannot fire while this node is active in their fork run.
 
-    mark: `#` when passing this fork is kept in the fork stack, else `:`. inferred: the edges come from a return hint, so the
-    returned instance decides.
+    mark: `#` when passing this fork is kept in the fork stack, else `:`. inferred: the edges come from a return hint,
+    so the returned instance decides.
     """
 
     id: str
@@ -174,7 +177,10 @@ def role_of(node: Any, kind: NodeKind) -> Role:
 
 
 def exit_of(node_id: str, number: int, path: Path, matches: Matcher | None = None) -> Exit:
-    """Read a compiled path: transforms, then one destination. What a decide node wraps is not unwrapped: it is not wrapped."""
+    """Read a compiled path:
+
+    transforms, then one destination. What a decide node wraps is not unwrapped: it is not wrapped.
+    """
     found = (item.transform for item in path.items if isinstance(item, TransformMarker))
     transforms = tuple(transform for transform in found if transform is not unwrap_choice)
     target = next(str(item.destination_id) for item in path.items if isinstance(item, DestinationMarker))

@@ -11,8 +11,8 @@ from milepost.engine.errors import WorkflowError
 class Retry:
     """Try a node again when it fails.
 
-    attempts: how many tries in all, 1 or more. wait: seconds before the second try; each later wait is `factor` times as
-    long, at most `longest` seconds. on: the exceptions that are worth another try.
+    attempts: how many tries in all, 1 or more. wait: seconds before the second try; each later wait is `factor` times
+    as long, at most `longest` seconds. on: the exceptions that are worth another try.
 
     >>> Retry(attempts=4, wait=1.0).pause(3)
     4.0

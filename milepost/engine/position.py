@@ -1,11 +1,12 @@
 """Where a run stands, and the only code that moves it: `apply`.
 
-A position is plain data. It knows no workflow, no clock and no store, so that records written under one version of a workflow
-mean the same under the next one. What it takes to know that a join is complete is derived from it (`milepost.engine.holds`).
+A position is plain data. It knows no workflow, no clock and no store, so that records written under one version of a
+workflow mean the same under the next one. What it takes to know that a join is complete is derived from it
+(`milepost.engine.holds`).
 
-A route says how a value travelled from the node that made it: segments joined by `/`, ending in the node that got it. A passed
-fork or decision is `id#3` (thread or branch 3 of a fork that some join waits for) or `id:3` (any other), so that the fork
-stack of what was spawned follows from the route alone.
+A route says how a value travelled from the node that made it: segments joined by `/`, ending in the node that got it.
+A passed fork or decision is `id#3` (thread or branch 3 of a fork that some join waits for) or `id:3` (any other), so
+that the fork stack of what was spawned follows from the route alone.
 """
 
 from __future__ import annotations
@@ -36,7 +37,10 @@ class Spawn(NamedTuple):
 
 
 class SpawnEach(NamedTuple):
-    """One task per item of a stored list. route: to the map, without an index. tail: from the map to the mapped node."""
+    """One task per item of a stored list.
+
+    route: to the map, without an index. tail: from the map to the mapped node.
+    """
 
     route: str
     mark: str
@@ -46,7 +50,10 @@ class SpawnEach(NamedTuple):
 
 
 class Stream(NamedTuple):
-    """The output is an async iterable: its items follow, each in a record of its own. route: to the map that takes them."""
+    """The output is an async iterable:
+
+    its items follow, each in a record of its own. route: to the map that takes them.
+    """
 
     route: str
 
@@ -83,7 +90,10 @@ class Fire(NamedTuple):
 
 
 class Cancel(NamedTuple):
-    """A join has what it needs: everything else under this run of its parent fork stops. tasks: the keys of what stopped."""
+    """A join has what it needs:
+
+    everything else under this run of its parent fork stops. tasks: the keys of what stopped.
+    """
 
     join: str
     run: str
@@ -115,8 +125,8 @@ class Task:
 class LiveStream:
     """A stream that still gives items.
 
-    task: whose output it is. stack: of the map. count: the items taken so far. digest: a hash over their texts, by which a
-    resume sees that the body gives the same items again.
+    task: whose output it is. stack: of the map. count: the items taken so far. digest: a hash over their texts, by
+    which a resume sees that the body gives the same items again.
     """
 
     key: str
@@ -154,8 +164,8 @@ class Position:
     """Where a run stands after record `seq`.
 
     tasks: what has to run, in the order it was spawned. unrouted: tasks whose output is kept but was not routed (see
-    RoutingError), with that output. fields: the committed state, JSON text by top-level field; written: the record that last
-    changed each. output: set when the run has ended.
+    RoutingError), with that output. fields: the committed state, JSON text by top-level field; written: the record
+    that last changed each. output: set when the run has ended.
     """
 
     seq: int = 0
@@ -190,15 +200,15 @@ def lineage(stack: Stack) -> tuple[tuple[str, str], ...]:
 
 
 def precedence(stack: Stack) -> tuple[tuple[int, ...], tuple[str, ...]]:
-    """Order stacks by their thread indices; between equal ones, by the runs, which follow from causes and not from time."""
+    """Order stacks by their thread indices; between equal ones by the runs, which follow from causes, not from time."""
     return tuple(item[2] for item in stack), tuple(item[1] for item in stack)
 
 
 def join_output(waiting: WaitingJoin, cut: str | None) -> Base:
     """Return what the output of a complete join starts from.
 
-    A final join leaves its parent fork, so its stack is cut before that fork's item (the start is never left). Any other join
-    keeps the smallest stack that reached it: the first to arrive would depend on timing.
+    A final join leaves its parent fork, so its stack is cut before that fork's item (the start is never left). Any
+    other join keeps the smallest stack that reached it: the first to arrive would depend on timing.
     """
     stack = waiting.stack
     if cut is not None and cut != START:

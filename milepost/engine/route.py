@@ -1,8 +1,8 @@
 """What happens next: the only caller of conditions, transforms, reducers, factories and iteration.
 
-`route` runs once, live, when something has happened. It writes what it decides as ops into a record and carries each out at once
-with the code that a replay uses, so a position can never differ from the fold of its records. A resume reads the decisions and
-takes none again.
+`route` runs once, live, when something has happened. It writes what it decides as ops into a record and carries each
+out at once with the code that a replay uses, so a position can never differ from the fold of its records. A resume
+reads the decisions and takes none again.
 """
 
 from __future__ import annotations
@@ -68,8 +68,9 @@ class StoredReducerContext(ReducerContext[Any, Any]):
 class Router:
     """Routes what happens in one run. One call at a time; each call makes one record and moves the position by it.
 
-    deps: the run's. isolated: tasks have views of the state, so a reducer has none. patch: what the view at hand changed, asked again after
-    a transform ran. opened: the streams that the latest record began, with what gives their items.
+    deps: the run's. isolated: tasks have views of the state, so a reducer has none. patch: what the view at hand
+    changed, asked again after a transform ran. opened: the streams that the latest record began, with what gives their
+    items.
     """
 
     def __init__(self, plan: Plan, position: Position, values: Values, deps: Any, *, isolated: bool) -> None:
@@ -120,7 +121,9 @@ class Router:
         self._begin(record, view)
         fork = self.plan.nodes[stream.fork]
         only = fork.exits[0]
-        ref = self.keep(stream_tag(self.plan, stream), item, f"item {stream.count} of the stream of node {stream.task.node!r}")
+        ref = self.keep(
+            stream_tag(self.plan, stream), item, f"item {stream.count} of the stream of node {stream.task.node!r}"
+        )
         route = f"{stream.route}{stream.mark}{stream.count}"
         self._run(record, stream.task.node, lambda: self._follow(only, route, ref))
 
@@ -151,7 +154,10 @@ class Router:
         self.opened = {}
 
     def _run(self, record: Record, source: str, place: Any, task: Task | None = None) -> None:
-        """Place what is routed, then let every join fire that is complete. Raises RoutingError, the record then unrouted."""
+        """Place what is routed, then let every join fire that is complete.
+
+        Raises RoutingError, the record then unrouted.
+        """
         self._base = begin(self.position, record)
         try:
             place()
@@ -216,8 +222,8 @@ class Router:
     def _goes_by_instance(self, node: PlanNode, output: Any) -> bool:
         """Tell whether the returned instance names the next node, rather than the declared edges.
 
-        Always for a BaseNode's own result. A plain step annotated `-> A | B` means the same, although pydantic-graph builds
-        it with a decision that never matches.
+        Always for a BaseNode's own result. A plain step annotated `-> A | B` means the same, although pydantic-graph
+        builds it with a decision that never matches.
         """
         if not isinstance(output, (BaseNode, End)):
             return False
@@ -252,8 +258,8 @@ class Router:
         only = node.exits[0]
         if only.transforms or self.plan.nodes[only.target].role is not Role.MAP:
             raise NoRoute(
-                f"an async iterable can be stored only item by item, so node {node.id!r} must lead straight into a map, "
-                f"not to {only.target!r}"
+                f"an async iterable can be stored only item by item, so node {node.id!r} must lead straight into a "
+                f"map, not to {only.target!r}"
             )
         self._open_stream(self.plan.nodes[only.target], only.segment, source)
 
@@ -334,7 +340,10 @@ class Router:
             raise NoRoute(f"map {node.id!r} got {shortened(value)}, which is not iterable; give it a list")
 
     def _map_items(self, node: PlanNode, route: str, ref: Ref, items: Iterable[Any]) -> None:
-        """Spawn one branch per item. The items of a stored list are referred to, those of anything else are stored first."""
+        """Spawn one branch per item.
+
+        The items of a stored list are referred to, those of anything else are stored first.
+        """
         way = node.exits[0]
         given: Any = items
         listed: list[Any] = given if given.__class__ is list else list(items)

@@ -75,6 +75,8 @@ class Run(Generic[OutputT]):
         try:
             with self._scope:
                 await driver.drive()
+        except anyio.get_cancelled_exc_class():  # the engine is being left: stopped, and resumable
+            raise
         except BaseException as error:
             self.ended("failed", failure=error)
             raise

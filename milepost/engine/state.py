@@ -1,7 +1,7 @@
 """A task's own view of the state, and how its changes are committed: with its output, or not at all.
 
-The committed state is its JSON text, field by field, in the position. The object that the caller gave is a cache of it: lent to a
-task while no other runs, and made equal to the commit on lending, after a rollback and at the end.
+The committed state is its JSON text, field by field, in the position. The object that the caller gave is a cache of
+it: lent to a task while no other runs, and made equal to the commit on lending, after a rollback and at the end.
 """
 
 from __future__ import annotations
@@ -39,7 +39,8 @@ class TaskContext(StepContext[Any, Any, Any]):
 class StateView:
     """The state as one task sees it.
 
-    state: the object, made when first read. base: the committed fields that it was made from. touched: whether it was read.
+    state: the object, made when first read. base: the committed fields that it was made from. touched: whether it was
+    read.
     """
 
     __slots__ = ("_make", "_state", "base", "lent")
@@ -143,7 +144,10 @@ class StoredState:
         return self._codec.decode(whole_of(fields), self._type, "state")
 
     def view(self, alone: Callable[[], bool]) -> StateView:
-        """Return a view for one attempt of a task. alone: tells, when the state is first read, that no other task runs."""
+        """Return a view for one attempt of a task.
+
+        alone: tells, when the state is first read, that no other task runs.
+        """
         if self._stateless:
             return self._shared
         return StateView(lambda view: self._make(view, alone()))
@@ -193,10 +197,14 @@ class StoredState:
         return fields_of(self._codec.encode(states[2], self._type, "state")[0])[name]
 
     def commit(self, view: StateView, patch: Patch | None, node: str) -> None:
-        """Note that a record with `patch` has moved the position. The caller's object is stale unless it made the change."""
+        """Note that a record with `patch` has moved the position.
+
+        The caller's object is stale unless it made the change.
+        """
         if patch:
             self._writers.update(dict.fromkeys(patch, node))
-            self._equal = not self.isolated or (view.lent and self._mine == self._position.fields)
+            as_made = view.lent or not view.touched  # untouched: the start, whose patch is the object itself
+            self._equal = not self.isolated or (as_made and self._mine == self._position.fields)
         if view.lent:
             self._lent = view.lent = False
 
@@ -207,6 +215,8 @@ class StoredState:
 
     def settle(self) -> None:
         """Make the caller's object equal to what is committed, at the end."""
+        if self._lent:  # to a task that was stopped half way
+            self._lent = self._equal = False
         if not self._stateless:
             self._align()
 

@@ -30,8 +30,9 @@ class Usage:
 class TaskTrace:
     """One execution of one node.
 
-    visit: 1 for the first task of this node in the run, counted in the order they were spawned. index: the item's number in
-    the innermost map around it, from 0. pending: spawned, and not known to be running (e.g. its process is gone).
+    visit: 1 for the first task of this node in the run, counted in the order they were spawned. index: the item's
+    number in the innermost map around it, from 0. pending: spawned, and not known to be running (e.g. its process is
+    gone).
     """
 
     key: str
@@ -59,9 +60,9 @@ class JoinTrace:
 class Trace:
     """A whole run, for people and pictures.
 
-    tasks: in the order they were spawned. taken: how often each edge was passed. chosen: for edges that leave a decision, the
-    latest value that decided for it, as short text. checkpoints: committed records. resumes: when another process went on.
-    output: JSON text of the result, once completed.
+    tasks: in the order they were spawned. taken: how often each edge was passed. chosen: for edges that leave a
+    decision, the latest value that decided for it, as short text. checkpoints: committed records. resumes: when
+    another process went on. output: JSON text of the result, once completed.
     """
 
     run_id: str

@@ -42,35 +42,23 @@ class Tracer:
         if not record.unrouted or record.kind is not Kind.STARTED:
             self._edges(record, stream.fork if stream is not None else source, stream is not None)
         apply(self._position, record)
-        for task in reversed(self._position.tasks.values()):
-            if task.spawned != record.seq:
-                break
-            self._tasks[task.key] = self._spawned(task)
-        self._order(record.seq)
+        for task in self._newest(record.seq):
+            self._visits[task.node] = visit = self._visits.get(task.node, 0) + 1
+            index = task.ref.index if task.ref.index >= 0 else None
+            self._tasks[task.key] = TaskTrace(key=task.key, node=task.node, visit=visit, status="pending", index=index)
         self._result(record)
         for key in before or ():
             if key not in self._position.tasks and key in self._tasks and self._tasks[key].status == "pending":
                 self._tasks[key] = replace(self._tasks[key], status="cancelled")
 
-    def _order(self, seq: int) -> None:
-        """Number the visits of tasks that were just spawned, which were met last first."""
-        fresh = [task for task in self._newest(seq)]
-        for key, node in fresh:
-            self._visits[node] = visit = self._visits.get(node, 0) + 1
-            traced = self._tasks.pop(key)
-            self._tasks[key] = replace(traced, visit=visit)
-
-    def _newest(self, seq: int) -> list[tuple[str, str]]:
-        found: list[tuple[str, str]] = []
+    def _newest(self, seq: int) -> list[Task]:
+        """Return the tasks that record `seq` spawned, in order; they are the last ones of the position."""
+        found: list[Task] = []
         for task in reversed(self._position.tasks.values()):
             if task.spawned != seq:
                 break
-            found.append((task.key, task.node))
+            found.append(task)
         return found[::-1]
-
-    def _spawned(self, task: Task) -> TaskTrace:
-        index = task.ref.index if task.ref.index >= 0 else None
-        return TaskTrace(key=task.key, node=task.node, visit=0, status="pending", index=index)
 
     def _result(self, record: Record) -> None:
         """Note how the task that the record is about ended."""
@@ -92,7 +80,10 @@ class Tracer:
     # --- edges -------------------------------------------------------------------------------------------------------
 
     def _edges(self, record: Record, source: str, passed_fork: bool) -> None:
-        """Count the edges that the record's routes passed. An edge that several routes share up to a fork counts once."""
+        """Count the edges that the record's routes passed.
+
+        An edge that several routes share up to a fork counts once.
+        """
         seen: set[str] = set()
         chosen = iter(record.chosen)
         for op in record.ops:

@@ -18,6 +18,7 @@ MAX_LINES = 3
 
 _SLUG = re.compile(r"[^A-Za-z0-9_]+")
 _NUMBER = re.compile(r"\s*\d+")
+_MATHS_OR_ICON = re.compile(r"(\$(?=\$)|fa[a-z]*:(?=fa-))")
 _SPACE = re.compile(r"[\t\v\f\x1c-\x1f\x85\u2028\u2029]")
 _TURNS = re.compile(r"[\u202a-\u202e\u2066-\u2069]")
 _ASCII_SAFE = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 .,")

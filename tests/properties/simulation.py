@@ -1,7 +1,7 @@
 """A run of the core without an event loop.
 
-Its scheduler picks the task with the smallest hash of a seed and its key, so a resumed run goes the same way as one that
-was never interrupted, and every order of completion can be tried. Bodies are driven to their end at once; what the
+Its scheduler picks the task with the smallest hash of a seed and its key, so a resumed run goes the same way as one
+that was never interrupted, and every order of completion can be tried. Bodies are driven to their end at once; what the
 scheduler orders is when their results are handled.
 """
 

@@ -69,14 +69,14 @@ def test_every_shape_holds_nasty_labels(dot_program: Dot, kind: str, rich: bool)
 
 
 @given(definition=hostile_definitions())
-@settings(max_examples=400)
+@settings(max_examples=25)
 def test_dot_draws_any_definition(dot_program: Dot, definition: Definition) -> None:
     diagram = declared(definition, types=True)
     assert len(dot_program.texts(dot(diagram))) == len(diagram.nodes) + len(diagram.edges)
 
 
 @given(trace=hostile_traces())
-@settings(max_examples=400)
+@settings(max_examples=25)
 def test_dot_draws_any_run(dot_program: Dot, trace: Trace) -> None:
     diagram = traced(trace)
     for rich in (True, False):

@@ -140,5 +140,10 @@ def test_escaping_leaves_words_readable() -> None:
     assert mermaid_text("risk.score is_high, 提取") == "risk.score is_high, 提取"
 
 
+def test_maths_and_icons_stay_text_even_when_mermaid_decodes_the_codes() -> None:
+    assert mermaid_text("$$x") == "#36;\u200b#36;x"
+    assert mermaid_text("fas:fa-user") == "fas#58;\u200bfa#45;user"
+
+
 def _bare(text: str) -> str:
     return " ".join(clean(text).replace("\u200b", "").split())

@@ -14,9 +14,8 @@ def open_store(url: str, *, create: bool = True) -> Store:
     """Return the store that a URL names; it is opened by the engine that uses it.
 
     `sqlite:///runs.db` is relative to the working directory, `sqlite:////var/runs.db` absolute; `?durability=process`
-    commits without waiting for the disk. `memory:` keeps everything in this process. create=False refuses a file that is
-    not there.
-    Raises InputError: the URL names no kind of store.
+    commits without waiting for the disk. `memory:` keeps everything in this process. create=False refuses a file that
+    is not there. Raises InputError: the URL names no kind of store.
     """
     if url == "memory:":
         return MemoryStore()
@@ -26,6 +25,7 @@ def open_store(url: str, *, create: bool = True) -> Store:
     durability = options.pop("durability", ["power"])[0]
     if not path or options or durability not in ("power", "process", "none"):
         raise InputError(
-            f"{url!r} does not name a store. Write e.g. sqlite:///runs.db, sqlite:///runs.db?durability=process or memory:."
+            f"{url!r} does not name a store. Write e.g. sqlite:///runs.db, sqlite:///runs.db?durability=process "
+            "or memory:."
         )
     return SqliteStore(path, durability=durability, create=create)  # type: ignore[arg-type]  # one of the three, see above

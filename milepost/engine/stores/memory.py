@@ -1,4 +1,7 @@
-"""MemoryStore: journals in this process, encoded and checked like those of every other store. For tests and short runs."""
+"""MemoryStore:
+
+journals in this process, encoded and checked like those of every other store. For tests and short runs.
+"""
 
 from __future__ import annotations
 

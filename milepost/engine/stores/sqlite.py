@@ -58,7 +58,7 @@ class SqliteStore:
         create: bool = True,
         clock: Callable[[], float] = time.time,
         ttl: float = 30.0,
-        max_takeovers: int = 10,
+        max_takeovers: int = 100,
     ) -> None:
         self.path = Path(os.path.realpath(path))  # by its one name: files beside it must be found by everybody
         self.durability: Durability = durability
@@ -96,18 +96,19 @@ class SqliteStore:
         )
 
     async def close(self) -> None:
-        if self._reader is None or self._writer is None:
+        reader, writer = self._reader, self._writer
+        if reader is None or writer is None:
             return
         try:
             if self._owned:
                 run_ids = list(self._owned)
                 await self._write(lambda connection: journal.release(connection, self._owner, run_ids))
         finally:
-            self._reader.close()
+            reader.close()
             if self._direct is not None:
                 self._direct.connection.close()
-            await self._writer.stop()  # the last: closing the last connection moves the log into the database
             self._reader = self._direct = self._writer = None
+            await writer.stop()  # the last: closing the last connection moves the log into the database
             self._owned.clear()
             self._numbers.clear()
             if self._lock is not None:
@@ -146,7 +147,10 @@ class SqliteStore:
         await self._write(job)
 
     def append(self, entry: Entry, acknowledge: Acknowledge) -> None:
-        writer = self._writing()
+        writer = self._writer
+        if writer is None:
+            acknowledge(self._closed())
+            return
         cursor = self._direct
         if cursor is None or writer.pending:  # what was handed over comes first
             writer.submit(entry, acknowledge)
@@ -201,8 +205,11 @@ class SqliteStore:
 
     def _writing(self) -> Writer:
         if self._writer is None:
-            raise StoreError(f"The store {self.path} is not open.")
+            raise self._closed()
         return self._writer
+
+    def _closed(self) -> StoreError:
+        return StoreError(f"The store {self.path} is not open.")
 
     async def _write(self, job: Callable[[sqlite3.Connection], T]) -> T:
         """Do a job here if nobody is in the way, else on the writer thread."""
@@ -217,13 +224,11 @@ class SqliteStore:
 
     def _read(self, statement: str, *values: str | int) -> list[Any]:
         if self._reader is None:
-            raise StoreError(f"The store {self.path} is not open.")
+            raise self._closed()
         try:
             return self._reader.execute(statement, values).fetchall()
         except _FAILURES as error:
             raise failure(self.path, "read", error) from error
 
     def _renew(self, connection: sqlite3.Connection) -> None:
-        run_ids = list(self._owned)
-        if run_ids:
-            journal.renew(connection, self._owner, run_ids)
+        journal.renew(connection, self._owner, list(self._owned))

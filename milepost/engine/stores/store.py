@@ -1,9 +1,9 @@
 """The protocol of stores: where journals live, and what every store promises.
 
-- `create` and every appended entry are one transaction each, and are acknowledged only when they are as durable as the store
-  says. Entries of one run are acknowledged in order.
-- One owner per run: `create` and `acquire` give a lease with a growing fencing number (the epoch), and an entry of another epoch
-  is refused with LeaseLost.
+- `create` and every appended entry are one transaction each, and are acknowledged only when they are as durable as the
+  store says. Entries of one run are acknowledged in order.
+- One owner per run: `create` and `acquire` give a lease with a growing fencing number (the epoch), and an entry of
+  another epoch is refused with LeaseLost.
 - What is read is what was written, or an error.
 """
 
@@ -23,8 +23,8 @@ Acknowledge = Callable[[BaseException | None], None]
 class RunRow:
     """What a store knows of a run without reading its journal.
 
-    seq, hash: of its newest record. snapshot_seq: the newest record that carries a snapshot, 0 for none. created, updated:
-    seconds since 1970 UTC. output: JSON text. isolation: "task" or "shared".
+    seq, hash: of its newest record. snapshot_seq: the newest record that carries a snapshot, 0 for none. created,
+    updated: seconds since 1970 UTC. output: JSON text. isolation: "task" or "shared".
     """
 
     run_id: str
@@ -103,7 +103,10 @@ class Store(Protocol):
         ...
 
     async def create(self, run: NewRun, first: Entry) -> bool:
-        """Create a run with its first record and become its owner (epoch 1). Returns False, changing nothing, if the id is taken."""
+        """Create a run with its first record and become its owner (epoch 1).
+
+        Returns False, changing nothing, if the id is taken.
+        """
         ...
 
     async def acquire(self, run_id: str) -> RunRow:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import sys
 import threading
 from collections.abc import Sequence
 from contextlib import closing
@@ -249,6 +250,32 @@ def test_an_event_loop_that_ends_early_ends_the_thread(path: Path, ttl: float) -
         thread.join(30)
         assert not thread.is_alive()
     assert execute(path, "SELECT seq FROM runs") == [(2 if ttl > 1 else 1,)]
+
+
+async def test_a_store_works_where_trio_was_never_imported(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "trio", raising=False)
+    async with opened(SqliteStore(path)) as store:
+        await begin(store, length=3)
+
+
+@pytest.mark.parametrize("durability", DURABILITIES)
+async def test_whoever_appends_while_the_store_closes_is_told(path: Path, durability: Durability) -> None:
+    answers = Answers()
+    store = SqliteStore(path, durability=durability)
+    await store.open()
+    await begin(store)
+    await store.release("run", 1)
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        last = answers.expect(3)
+        store.append(entry("run", 2), lambda _: store.append(entry("run", 3), last))
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(store.close)
+            await anyio.wait_all_tasks_blocked()
+            other.execute("COMMIT")
+    ((_, error),) = await answers.all()
+    assert str(error) == f"The store {path} is not open."
+    assert execute(path, "SELECT seq FROM runs") == [(2,)]
 
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio", "trio"])
