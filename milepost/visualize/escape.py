@@ -83,8 +83,10 @@ def mermaid_text(text: str) -> str:
     """Escape a label for Mermaid, to be put between double quotes.
 
     Everything but letters, digits, spaces and text outside ASCII becomes a character code, for Mermaid reads Markdown,
-    HTML, maths and icons inside quotes; a digit with a dot at the head of a line would start a list.
+    HTML, maths and icons inside quotes; a digit with a dot at the head of a line would start a list. It looks for maths
+    and icons again once the codes are decoded, so these get a space without width.
     """
+    text = _MATHS_OR_ICON.sub("\\1\u200b", text)
     out: list[str] = []
     for index, ch in enumerate(text):
         if ch == "\n":
