@@ -24,7 +24,7 @@ from milepost.engine.executor import Driver
 from milepost.engine.journal import Kind, Record, from_text
 from milepost.engine.keys import ROOT
 from milepost.engine.logs import NoLog, StoredLog
-from milepost.engine.opening import check_fit, read_position
+from milepost.engine.opening import adopt_orphans, check_fit, read_position
 from milepost.engine.plan import Plan, compile_plan
 from milepost.engine.position import START, Position
 from milepost.engine.run import Run
@@ -247,6 +247,7 @@ class Engine:
         plan, codec = prepared.plan, prepared.codec
         if row.status == "completed":
             opened = await read_position(store, row)
+            adopt_orphans(plan, opened.position)
             run = Run[Any](row.run_id)
             values = StoredValues(codec, plan.type_of)
             assert opened.position.output is not None

@@ -10,10 +10,10 @@ from milepost.engine.codec import Codec
 from milepost.engine.errors import BrokenJournal, IncompatibleWorkflow, MilepostError
 from milepost.engine.journal import apply, chained, from_text, pointed_at, snapshot_from_text, values_from_text
 from milepost.engine.plan import Plan, Role
-from milepost.engine.position import Position
+from milepost.engine.position import END, Position
 from milepost.engine.state import whole_of
 from milepost.engine.stores.store import RunRow, Store, StoredRecord
-from milepost.engine.values import StoredValues, Value
+from milepost.engine.values import NOT_LOADED, Ref, StoredValues, Value
 
 WORK = (Role.STEP, Role.BASE_NODE, Role.DECIDE)
 
@@ -94,27 +94,64 @@ async def fetch(store: Store, run_id: str, seq: int) -> list[Value]:
 def check_fit(run_id: str, plan: Plan, position: Position, values: StoredValues, codec: Codec) -> None:
     """Compare what is pending with the workflow. Raises IncompatibleWorkflow listing all that no longer fits."""
     changes: dict[str, None] = {}
-    tasks = [*position.tasks.values(), *(stream.task for stream in position.streams.values())]
-    for task in tasks:
+    adopt_orphans(plan, position)
+    for task in (*position.tasks.values(), *(stream.task for stream in position.streams.values())):
         node = plan.nodes.get(task.node)
         if node is None or node.role not in WORK:
             changes[f"Node {task.node!r} has a task waiting, but the workflow has no such node any more."] = None
-            continue
-        try:
-            if task.ref.value is not None:
-                values.load(task.ref)
-        except (MilepostError, KeyError, ValueError, IndexError) as error:
-            changes[f"The stored input of node {task.node!r} does not fit any more: {_first_line(error)}"] = None
+        elif (fault := _misfit(values, task.ref)) is not None:
+            changes[f"The stored input of node {task.node!r} does not fit any more: {fault}"] = None
     for waiting in position.joins.values():
         node = plan.nodes.get(waiting.join)
         if node is None or node.join is None:
             changes[f"Join {waiting.join!r} has items waiting, but the workflow has no such join any more."] = None
+        elif (fault := next(filter(None, (_misfit(values, ref) for ref in waiting.items)), None)) is not None:
+            changes[f"A stored item of join {waiting.join!r} does not fit any more: {fault}"] = None
+    for task, ref in position.unrouted.values():
+        if task.node not in plan.nodes:
+            changes[f"Node {task.node!r} has an output to be routed, but the workflow has no such node."] = None
+        elif (fault := _misfit(values, ref)) is not None:
+            changes[f"The stored output of node {task.node!r} does not fit any more: {fault}"] = None
     for fork in _forks(position):
         if fork not in plan.nodes:
             changes[f"Fork {fork!r} has branches under way, but the workflow has no such fork any more."] = None
     _check_state(changes, plan, position, codec)
     if changes:
         raise IncompatibleWorkflow(run_id, list(changes))
+
+
+def adopt_orphans(plan: Plan, position: Position) -> None:
+    """Let what waits for a node be read as what that node takes, where the node that it came from is gone."""
+    takers = [(task.ref, task.node) for task in position.tasks.values()]
+    takers.extend((stream.task.ref, stream.task.node) for stream in position.streams.values())
+    takers.extend((ref, waiting.join) for waiting in position.joins.values() for ref in waiting.items)
+    if position.output is not None:
+        takers.append((position.output, END))
+    adopted: dict[tuple[int, str], Value] = {}
+    for ref, taker in takers:
+        value = ref.value
+        if value is None or taker not in plan.nodes or _is_known(plan, value.tag):
+            continue
+        tag = f"in:{taker}" if ref.index < 0 else f"list:{taker}"
+        ref.value = adopted.setdefault((id(value), tag), Value(tag, value.text, NOT_LOADED))
+
+
+def _is_known(plan: Plan, tag: str) -> bool:
+    try:
+        plan.type_of(tag)
+    except (KeyError, IndexError):
+        return False
+    return True
+
+
+def _misfit(values: StoredValues, ref: Ref) -> str | None:
+    """Say why a stored value cannot be read any more, or return None."""
+    try:
+        if ref.value is not None:
+            values.load(ref)
+    except (MilepostError, KeyError, ValueError, IndexError) as error:
+        return _first_line(error)
+    return None
 
 
 def _forks(position: Position) -> list[str]:

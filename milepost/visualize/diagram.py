@@ -128,14 +128,14 @@ def declared_node(box: Box) -> DrawnNode:
     node = box.node
     word = "" if node.kind in _SILENT_KINDS or box.kind == "join" else node.kind
     parts = [part for part in (word, "map" if box.kind == "map" and node.kind != "map" else "", *node.marks) if part]
-    detail = " · ".join(parts) or one_line(node.doc, 44)
+    doc = "" if node.kind == "decision" else one_line(node.doc, 44)  # a diamond has no room for it
     return DrawnNode(
         id=box.id,
         kind=box.kind,
         base=box.base,
         title=box.name,
         times="× N" if box.kind == "map" else "",
-        detail="" if node.kind in ("start", "end", "map") or box.kind == "join" else detail,
+        detail="" if node.kind in ("start", "end", "map") or box.kind == "join" else " · ".join(parts) or doc,
         tooltip=_tooltip(box),
     )
 

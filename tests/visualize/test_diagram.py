@@ -31,6 +31,12 @@ def test_the_line_below_the_title_counts_what_is_drawn() -> None:
     assert declared(CLAIMS).facts == ("version 3", "14 nodes", "16 edges")
 
 
+def test_a_diamond_has_no_room_for_a_docstring() -> None:
+    drawn = declared(definition([node("a", "decision", doc="Where to go")], [edge("__start__", "a")])).nodes[1]
+    assert drawn.detail == ""
+    assert drawn.tooltip == "decision a · Where to go"
+
+
 def test_types_are_on_the_edges_only_when_they_are_asked_for() -> None:
     assert {item.type for item in declared(CLAIMS).edges} == {""}
     types = {(item.source, item.target): item.type for item in declared(CLAIMS, types=True).edges}

@@ -1,0 +1,45 @@
+"""A state's changes are stored as splices of its text, and applying them gives the new text again."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from milepost.engine.patch import common_prefix, difference, splice, spliced
+
+texts = st.text(alphabet="ab\"[],é", max_size=30)
+fields = st.dictionaries(st.sampled_from(["a", "b", "c"]), texts)
+
+
+@given(texts, texts)
+def test_a_splice_turns_the_old_text_into_the_new(old: str, new: str) -> None:
+    assert spliced(old, splice(old, new)) == new
+
+
+@given(texts, texts)
+def test_the_common_prefix_is_as_long_as_can_be(one: str, other: str) -> None:
+    length = common_prefix(one, other)
+
+    assert one[:length] == other[:length]
+    assert one[length : length + 1] != other[length : length + 1] or length in (len(one), len(other))
+
+
+@given(texts, texts, texts)
+def test_what_is_appended_is_all_that_is_stored(old: str, more: str, end: str) -> None:
+    _, gone, text = splice(old + end, old + more + end)
+
+    assert (gone, len(text)) == (0, len(more))
+
+
+@given(fields, fields)
+def test_a_difference_tells_what_came_what_went_and_what_changed(old: dict[str, str], new: dict[str, str]) -> None:
+    patch = difference(old, new)
+    after = dict(old)
+    for name, change in patch.items():
+        if change is None:
+            del after[name]
+        else:
+            after[name] = spliced(after.get(name, ""), change)
+
+    assert after == new
+    assert {name for name in {*old, *new} if old.get(name) != new.get(name)} == set(patch)
