@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import anyio
 
-from milepost.engine.current import Current, set_current
+from milepost.engine.current import Current, set_current, unset_current
 from milepost.engine.journal import Timing
 from milepost.engine.plan import Plan
 from milepost.engine.policy import Policy
@@ -68,7 +68,7 @@ class Body:
         view = self._state.view(self._alone)
         outcome = Outcome(None, view)
         current = Current(self._run_id, task.node, task.key, attempt)
-        set_current(current)
+        token = set_current(current)
         started = time.time()
         try:
             call = cast("Callable[[Any], Awaitable[Any]]", node.call)
@@ -76,10 +76,14 @@ class Body:
             if policy.timeout is None:
                 outcome.output = await call(context)
             else:
-                with anyio.fail_after(policy.timeout):
+                with anyio.move_on_after(policy.timeout) as limit:
                     outcome.output = await call(context)
+                if limit.cancelled_caught:
+                    raise TimeoutError(f"it took longer than {policy.timeout:g} seconds")
         except Exception as error:
             outcome.error = error
+        finally:
+            unset_current(token)
         outcome.timing = Timing(started, time.time(), attempt)
         outcome.usage = current.usage
         return outcome

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextvars import ContextVar
+from contextvars import ContextVar, Token
 from dataclasses import dataclass
 
 from milepost.engine.keys import idempotency_key
@@ -33,9 +33,14 @@ def current() -> Current:
     return _current.get()
 
 
-def set_current(attempt: Current) -> None:
-    """Say which attempt the code that follows belongs to."""
-    _current.set(attempt)
+def set_current(attempt: Current) -> Token[Current]:
+    """Say which attempt the code that follows belongs to. Returns what `unset_current` takes."""
+    return _current.set(attempt)
+
+
+def unset_current(token: Token[Current]) -> None:
+    """Say that the attempt is over. A lone task runs in its caller's own context, which must not keep it."""
+    _current.reset(token)
 
 
 def report_usage(usage: Usage) -> None:

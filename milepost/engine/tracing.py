@@ -23,6 +23,8 @@ class Tracer:
 
     def __init__(self, definition: Definition) -> None:
         self._definition = definition
+        self._decisions = {node.id for node in definition.nodes if node.kind == "decision"}
+        self._maps = {node.id for node in definition.nodes if node.kind == "map"}
         self._position = Position()
         self._tasks: dict[str, TaskTrace] = {}
         self._visits: dict[str, int] = {}
@@ -105,7 +107,7 @@ class Tracer:
     ) -> None:
         """Count every edge of one route. times: how many tasks it stands for, at its last edge."""
         segments = route.split("/")
-        before, number, prefix = source, 0, ""
+        before, number, prefix, chooses = source, 0, "", False
         for depth, segment in enumerate(segments):
             mark = "#" if "#" in segment else ":"
             name, _, index = segment.partition(mark)
@@ -113,19 +115,14 @@ class Tracer:
             last = depth == len(segments) - 1
             if not (passed_fork and depth == 0 and len(segments) > 1 and unescape(name) == source):
                 edge = (before, unescape(name), self._branch(before, number))
-                self._count(
-                    edge, times if last else 1, f"{prefix}@{number}", seen, chosen if self._decides(before) else ()
-                )
+                self._count(edge, times if last else 1, f"{prefix}@{number}", seen, chosen if chooses else ())
             before, number = unescape(name), int(index) if index else 0
+            chooses = bool(index) and before in self._decisions
             prefix = f"{prefix}{mark}{index}" if index else prefix
-
-    def _decides(self, node: str) -> bool:
-        return any(one.id == node and one.kind == "decision" for one in self._definition.nodes)
 
     def _branch(self, node: str, number: int) -> int:
         """Return which edge of a node was taken: items of a map share one."""
-        kinds = {one.id: one.kind for one in self._definition.nodes} if number else {}
-        return 0 if kinds.get(node) == "map" else number
+        return 0 if node in self._maps else number
 
     def _count(self, edge: Edge, times: int, place: str, seen: set[str], chosen: Iterable[str] = ()) -> None:
         if place in seen:
@@ -183,7 +180,7 @@ def route_of(op: Op) -> tuple[str | None, int]:
             return f"{route}{mark}0/{tail}", count
         case Stream(route):
             return route[:-1], 1
-        case OpenJoin():
-            return None, 0
+        case OpenJoin(_, _, route):
+            return route.rpartition("/")[0], 1  # the map was passed, though it may have no items
         case _:
             return None, 0

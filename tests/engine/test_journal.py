@@ -1,0 +1,181 @@
+"""Records and snapshots are read back as they were written, and hashed in a chain."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from milepost.engine.journal import (
+    Kind,
+    Record,
+    Timing,
+    chained,
+    from_text,
+    op_from_json,
+    op_to_json,
+    pointed_at,
+    snapshot_from_text,
+    snapshot_to_text,
+    to_text,
+    values_from_text,
+)
+from milepost.engine.position import (
+    Cancel,
+    Fire,
+    Item,
+    LiveStream,
+    Op,
+    OpenJoin,
+    Position,
+    Spawn,
+    SpawnEach,
+    Stream,
+    StreamEnd,
+    Task,
+    WaitingJoin,
+)
+from milepost.engine.trace import Usage
+from milepost.engine.values import NOT_LOADED, Ref, Value
+
+STACK = (("__start__", "s" * 32, 0), ("map", "m" * 32, 3))
+OPS: list[Op] = [
+    Spawn("map#1/a%2Fb", Ref(4, 0)),
+    SpawnEach("map", "#", "review", Ref(4, 0), 10),
+    Stream("map#"),
+    StreamEnd("k" * 32),
+    OpenJoin("collect", "r" * 32, "map#0/collect"),
+    Item("collect", "r" * 32, "map#0/collect", Ref(4, 0, 3)),
+    Fire("collect", "r" * 32, None),
+    Fire("collect", "r" * 32, "map"),
+    Cancel("collect", "r" * 32, ("a", "b")),
+]
+
+
+def full() -> Record:
+    """Return a record that has everything."""
+    return Record(
+        4,
+        Kind.COMPLETED,
+        "k" * 32,
+        "review",
+        values=[Value("out:review", '{"a":"[1,\\"]"}', NOT_LOADED), Value("edge:0:review", "[1,2]", NOT_LOADED)],
+        ops=OPS,
+        patch={"notes": (3, 0, ',"x"'), "gone": None},
+        unrouted=True,
+        chosen=["high", "3"],
+        timing=Timing(1.5, 2.25, 3),
+        usage=Usage(requests=1, input_tokens=2, output_tokens=3, cost=0.5),
+        error="ValueError: no",
+    )
+
+
+def comparable(record: Record) -> tuple[object, ...]:
+    values = [(value.tag, value.text) for value in record.values]
+    named = {name: getattr(record, name) for name in Record.__slots__ if name != "values"}
+    return values, named
+
+
+@pytest.mark.parametrize("record", [full(), Record(1, Kind.STARTED, "0" * 32), Record(9, Kind.CANCELLED, "", error="x")])
+def test_a_record_is_read_back_as_it_was_written(record: Record) -> None:
+    body, content = to_text(record)
+
+    assert comparable(from_text(record.seq, body, content)) == comparable(record)
+    assert to_text(from_text(record.seq, body, content)) == (body, content)
+
+
+def test_what_is_written_is_plain_json() -> None:
+    body, content = to_text(full())
+
+    assert json.loads(body)["kind"] == "completed"
+    assert json.loads(content) == ["out:review", {"a": '[1,"]'}, "edge:0:review", [1, 2]]
+
+
+def test_what_a_record_does_not_have_is_not_written() -> None:
+    body, content = to_text(Record(1, Kind.STARTED, "0" * 32))
+
+    assert json.loads(body) == {"kind": "started", "task": "0" * 32}
+    assert content == "[]"
+
+
+@pytest.mark.parametrize("op", OPS, ids=lambda op: type(op).__name__)
+def test_every_op_is_read_back_as_it_was_written(op: Op) -> None:
+    values = [Value("out:a", "1", NOT_LOADED)]
+
+    again = op_from_json(json.loads(json.dumps(op_to_json(op))), 4, values)
+
+    assert (type(again), again) == (type(op), op)
+
+
+def test_a_reference_to_a_value_of_its_own_record_finds_it() -> None:
+    values = [Value("out:a", "1", NOT_LOADED)]
+    here, there = (op_from_json(["spawn", "a", [seq, 0]], 4, values) for seq in (4, 3))
+
+    assert isinstance(here, Spawn)
+    assert isinstance(there, Spawn)
+    assert here.ref.value is values[0]
+    assert there.ref.value is None
+
+
+@pytest.mark.parametrize("given", [["jump", "a"], [], ["spawn"], ["fire", 1]])
+def test_an_op_that_is_not_known_is_refused(given: list[object]) -> None:
+    with pytest.raises(ValueError, match="is not an operation that this version knows"):
+        op_from_json(given, 1, [])
+
+
+@pytest.mark.parametrize("body", ['{"kind":"jumped","task":""}', "{", ""])
+def test_a_text_that_is_not_a_record_is_refused(body: str) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011  # three causes, three texts
+        from_text(1, body, "[]")
+
+
+def test_values_are_decoded_when_they_are_needed() -> None:
+    first, second = values_from_text('["out:a",{"x":[1,2]},"in:b","text"]')
+
+    assert [(one.tag, one.text, one.live) for one in (first, second)] == [
+        ("out:a", '{"x":[1,2]}', NOT_LOADED),
+        ("in:b", '"text"', NOT_LOADED),
+    ]
+
+
+def test_a_snapshot_is_read_back_as_it_was_written() -> None:
+    task = Task("k" * 32, "review", Ref(3, 0, 2), STACK, 3)
+    position = Position(
+        seq=7,
+        tasks={task.key: task},
+        streams={"x": LiveStream("x", task, "map", STACK, "r" * 32, "#", "map", 4, "d" * 32)},
+        joins={("collect", "r"): WaitingJoin("collect", "r", STACK, [Ref(5, 0)], {(("__start__", "s"), ("map", "m"))})},
+        unrouted={"u": (Task("u", "a", Ref(1, 0), STACK[:1], 1), Ref(6, 0))},
+        fields={"notes": '["a"]', "": "3"},
+        written={"notes": 6},
+        output=Ref(7, 0),
+    )
+
+    again = snapshot_from_text(snapshot_to_text(position))
+
+    assert again == position
+    assert snapshot_to_text(again) == snapshot_to_text(position)
+    assert [ref.place for ref in pointed_at(again)] == [(3, 0, 2), (3, 0, 2), (5, 0, -1), (1, 0, -1), (6, 0, -1), (7, 0, -1)]
+
+
+def test_the_order_of_lineages_does_not_change_a_snapshot() -> None:
+    chains = [(("f", str(number)),) for number in range(20)]
+
+    def text(order: list[tuple[tuple[str, str], ...]]) -> str:
+        return snapshot_to_text(Position(joins={("j", "r"): WaitingJoin("j", "r", STACK, [], set(order))}))
+
+    assert text(chains) == text(chains[::-1])
+
+
+def test_a_hash_covers_everything_and_what_came_before() -> None:
+    given = ("before", 1, "body", "content", None)
+    others = [
+        ("other", 1, "body", "content", None),
+        ("before", 2, "body", "content", None),
+        ("before", 1, "bodyc", "ontent", None),
+        ("before", 1, "body", "content", ""),
+        ("before", 1, "body", "content", "snapshot"),
+    ]
+
+    assert chained(*given) == chained(*given)
+    assert len({chained(*one) for one in [given, *others]}) == 6
