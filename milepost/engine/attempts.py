@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from asyncio import CancelledError, current_task
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, cast
@@ -27,7 +28,7 @@ class Outcome:
 
     output: Any
     view: StateView
-    error: Exception | None = None
+    error: BaseException | None = None
     timing: Timing | None = None
     usage: Usage | None = None
 
@@ -82,11 +83,21 @@ class Body:
                     raise TimeoutError(f"it took longer than {policy.timeout:g} seconds")
         except Exception as error:
             outcome.error = error
+        except CancelledError as error:
+            if is_being_cancelled():
+                raise
+            outcome.error = error  # the body's own doing, e.g. a cancelled future that it waited for
         finally:
             unset_current(token)
         outcome.timing = Timing(started, time.time(), attempt)
         outcome.usage = current.usage
         return outcome
+
+
+def is_being_cancelled() -> bool:
+    """Tell whether somebody cancels the asyncio task that runs this."""
+    task = current_task()
+    return task is None or task.cancelling() > 0
 
 
 def _sum(one: Usage | None, other: Usage | None) -> Usage | None:

@@ -8,10 +8,10 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import datetime
 from difflib import get_close_matches
-from types import TracebackType
+from types import NoneType, TracebackType
 from typing import Any, Literal, Self
 from uuid import uuid4
-from weakref import WeakKeyDictionary, WeakValueDictionary
+from weakref import WeakValueDictionary
 
 import anyio
 from anyio.abc import TaskGroup
@@ -19,7 +19,17 @@ from anyio.abc import TaskGroup
 from milepost.engine.admission import check_given, given_state, unstorable
 from milepost.engine.codec import Codec
 from milepost.engine.definition import Definition, describe
-from milepost.engine.errors import InputError, NodeError, RunCancelled, RunMismatch, UnknownRun, UnsoundWorkflow
+from milepost.engine.errors import (
+    InputError,
+    MilepostError,
+    NodeError,
+    RoutingError,
+    RunCancelled,
+    RunMismatch,
+    UnknownRun,
+    UnsoundWorkflow,
+    WorkflowError,
+)
 from milepost.engine.executor import Driver
 from milepost.engine.journal import Kind, Record, from_text
 from milepost.engine.keys import ROOT
@@ -27,8 +37,9 @@ from milepost.engine.logs import NoLog, StoredLog
 from milepost.engine.opening import adopt_orphans, check_fit, read_position
 from milepost.engine.plan import Plan, compile_plan
 from milepost.engine.position import START, Position
+from milepost.engine.route import NoRoute
 from milepost.engine.run import Run
-from milepost.engine.state import LiveState, StoredState, fields_of, whole_of
+from milepost.engine.state import LiveState, StoredState, digest_of, fields_of, whole_of
 from milepost.engine.stores.address import open_store
 from milepost.engine.stores.store import NewRun, RunRow, Store
 from milepost.engine.trace import RunStatus, Trace
@@ -49,27 +60,23 @@ class Prepared:
     codec: Codec
 
 
-_plans: WeakKeyDictionary[AnyWorkflow, Plan] = WeakKeyDictionary()
-_prepared: WeakKeyDictionary[AnyWorkflow, Prepared] = WeakKeyDictionary()
-
-
 def plan_of(workflow: AnyWorkflow) -> Plan:
-    """Return the plan of a workflow; compiled once."""
-    plan = _plans.get(workflow)
+    """Return the plan of a workflow; compiled once, and kept by the workflow itself."""
+    plan: Plan | None = vars(workflow).get("_plan")
     if plan is None:
-        plan = _plans[workflow] = compile_plan(workflow)
+        plan = vars(workflow)["_plan"] = compile_plan(workflow)
     return plan
 
 
 def prepare(workflow: AnyWorkflow) -> Prepared:
     """Return what it takes to store a workflow's runs. Raises UnsoundWorkflow when a declared type cannot be stored."""
-    prepared = _prepared.get(workflow)
+    prepared: Prepared | None = vars(workflow).get("_prepared")
     if prepared is None:
         prepared = Prepared(plan_of(workflow), describe(workflow), Codec(workflow.registered))
         faults = unstorable(workflow, prepared.codec)
         if faults:
             raise UnsoundWorkflow(workflow.name, faults)
-        _prepared[workflow] = prepared
+        vars(workflow)["_prepared"] = prepared
     return prepared
 
 
@@ -293,9 +300,9 @@ class Engine:
         if record.values[0].text != given:
             raise RunMismatch(row.run_id, "input", shown(record.values[0].text or ""), shown(given))
         if state is not None and record.patch:
-            begun = {name: change[2] for name, change in record.patch.items() if change is not None}
             now = fields_of(codec.encode(state, workflow.state_type, "state")[0])
-            if begun != now:
+            if record.given != digest_of(now):
+                begun = {name: change[2] for name, change in record.patch.items() if change is not None}
                 raise RunMismatch(row.run_id, "initial state", shown(whole_of(begun)), shown(whole_of(now)))
 
     # --- looking -----------------------------------------------------------------------------------------------------
@@ -399,6 +406,11 @@ def stored_driver(
 ) -> tuple[Driver, StoredValues]:
     """Return a driver that stores everything, and what reads its values."""
     workflow = prepared.plan.workflow
+    if state is not None and workflow.state_type in (None, NoneType):
+        raise InputError(
+            f"Workflow {workflow.name!r} declares no state, so the one that was given could not be stored. "
+            "Declare it: state_type=..."
+        )
     values = StoredValues(prepared.codec, prepared.plan.type_of)
     kept = StoredState(prepared.codec, workflow.state_type, state, position, isolated=isolation == "task")
     return Driver(prepared.plan, position, values, kept, log, deps, run_id), values
@@ -445,7 +457,12 @@ async def run_live(workflow: AnyWorkflow, inputs: Any, state: Any, deps: Any, is
 
 
 def original(error: BaseException) -> BaseException:
-    """Return the exception that pydantic-graph would have raised: a node's own."""
-    if isinstance(error, NodeError) and error.__cause__ is not None:
-        return error.__cause__
-    return error
+    """Return what pydantic-graph would have raised: the author's own exception, or a RuntimeError of the executor."""
+    cause = error.__cause__
+    if (
+        isinstance(error, (NodeError, RoutingError))
+        and cause is not None
+        and not isinstance(cause, (NoRoute, MilepostError))
+    ):
+        return cause
+    return RuntimeError(str(error)) if isinstance(error, WorkflowError) else error

@@ -18,18 +18,18 @@ from anyio.abc import TaskGroup
 from anyio.lowlevel import checkpoint
 
 from milepost.engine.attempts import Body, Outcome
+from milepost.engine.current import Current, set_current
 from milepost.engine.errors import (
     MilepostError,
     NodeError,
-    NotStorable,
     RoutingError,
     RunCancelled,
-    StateConflict,
     WorkflowError,
 )
 from milepost.engine.journal import Kind, Record, item_digest
+from milepost.engine.patch import Patch
 from milepost.engine.plan import Plan
-from milepost.engine.position import Cancel, Finish, LiveStream, Position, Task
+from milepost.engine.position import Cancel, Finish, LiveStream, Position, Task, patch_state
 from milepost.engine.route import Router, stream_tag
 from milepost.engine.state import State, StateView
 from milepost.engine.values import Ref, Values
@@ -42,6 +42,19 @@ def only_one(error: BaseException) -> BaseException:
     """Return the exception that a task group wrapped, when there is just one."""
     inner: Sequence[BaseException] = getattr(error, "exceptions", ())
     return only_one(inner[0]) if len(inner) == 1 else error
+
+
+def printable(text: str) -> str:
+    """Return text that can be written as UTF-8, which that of an exception need not be."""
+    return text.encode("utf-8", "replace").decode()
+
+
+async def closed(source: AsyncIterable[Any]) -> None:
+    """Close a generator that may not have come to its end, so that its own clean-up is done now."""
+    close: Callable[[], Awaitable[None]] | None = getattr(source, "aclose", None)
+    if close is not None:
+        with anyio.CancelScope(shield=True):
+            await close()
 
 
 class Log(Protocol):
@@ -94,13 +107,14 @@ class Driver:
         self.ended = False
         self._broken = False
         self._group: TaskGroup | None = None
+        self._interrupt: anyio.CancelScope | None = None
 
     # --- entry points ------------------------------------------------------------------------------------------------
 
     def start(self, record: Record, inputs: Any) -> None:
         """Begin the run with its first record, which is committed like any other. Raises NotStorable."""
         view = self._state.view(lambda: True)
-        record.patch = self._state.first()
+        record.patch, record.given = self._state.first()
         self._router.patch = lambda: self._state.changes(view, None, "the start") or record.patch
         self._route(record, view, "the start", lambda: self._router.started(record, inputs, view))
 
@@ -109,7 +123,11 @@ class Driver:
         try:
             async with anyio.create_task_group() as group:
                 self._group = group
-                await self._loop()
+                while not self._is_over():
+                    with anyio.CancelScope() as self._interrupt:
+                        await self._loop()
+                    self._interrupt = None
+                    self._running = {key: scope for key, scope in self._running.items() if scope is not None}
                 group.cancel_scope.cancel()
         except BaseExceptionGroup as several:
             raise only_one(several) from None
@@ -131,17 +149,22 @@ class Driver:
         """Route an output that is kept from a RoutingError."""
         view = self._state.view(lambda: False)
         record = Record(self.position.seq + 1, Kind.ROUTED, task.key, task.node)
-        self._router.patch = lambda: self._state.changes(view, task, task.node)
+        self._router.patch = lambda: self._state.changes(view, None, task.node)  # the view is new, nothing can conflict
         self._route(record, view, task.node, lambda: self._router.routed(record, task, output, view))
 
-    def cancel(self) -> None:
-        """End the run for good; called by way of `post`."""
-        if self._broken or self.ended:
+    def _cancel_run(self) -> None:
+        if self._broken or self.position.output is not None:
             return
         self._broken = True
         record = Record(self.position.seq + 1, Kind.CANCELLED, "")
         record.error = "cancelled"
         self._commit(record, lambda: self._stop(RunCancelled(self._run_id)), None)
+
+    def ask_to_cancel(self) -> None:
+        """Have the run end for good, also while the loop waits for a lone task."""
+        self.post(self._cancel_run)
+        if self._interrupt is not None and None in self._running.values():
+            self._interrupt.cancel()
 
     def post(self, happening: Callable[[], None]) -> None:
         """Have something done by the loop, in turn."""
@@ -153,10 +176,10 @@ class Driver:
 
     async def _loop(self) -> None:
         turn = time.perf_counter()
-        while not self.ended and self.failure is None:
+        while not self._is_over():
             if self._mail:
                 self._mail.popleft()()
-            elif self._waiting:
+            elif self._waiting and not self._broken:
                 await self._start_waiting()
                 now = time.perf_counter()
                 if now - turn > FAIR:
@@ -168,10 +191,21 @@ class Driver:
                 self._wake = None
                 turn = time.perf_counter()
             else:
-                self.failure = WorkflowError(
-                    "The run has nothing left to do and no value reached the end. A map over nothing needs "
-                    "`downstream_join_id`, so that its join fires all the same."
-                )
+                self._give_up()
+
+    def _is_over(self) -> bool:
+        return self.ended or self.failure is not None
+
+    def _give_up(self) -> None:
+        """Fail a run in which nothing is left to do."""
+        self._broken = True
+        error = WorkflowError(
+            "The run has nothing left to do and no value reached the end. A map over nothing needs "
+            "`downstream_join_id`, so that its join fires all the same."
+        )
+        record = Record(self.position.seq + 1, Kind.FAILED, "")
+        record.error = str(error)
+        self._commit(record, lambda: self._stop(error), None)
 
     async def _start_waiting(self) -> None:
         """Start what was spawned.
@@ -222,7 +256,7 @@ class Driver:
                 task.node,
                 lambda: self._router.completed(record, task, outcome.output, outcome.view),
             )
-        except (NotStorable, StateConflict) as error:
+        except Exception as error:
             self._fail(task, outcome, error)
 
     def _route(self, record: Record, view: StateView, node: str, route: Callable[[], None]) -> None:
@@ -230,13 +264,13 @@ class Driver:
         before = record.patch
         try:
             route()
-        except (RoutingError, StateConflict, NotStorable) as error:
+        except Exception as error:
             if self.position.seq != record.seq:
                 raise
-            self._keep_unrouted(record, before, error)
+            self._keep_unrouted(record, before, view, error)
             return
-        self._state.commit(view, record.patch, node)
         opened = self._router.opened
+        self._state.commit(view, record.patch, node, streams=bool(opened))
         spawned = self._spawned(record)
         for key, stream in ((key, self.position.streams.get(key)) for key in opened):
             if stream is not None:
@@ -253,24 +287,35 @@ class Driver:
         spawned.reverse()
         return spawned
 
-    def _keep_unrouted(self, record: Record, patch: Any, error: MilepostError) -> None:
+    def _keep_unrouted(self, record: Record, patch: Patch | None, view: StateView, error: Exception) -> None:
         """Commit an output whose routing failed. The position is half moved, so nothing else is done with it."""
         self._broken = True
+        reason = error if isinstance(error, MilepostError) else RoutingError(record.node, "its edge", error)
         kept = Record(record.seq, record.kind, record.task, record.node, record.values[:1], patch=patch, unrouted=True)
-        kept.timing, kept.usage, kept.error = record.timing, record.usage, str(error)
-        if record.kind is Kind.ROUTED:
+        kept.timing, kept.usage, kept.error = record.timing, record.usage, printable(str(error))
+        if record.kind in (Kind.ROUTED, Kind.EMITTED, Kind.EXHAUSTED):  # is routed, or given, again by a resume
             kept.unrouted, kept.kind, kept.values = False, Kind.FAILED, []
-        self._commit(kept, lambda: self._stop(error), None)
+        self._state.drop(view)
+        if kept.unrouted and patch is not None:
+            patch_state(self.position, patch)
+            self._state.commit(view, patch, record.node)
+        self._commit(kept, lambda: self._stop_with(kept, reason), None)
 
     def _fail(self, task: Task, outcome: Outcome, error: BaseException) -> None:
         """A task failed after its policy: the run fails, and a resume tries this task again."""
         self._state.drop(outcome.view)
         self._broken = True
         record = Record(self.position.seq + 1, Kind.FAILED, task.key, task.node)
-        record.timing, record.usage, record.error = outcome.timing, outcome.usage, f"{type(error).__name__}: {error}"
+        record.timing, record.usage = outcome.timing, outcome.usage
+        record.error = printable(f"{type(error).__name__}: {error}")
         attempts = outcome.timing.attempts if outcome.timing is not None else 1
         reason = error if isinstance(error, MilepostError) else NodeError(task.node, task.key, attempts, error)
-        self._commit(record, lambda: self._stop(reason), None)
+        self._commit(record, lambda: self._stop_with(record, reason), None)
+
+    def _stop_with(self, record: Record, reason: BaseException) -> None:
+        if self.watch is not None:
+            self.watch(record, ())
+        self._stop(reason)
 
     def _stop(self, reason: BaseException) -> None:
         if self.failure is None:
@@ -305,8 +350,7 @@ class Driver:
                 self.ended = True
         self._waiting.extend(task for task in spawned if task.key in self.position.tasks)
         for key, source in opened.items():
-            if key in self._feeds and self._group is not None:
-                self._group.start_soon(self._pump, key, source)
+            self.post(partial(self._follow, key, source))
         if self.watch is not None:
             self.watch(record, tuple(spawned))
 
@@ -316,14 +360,23 @@ class Driver:
             scope = self._running.pop(key, None)
             if scope is not None:
                 scope.cancel()
-            self._feeds.pop(key, None)
+            feed = self._feeds.pop(key, None)
+            if feed is not None:
+                self._state.drop(feed.view)
         self._waiting = deque(task for task in self._waiting if task.key not in gone)
 
     # --- streams -----------------------------------------------------------------------------------------------------
 
+    def _follow(self, key: str, source: AsyncIterable[Any]) -> None:
+        """Begin to read a stream, unless it was cancelled before it began."""
+        if key in self._feeds and self._group is not None:
+            self._group.start_soon(self._pump, key, source)
+
     async def _pump(self, key: str, source: AsyncIterable[Any]) -> None:
         """Read a stream, one item at a time: the next is asked for when this one has been handled."""
         scope = self._running[key] = anyio.CancelScope()
+        task = self._feeds[key].stream.task
+        set_current(Current(self._run_id, task.node, task.key, 1))
         with scope:
             try:
                 async for item in source:
@@ -334,15 +387,18 @@ class Driver:
             except Exception as error:
                 failure = error
                 self.post(lambda: self._stream_failed(key, failure))
+            finally:
+                await closed(source)
 
     def _item(self, key: str, item: Any, handled: anyio.Event) -> None:
         stream = self.position.streams.get(key)
         if stream is not None and not self._broken:
             record = Record(self.position.seq + 1, Kind.EMITTED, key, stream.task.node)
             view = self._state.view(lambda: False)
+            self._router.patch = lambda: self._state.changes(view, None, stream.task.node)
             try:
                 self._route(record, view, stream.task.node, lambda: self._router.emitted(record, stream, item, view))
-            except NotStorable as error:
+            except Exception as error:
                 self._stream_failed(key, error)
         handled.set()
 
@@ -355,14 +411,15 @@ class Driver:
         record = Record(self.position.seq + 1, Kind.EXHAUSTED, key, stream.task.node)
         try:
             record.patch = self._state.changes(feed.view, stream.task, stream.task.node)
+            self._router.patch = lambda: self._state.changes(feed.view, stream.task, stream.task.node)
             self._route(record, feed.view, stream.task.node, lambda: self._router.exhausted(record, stream, feed.view))
-        except (NotStorable, StateConflict) as error:
-            self._stream_failed(key, error)
+        except Exception as error:
+            self._fail(stream.task, Outcome(None, feed.view), error)
 
     def _stream_failed(self, key: str, error: Exception) -> None:
         feed = self._feeds.pop(key, None)
         self._running.pop(key, None)
-        if feed is not None and not self._broken:
+        if feed is not None and key in self.position.streams and not self._broken:
             self._fail(feed.stream.task, Outcome(None, feed.view), error)
 
     def _restart(self, stream: LiveStream) -> None:
@@ -382,7 +439,10 @@ class Driver:
             failure = error
             self.post(lambda: self._stream_failed(stream.key, failure))
             return
-        await self._pump(stream.key, self._skipped(stream, source))
+        try:
+            await self._pump(stream.key, self._skipped(stream, source))
+        finally:
+            await closed(source)
 
     async def _skipped(self, stream: LiveStream, source: AsyncIterable[Any]) -> AsyncIterator[Any]:
         """Yield what comes after the committed items. Raises WorkflowError when those are not the same again."""

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from types import TracebackType
 from typing import Any
 from weakref import ref
-
-import anyio
 
 from milepost.engine.engine import original, run_live
 from milepost.engine.errors import MilepostError
@@ -15,7 +14,6 @@ from milepost.engine.workflow import Workflow
 
 _upstream: Any = Graph
 _upstream_run: Any = _upstream.run
-_upstream_run_sync: Any = _upstream.run_sync
 _workflows: dict[int, tuple[ref[Any], Workflow[Any, Any, Any, Any]]] = {}
 
 
@@ -44,25 +42,18 @@ async def _run(
     infer_name: bool = True,
 ) -> Any:
     try:
-        return await run_live(workflow_of(self), inputs, state, deps, "shared")
+        with span or nullcontext():
+            return await run_live(workflow_of(self), inputs, state, deps, "shared")
     except MilepostError as error:
         raise original(error) from None
-
-
-def _run_sync(self: Graph[Any, Any, Any, Any], **options: Any) -> Any:
-    async def main() -> Any:
-        return await self.run(**options)
-
-    return anyio.run(main)
 
 
 class Installed:
     """Undoes an installation: at the end of a `with` block, or when `uninstall` is called."""
 
     def uninstall(self) -> None:
-        """Give `Graph.run` and `Graph.run_sync` back to pydantic-graph."""
+        """Give `Graph.run` back to pydantic-graph."""
         Graph.run = _upstream_run  # type: ignore[method-assign]  # what install replaced
-        Graph.run_sync = _upstream_run_sync  # type: ignore[method-assign]  # what install replaced
 
     def __enter__(self) -> Installed:
         return self
@@ -82,5 +73,4 @@ def install() -> Installed:
     ...`. Errors are raised as pydantic-graph raises them: a node's own exception.
     """
     Graph.run = _run  # type: ignore[method-assign]  # the purpose of this function
-    Graph.run_sync = _run_sync  # type: ignore[method-assign]  # the purpose of this function
     return Installed()

@@ -65,6 +65,7 @@ class Record:
     seq: its number, from 1. task: the key of the task or stream it is about. values: what it stores, by slot. ops:
     what it did to the position, in order. unrouted: the output is kept but not routed. chosen: the values that
     decided, as short text, in the order of the decisions passed. error: of a failure or of the routing.
+    given: a hash of the state a run was started with.
     """
 
     seq: int
@@ -79,6 +80,7 @@ class Record:
     timing: Timing | None = None
     usage: Usage | None = None
     error: str | None = None
+    given: str | None = None
 
 
 def begin(position: Position, record: Record) -> Base:
@@ -166,6 +168,8 @@ def to_text(record: Record) -> tuple[str, str]:
         body["usage"] = [usage.requests, usage.input_tokens, usage.output_tokens, usage.cost]
     if record.error is not None:
         body["error"] = record.error
+    if record.given is not None:
+        body["given"] = record.given
     values = ",".join(f"{to_json(value.tag).decode()},{value.text}" for value in record.values)
     return to_json(body).decode(), f"[{values}]"
 
@@ -195,6 +199,7 @@ def from_text(seq: int, body: str, values: Sequence[Value] | str) -> Record:
         if usage is None
         else Usage(requests=usage[0], input_tokens=usage[1], output_tokens=usage[2], cost=usage[3]),
         error=given.get("error"),
+        given=given.get("given"),
     )
     record.ops.extend(op_from_json(one, seq, kept) for one in given.get("ops", ()))
     return record
@@ -237,8 +242,8 @@ def op_to_json(op: Op) -> list[Any]:
             return ["fire", join, run, cut]
         case Cancel(join, run, tasks):
             return ["cancel", join, run, tasks]
-        case Finish(ref):
-            return ["finish", ref_to_json(ref)]
+        case Finish(route, ref):
+            return ["finish", route, ref_to_json(ref)]
         case _:
             assert_never(op)
 
@@ -262,8 +267,8 @@ def op_from_json(given: Sequence[Any], seq: int, values: Sequence[Value]) -> Op:
             return Fire(join, run, cut)
         case ["cancel", join, run, tasks]:
             return Cancel(join, run, tuple(tasks))
-        case ["finish", ref]:
-            return Finish(ref_from_json(ref, seq, values))
+        case ["finish", route, ref]:
+            return Finish(route, ref_from_json(ref, seq, values))
         case _:
             raise ValueError(f"{given!r} is not an operation that this version knows")
 

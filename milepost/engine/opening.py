@@ -107,11 +107,7 @@ def check_fit(run_id: str, plan: Plan, position: Position, values: StoredValues,
             changes[f"Join {waiting.join!r} has items waiting, but the workflow has no such join any more."] = None
         elif (fault := next(filter(None, (_misfit(values, ref) for ref in waiting.items)), None)) is not None:
             changes[f"A stored item of join {waiting.join!r} does not fit any more: {fault}"] = None
-    for task, ref in position.unrouted.values():
-        if task.node not in plan.nodes:
-            changes[f"Node {task.node!r} has an output to be routed, but the workflow has no such node."] = None
-        elif (fault := _misfit(values, ref)) is not None:
-            changes[f"The stored output of node {task.node!r} does not fit any more: {fault}"] = None
+    _check_unrouted(changes, plan, position, values)
     for fork in _forks(position):
         if fork not in plan.nodes:
             changes[f"Fork {fork!r} has branches under way, but the workflow has no such fork any more."] = None
@@ -152,6 +148,14 @@ def _misfit(values: StoredValues, ref: Ref) -> str | None:
     except (MilepostError, KeyError, ValueError, IndexError) as error:
         return _first_line(error)
     return None
+
+
+def _check_unrouted(changes: dict[str, None], plan: Plan, position: Position, values: StoredValues) -> None:
+    for task, ref in position.unrouted.values():
+        if task.node not in plan.nodes:
+            changes[f"Node {task.node!r} has an output to be routed, but the workflow has no such node."] = None
+        elif (fault := _misfit(values, ref)) is not None:
+            changes[f"The stored output of node {task.node!r} does not fit any more: {fault}"] = None
 
 
 def _forks(position: Position) -> list[str]:

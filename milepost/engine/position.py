@@ -103,6 +103,7 @@ class Cancel(NamedTuple):
 class Finish(NamedTuple):
     """The run ends with this output."""
 
+    route: str
     ref: Ref
 
 

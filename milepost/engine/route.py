@@ -14,7 +14,7 @@ from typing import Any, cast, get_origin
 from pydantic_graph import BaseNode, End, JoinNode, StepNode
 from pydantic_graph.join import JoinState
 
-from milepost.engine.errors import NotStorable, RoutingError
+from milepost.engine.errors import NotStorable, RoutingError, WorkflowError
 from milepost.engine.holds import Holds, rebuilt
 from milepost.engine.journal import Kind, Record, begin, finish
 from milepost.engine.keys import escape, key_of, unescape
@@ -113,6 +113,11 @@ class Router:
         if task.node == START:
             self._run(record, START, lambda: self._leave(node, "", ref))
             return
+        tag = ref.value.tag if ref.value is not None else ""
+        if tag.startswith("in:"):  # a returned instance named the node that takes it
+            target = tag.removeprefix("in:")
+            self._run(record, task.node, lambda: self._enter(target, escape(target), ref), task)
+            return
         output = Choice(self.values.load(ref), None) if node.role is Role.DECIDE else self.values.load(ref)
         self._run(record, task.node, lambda: self._leave_task(node, task, ref, output), task)
 
@@ -206,7 +211,13 @@ class Router:
             return self.keep(f"in:{output.join.id}", output.inputs, path)
         if isinstance(output, End):
             return self.keep(f"in:{END}", cast("Any", output).data, path)
-        return self.keep(f"in:{output.get_node_id()}", output, path)
+        target = output.get_node_id()
+        if target not in self.plan.nodes:
+            raise WorkflowError(
+                f"Node {self._record.node!r} returned an instance of {target!r}, which is not part of this workflow. "
+                "Add that node to the graph."
+            )
+        return self.keep(f"in:{target}", output, path)
 
     def _leave_task(self, node: PlanNode, task: Task, ref: Ref, output: Any) -> None:
         """Send a task's output on its way."""
@@ -243,8 +254,6 @@ class Router:
             target = str(output.join.id)
         else:
             target = output.get_node_id()
-        if target not in self.plan.nodes:
-            raise NoRoute(f"it returned node {target!r}, which is not part of this workflow; add it to the graph")
         self._enter(target, escape(target), ref)
 
     def _leave(self, node: PlanNode, route: str, ref: Ref, label: object = MISSING) -> None:
@@ -305,7 +314,7 @@ class Router:
             case Role.JOIN:
                 self._join(node, route, ref)
             case _:
-                self._emit(Finish(ref))
+                self._emit(Finish(route, ref))
                 self.holds.clear()
                 self._accumulators.clear()
 
@@ -516,7 +525,7 @@ def private(initial: Any) -> Any:
 def shortened(value: object, most: int = 60) -> str:
     """Return a value as short text for people."""
     text = value if isinstance(value, str) else repr(value)
-    text = " ".join(text.split())
+    text = " ".join(text.encode("utf-8", "replace").decode().split())
     return text if len(text) <= most else f"{text[: most - 1]}…"
 
 

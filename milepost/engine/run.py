@@ -30,6 +30,7 @@ class Run(Generic[OutputT]):
         self._output: Any = None
         self._failure: BaseException | None = None
         self._driver: Driver | None = None
+        self._cancel_asked = False
 
     def __repr__(self) -> str:
         return f"<Run {self.id!r}, {self.status}>"
@@ -51,8 +52,9 @@ class Run(Generic[OutputT]):
 
     def cancel(self) -> None:
         """End the run for good. What is committed stays; running tasks are stopped and nothing of theirs is kept."""
+        self._cancel_asked = True
         if self._driver is not None:
-            self._driver.post(self._driver.cancel)
+            self._driver.ask_to_cancel()
 
     def stop(self) -> None:
         """Stop driving the run here. It stays resumable from its newest checkpoint."""
@@ -72,6 +74,8 @@ class Run(Generic[OutputT]):
         """Drive the run to its end, failure or stop. output: gives the output once there is one."""
         self._driver = driver
         driver.watch = self._tell
+        if self._cancel_asked:
+            driver.ask_to_cancel()
         try:
             with self._scope:
                 await driver.drive()

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
+from hashlib import blake2b
 from types import NoneType
-from typing import Any, Final, cast, get_type_hints
+from typing import Any, Final, cast, get_origin, get_type_hints
 
 from milepost.engine.codec import Codec
 from milepost.engine.errors import StateConflict
@@ -43,13 +44,14 @@ class StateView:
     read.
     """
 
-    __slots__ = ("_make", "_state", "base", "lent")
+    __slots__ = ("_make", "_state", "base", "lent", "wrote")
 
     def __init__(self, make: Callable[[StateView], Any]) -> None:
         self._make = make
         self._state: Any = UNREAD
         self.base: Mapping[str, str] = {}
         self.lent = False
+        self.wrote: dict[str, int] = {}
 
     @classmethod
     def of(cls, state: Any) -> StateView:
@@ -95,11 +97,11 @@ class LiveState:
     def changes(self, view: StateView, task: Task | None, node: str) -> Patch | None:
         return None
 
-    def commit(self, view: StateView, patch: Patch | None, node: str) -> None:
+    def commit(self, view: StateView, patch: Patch | None, node: str, *, streams: bool = False) -> None:
         """Nothing is kept."""
 
-    def first(self) -> Patch | None:
-        return None
+    def first(self) -> tuple[Patch | None, str | None]:
+        return None, None
 
     def drop(self, view: StateView) -> None:
         """Nothing can be undone."""
@@ -121,18 +123,19 @@ class StoredState:
         self._type = type_
         self._position = position
         self._lent = False
-        self._equal = not position.fields
+        self._equal = position.seq == 0
         self._stateless = type_ in (None, NoneType)
         self._shared = StateView.of(state)
         self._whole = ""
         self._mine: dict[str, str] = {}
         self._writers: dict[str, str] = {}
 
-    def first(self) -> Patch | None:
-        """Return the patch that commits the state a run starts with. Raises NotStorable."""
+    def first(self) -> tuple[Patch | None, str | None]:
+        """Return the patch that commits the state a run starts with, and a hash of that state. Raises NotStorable."""
         if self._stateless:
-            return None
-        return difference(self._position.fields, self._fields(self.object))
+            return None, None
+        fields = self._fields(self.object)
+        return difference(self._position.fields, fields), digest_of(fields)
 
     def _fields(self, state: Any) -> dict[str, str]:
         text, _ = self._codec.encode(state, self._type, "state")
@@ -163,7 +166,7 @@ class StoredState:
 
     def _align(self) -> None:
         """Make the caller's object equal to what is committed."""
-        if not self._equal and self._position.fields:
+        if not self._equal and self._position.seq:
             loaded = self._load(self._position.fields)
             if not make_equal(self.object, loaded):
                 self.object = loaded
@@ -174,9 +177,12 @@ class StoredState:
         if self._stateless or not view.touched:
             return None
         mine = self._fields(view.state)
+        if not self.isolated:
+            return difference(self._position.fields, mine) or None
         patch: dict[str, Any] = {}
         for name, change in difference(view.base, mine).items():
-            if self.isolated and task is not None and self._position.written.get(name, 0) > task.spawned:
+            known = max(task.spawned, view.wrote.get(name, 0)) if task is not None else self._position.seq
+            if self._position.written.get(name, 0) > known:
                 merged = self._merge(name, view, mine, node)
                 patch.update(difference({name: self._position.fields.get(name, "")}, {name: merged}))
             else:
@@ -186,26 +192,29 @@ class StoredState:
     def _merge(self, name: str, view: StateView, mine: Mapping[str, str], node: str) -> str:
         rule = mergers_of(self._type).get(name)
         other = self._writers.get(name, f"checkpoint {self._position.written.get(name, 0)}")
-        if rule is None:
+        versions = (view.base, self._position.fields, mine)
+        if rule is None or any(name not in fields for fields in versions):
             raise StateConflict(name, node, other)
-        states = [self._load(fields) for fields in (view.base, self._position.fields, mine)]
+        states = [self._load(fields) for fields in versions]
         try:
             merged = rule.merge(*(field_of(state, name) for state in states))
-        except ValueError as error:
+        except Exception as error:
             raise StateConflict(name, node, other) from error
         set_field(states[2], name, merged)
         return fields_of(self._codec.encode(states[2], self._type, "state")[0])[name]
 
-    def commit(self, view: StateView, patch: Patch | None, node: str) -> None:
+    def commit(self, view: StateView, patch: Patch | None, node: str, *, streams: bool = False) -> None:
         """Note that a record with `patch` has moved the position.
 
-        The caller's object is stale unless it made the change.
+        The caller's object is stale unless it made the change. streams: the body that has the view goes on.
         """
         if patch:
+            view.base = self._mine if view.touched else view.base
+            view.wrote.update(dict.fromkeys(patch, self._position.seq))
             self._writers.update(dict.fromkeys(patch, node))
             as_made = view.lent or not view.touched  # untouched: the start, whose patch is the object itself
             self._equal = not self.isolated or (as_made and self._mine == self._position.fields)
-        if view.lent:
+        if view.lent and not streams:
             self._lent = view.lent = False
 
     def drop(self, view: StateView) -> None:
@@ -239,6 +248,11 @@ def fields_of(text: str) -> dict[str, str]:
     return {name: to_json(value, inf_nan_mode="constants").decode() for name, value in members.items()}
 
 
+def digest_of(fields: Mapping[str, str]) -> str:
+    """Return a hash of a state's fields: 32 hexadecimal digits."""
+    return blake2b(whole_of(fields).encode(), digest_size=16).hexdigest()
+
+
 def whole_of(fields: Mapping[str, str]) -> str:
     """Put the texts of fields together again."""
     from pydantic_core import to_json
@@ -251,7 +265,11 @@ def whole_of(fields: Mapping[str, str]) -> str:
 def mergers_of(type_: Any) -> dict[str, Merger]:
     """Return the declared merger of every field of a state type that has one."""
     found: dict[str, Merger] = {}
-    for name, hint in get_type_hints(type_, include_extras=True).items():
+    try:
+        hints = get_type_hints(get_origin(type_) or type_, include_extras=True)
+    except (TypeError, NameError):  # not a class with fields, or its hints name what is not there
+        return found
+    for name, hint in hints.items():
         for note in getattr(hint, "__metadata__", ()):
             if isinstance(note, Merger):
                 found[name] = note

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from milepost.engine.definition import Definition
 from milepost.engine.journal import Kind, Record, apply
 from milepost.engine.keys import unescape
-from milepost.engine.position import START, Fire, Item, Op, OpenJoin, Position, Spawn, SpawnEach, Stream, Task
+from milepost.engine.position import START, Finish, Fire, Item, Op, OpenJoin, Position, Spawn, SpawnEach, Stream, Task
 from milepost.engine.trace import Edge, JoinTrace, RunStatus, TaskStatus, TaskTrace, Trace
 
 
@@ -97,8 +97,6 @@ class Tracer:
                 self._items[op.join] = self._items.get(op.join, 0) + 1
             route, times = route_of(op)
             if route is None:
-                if type(op).__name__ == "Finish":
-                    self._count((source, "__end__", 0), 1, "end", seen)
                 continue
             self._walk(route, times, source, passed_fork, seen, chosen)
 
@@ -174,7 +172,7 @@ class Tracer:
 def route_of(op: Op) -> tuple[str | None, int]:
     """Return the route of an op, and how many tasks it stands for."""
     match op:
-        case Spawn(route, _) | Item(_, _, route, _):
+        case Spawn(route, _) | Item(_, _, route, _) | Finish(route, _):
             return route, 1
         case SpawnEach(route, mark, tail, _, count):
             return f"{route}{mark}0/{tail}", count

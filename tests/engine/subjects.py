@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import anyio
 
@@ -56,7 +57,7 @@ def chain(nodes: Sequence[str], name: str = "chain") -> Workflow[None, Deps, int
     """Build nodes in a row, each of which adds one."""
     wf = WorkflowBuilder(name=name, deps_type=Deps, input_type=int, output_type=int)
 
-    def body(node: str) -> Callable[[Ctx], object]:
+    def body(node: str) -> Callable[[Ctx], Awaitable[int]]:
         async def add(ctx: StepContext[None, Deps, int]) -> int:
             await ctx.deps.enter(node)
             return ctx.inputs + 1
@@ -65,7 +66,7 @@ def chain(nodes: Sequence[str], name: str = "chain") -> Workflow[None, Deps, int
 
     steps = [wf.function(node_id=node)(body(node)) for node in nodes]
     wf.edge(wf.start_node, steps[0])
-    for before, after in zip(steps, steps[1:], strict=False):
+    for before, after in pairwise(steps):
         wf.edge(before, after)
     wf.edge(steps[-1], wf.end_node)
     return wf.build()

@@ -22,6 +22,7 @@ from milepost.engine.errors import (
     UnknownRun,
     WorkflowError,
 )
+from milepost.engine.run import Run
 from milepost.engine.stores.memory import Journals, MemoryStore
 from milepost.engine.stores.sqlite import SqliteStore
 from milepost.engine.typed import StepContext
@@ -52,7 +53,7 @@ async def ran(journals: Journals, deps: Deps, inputs: int = 1, run_id: str = RUN
         return output
 
 
-# --- starting --------------------------------------------------------------------------------------------------------
+# --- starting ---------------------------------------------------------------------------------------------------------
 
 
 @both_loops
@@ -65,10 +66,9 @@ async def test_start_returns_before_the_first_node_has_run() -> None:
     deps = Deps()
     async with Engine("memory:") as engine:
         run = await engine.start(TWO, inputs=1, deps=deps)
-        assert run.status == "running"
-        assert not deps.calls
+        assert (run.status, dict(deps.calls)) == ("running", {})
         assert await run.result() == 3
-        assert run.status == "completed"
+        assert repr(run) == f"<Run {run.id!r}, completed>"
 
 
 async def test_a_run_without_an_id_gets_one_of_its_own() -> None:
@@ -257,7 +257,7 @@ async def test_inputs_that_cannot_be_stored_start_nothing() -> None:
     assert not journals.rows
 
 
-# --- without a store -------------------------------------------------------------------------------------------------
+# --- without a store --------------------------------------------------------------------------------------------------
 
 
 @both_loops
@@ -312,7 +312,7 @@ async def test_a_run_in_which_no_value_reaches_the_end_fails(store: str | None) 
         await wf.build().run(store=store)
 
 
-# --- owners ----------------------------------------------------------------------------------------------------------
+# --- owners -----------------------------------------------------------------------------------------------------------
 
 
 async def test_a_run_that_another_engine_drives_is_busy() -> None:
@@ -335,7 +335,7 @@ async def test_the_owner_of_a_run_lets_go_of_it_at_its_end() -> None:
         assert journals.rows[RUN].owner is None
 
 
-# --- leaving ---------------------------------------------------------------------------------------------------------
+# --- leaving ----------------------------------------------------------------------------------------------------------
 
 
 @both_loops
@@ -351,17 +351,20 @@ async def test_leaving_the_engine_waits_for_its_runs() -> None:
 @both_loops
 async def test_leaving_the_engine_by_an_error_stops_its_runs_and_they_can_be_resumed() -> None:
     journals, deps = Journals(), Deps().gate("second")
-    run = None
-    with pytest.raises(KeyError, match="elsewhere"):
+    runs: list[Run[int]] = []
+
+    async def leave() -> None:
         async with Engine(MemoryStore(journals)) as engine:
-            run = await engine.start(TWO, inputs=1, deps=deps, run_id=RUN)
+            runs.append(await engine.start(TWO, inputs=1, deps=deps, run_id=RUN))
             await deps.begun["second"].wait()
             raise KeyError("elsewhere")
 
-    assert run is not None
+    with pytest.raises(KeyError, match="elsewhere"):
+        await leave()
+    run = runs[0]
     assert run.status == "running"
     assert deps.stopped == ["second"]
-    with pytest.raises(MilepostError, match="was stopped. Resume it to go on"):
+    with pytest.raises(MilepostError, match=r"was stopped\. Resume it to go on"):
         await run.result()
     assert (journals.rows[RUN].status, journals.rows[RUN].owner) == ("running", None)
     deps.gates["second"].set()
@@ -426,7 +429,7 @@ async def test_cancelling_a_run_that_has_ended_does_nothing() -> None:
     assert journals.rows[RUN].status == "completed"
 
 
-# --- a store that fails ----------------------------------------------------------------------------------------------
+# --- a store that fails -----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("room", [1, 2, 3])
@@ -445,7 +448,7 @@ async def test_a_checkpoint_that_cannot_be_written_stops_the_run_and_no_later_no
     assert deps.calls.total() == 4
 
 
-# --- looking ---------------------------------------------------------------------------------------------------------
+# --- looking ----------------------------------------------------------------------------------------------------------
 
 
 async def test_runs_are_listed_with_the_newest_first() -> None:
@@ -478,7 +481,7 @@ async def test_a_run_is_found_by_the_beginning_of_its_id() -> None:
 
         assert (await engine.find("oth")).run_id == "other"
         assert (await engine.find("claim-1")).run_id == "claim-1"
-        with pytest.raises(UnknownRun, match="no run 'claim' in this store. Did you mean 'claim-1"):
+        with pytest.raises(UnknownRun, match=r"no run 'claim' in this store\. Did you mean 'claim-1"):
             await engine.find("claim")
         with pytest.raises(UnknownRun, match="Did you mean 'other'"):
             await engine.find("othor")

@@ -76,7 +76,9 @@ def comparable(record: Record) -> tuple[object, ...]:
     return values, named
 
 
-@pytest.mark.parametrize("record", [full(), Record(1, Kind.STARTED, "0" * 32), Record(9, Kind.CANCELLED, "", error="x")])
+@pytest.mark.parametrize(
+    "record", [full(), Record(1, Kind.STARTED, "0" * 32), Record(9, Kind.CANCELLED, "", error="x")]
+)
 def test_a_record_is_read_back_as_it_was_written(record: Record) -> None:
     body, content = to_text(record)
 
@@ -155,11 +157,18 @@ def test_a_snapshot_is_read_back_as_it_was_written() -> None:
 
     assert again == position
     assert snapshot_to_text(again) == snapshot_to_text(position)
-    assert [ref.place for ref in pointed_at(again)] == [(3, 0, 2), (3, 0, 2), (5, 0, -1), (1, 0, -1), (6, 0, -1), (7, 0, -1)]
+    assert [ref.place for ref in pointed_at(again)] == [
+        (3, 0, 2),
+        (3, 0, 2),
+        (5, 0, -1),
+        (1, 0, -1),
+        (6, 0, -1),
+        (7, 0, -1),
+    ]
 
 
 def test_the_order_of_lineages_does_not_change_a_snapshot() -> None:
-    chains = [(("f", str(number)),) for number in range(20)]
+    chains: list[tuple[tuple[str, str], ...]] = [(("f", str(number)),) for number in range(20)]
 
     def text(order: list[tuple[tuple[str, str], ...]]) -> str:
         return snapshot_to_text(Position(joins={("j", "r"): WaitingJoin("j", "r", STACK, [], set(order))}))

@@ -1,4 +1,4 @@
-"""Opening a stored run: damage is found, snapshots are used, and a changed workflow is compared with what is pending."""
+"""Opening a stored run: damage is found, snapshots are used, a changed workflow is compared with what is pending."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ async def test_the_output_of_a_damaged_run_is_not_given() -> None:
             await engine.resume(RUN, THREE)
 
 
-# --- snapshots ------------------------------------------------------------------------------------------------------------
+# --- snapshots --------------------------------------------------------------------------------------------------------
 
 
 class Total(BaseModel):
@@ -202,7 +202,7 @@ async def test_a_snapshot_in_the_middle_of_a_map_keeps_its_join() -> None:
     assert sorted(output) == numbers
 
 
-# --- a workflow that changed ----------------------------------------------------------------------------------------------
+# --- a workflow that changed ------------------------------------------------------------------------------------------
 
 
 async def test_a_node_that_is_not_pending_may_go() -> None:
@@ -219,7 +219,9 @@ async def test_a_pending_node_that_is_gone_is_an_error() -> None:
     journals, deps = await interrupted()
 
     async with Engine(MemoryStore(journals)) as engine:
-        with pytest.raises(IncompatibleWorkflow, match="Node 'second' has a task waiting, but the workflow has no such"):
+        with pytest.raises(
+            IncompatibleWorkflow, match="Node 'second' has a task waiting, but the workflow has no such"
+        ):
             await engine.resume(RUN, chain(["first", "third"]), deps=deps)
 
     assert journals.rows[RUN].owner is None

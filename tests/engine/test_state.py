@@ -153,7 +153,9 @@ async def test_two_changes_of_one_field_are_a_conflict_in_every_order(order: tup
 @both_orders
 async def test_two_equal_changes_of_one_field_are_a_conflict_too(order: tuple[str, ...]) -> None:
     with pytest.raises(StateConflict):
-        await ran({"one": lambda state: state.plain.append("same"), "two": lambda state: state.plain.append("same")}, order)
+        await ran(
+            {"one": lambda state: state.plain.append("same"), "two": lambda state: state.plain.append("same")}, order
+        )
 
 
 async def test_a_conflict_is_found_after_a_crash_between_the_two() -> None:
@@ -252,7 +254,7 @@ async def test_a_later_task_changes_the_same_field_without_a_merger() -> None:
     assert await wf.build().run(store="memory:") == "start one two"
 
 
-# --- commit or nothing ----------------------------------------------------------------------------------------------------
+# --- commit or nothing ------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("changes", [{"one": noting("a")}, {"one": noting("a"), "two": noting("b")}])

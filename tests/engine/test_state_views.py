@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import anyio
 import pytest
@@ -64,8 +64,11 @@ KINDS: list[Any] = [Model, Frozen, Plain, Slotted, Sealed, Typed]
 
 def items_of(state: Any) -> list[int]:
     """Return the items of any kind of state, made if it has none yet."""
-    items: list[int] = state.setdefault("items", []) if isinstance(state, dict) else state.items  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
-    return items
+    return cast("Typed", state).setdefault("items", []) if isinstance(state, dict) else state.items
+
+
+def is_positive(number: int) -> bool:
+    return number > 0
 
 
 def loop(kind: Any, fails_at: int = -1) -> Workflow[Any, None, int, int]:
@@ -80,7 +83,7 @@ def loop(kind: Any, fails_at: int = -1) -> Workflow[Any, None, int, int]:
 
     step = wf.function(put)
     wf.edge(wf.start_node, step)
-    wf.edge(step, step, when=lambda number: number > 0)
+    wf.edge(step, step, when=is_positive)
     wf.edge(step, wf.end_node, otherwise=True)
     built: Workflow[Any, None, int, int] = wf.build()
     return built
@@ -149,7 +152,7 @@ async def test_a_state_that_is_a_number_can_be_read_but_stays() -> None:
     assert await wf.build().run(state=7, store="memory:") == 7
 
 
-# --- who sees what --------------------------------------------------------------------------------------------------------
+# --- who sees what ----------------------------------------------------------------------------------------------------
 
 
 def overlapping(see: Callable[[Any, Any], None]) -> Workflow[Plain, anyio.Event, None, list[int]]:
@@ -267,7 +270,7 @@ async def test_a_state_that_is_never_read_is_never_copied() -> None:
     assert len(copies) == before
 
 
-# --- reducers -------------------------------------------------------------------------------------------------------------
+# --- reducers ---------------------------------------------------------------------------------------------------------
 
 
 def reducing() -> Workflow[Plain, None, None, int]:

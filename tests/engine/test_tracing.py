@@ -43,6 +43,10 @@ async def plus_one(ctx: StepContext[None, None, int]) -> int:
     return ctx.inputs + 1
 
 
+def is_small(number: int) -> bool:
+    return number < 4
+
+
 async def test_a_chain_passes_every_edge_once() -> None:
     trace = await traced(chain(["first", "second"]), inputs=1, deps=Deps())
 
@@ -59,7 +63,7 @@ async def test_a_loop_counts_its_rounds_and_numbers_its_visits() -> None:
     wf = numbers("loop", int)
     step = wf.function(plus_one)
     wf.edge(wf.start_node, step)
-    wf.edge(step, step, when=lambda number: number < 4)
+    wf.edge(step, step, when=is_small)
     wf.edge(step, wf.end_node, otherwise=True)
     trace = await traced(wf.build(), inputs=0)
 
