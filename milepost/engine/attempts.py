@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from asyncio import CancelledError, current_task
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine, Generator
+from contextvars import copy_context
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, Generic, TypeVar, cast
 
 import anyio
 
@@ -19,7 +20,7 @@ from milepost.engine.state import State, StateView
 from milepost.engine.trace import Usage
 from milepost.engine.values import Values
 
-PLAIN = Policy()
+T = TypeVar("T")
 
 
 @dataclass(slots=True)
@@ -31,6 +32,32 @@ class Outcome:
     error: BaseException | None = None
     timing: Timing | None = None
     usage: Usage | None = None
+
+
+class InOwnContext(Generic[T]):
+    """Awaits a coroutine in a copy of the current context, so that the variables it sets stay its own, as in a task."""
+
+    def __init__(self, coroutine: Coroutine[Any, Any, T]) -> None:
+        self._coroutine = coroutine
+
+    def __await__(self) -> Generator[Any, Any, T]:
+        run = copy_context().run
+        send, throw = self._coroutine.send, self._coroutine.throw
+        try:
+            waited = run(send, None)
+            while True:
+                try:
+                    answer: Any = yield waited
+                except GeneratorExit:
+                    self._coroutine.close()
+                    raise
+                except BaseException as error:
+                    waited = run(throw, error)
+                else:
+                    waited = run(send, answer)
+        except StopIteration as stop:
+            result: T = stop.value
+            return result
 
 
 class Body:

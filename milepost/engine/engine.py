@@ -158,20 +158,28 @@ class Engine:
         run_id = run_id or uuid4().hex[:12]
         if self._store is None:
             return self._runs.get(run_id) or self._start_live(workflow, run_id, inputs, state, deps, isolation)
-        async with self._starting.setdefault(run_id, anyio.Lock()):
-            if run_id in self._runs:
-                return self._runs[run_id]
-            prepared = prepare(workflow)
-            row = await self._store.row(run_id)
-            if row is None:
-                check_given(workflow, deps)
-                run = await self._create(self._store, prepared, run_id, inputs, state, deps, isolation or "task")
-                if run is not None:
-                    return run
-                row = await self._store.row(run_id)
-                assert row is not None
-            await self._check_same(self._store, prepared, row, inputs, state)
-            return await self._go_on(self._store, prepared, row, state, deps)
+        lock = self._starting.setdefault(run_id, anyio.Lock())
+        try:
+            async with lock:
+                return await self._start_stored(self._store, workflow, run_id, inputs, state, deps, isolation or "task")
+        finally:
+            if not lock.statistics().tasks_waiting:
+                self._starting.pop(run_id, None)
+
+    async def _start_stored(
+        self, store: Store, workflow: AnyWorkflow, run_id: str, inputs: Any, state: Any, deps: Any, isolation: Isolation
+    ) -> Run[Any]:
+        prepared = prepare(workflow)
+        row = await store.row(run_id)
+        if row is None:
+            check_given(workflow, deps)
+            run = await self._create(store, prepared, run_id, inputs, state, deps, isolation)
+            if run is not None:
+                return run
+            row = await store.row(run_id)
+            assert row is not None
+        await self._check_same(store, prepared, row, inputs, None if run_id in self._runs else state)
+        return self._runs.get(run_id) or await self._go_on(store, prepared, row, state, deps)
 
     def _start_live(
         self, workflow: AnyWorkflow, run_id: str, inputs: Any, state: Any, deps: Any, isolation: Isolation | None

@@ -17,7 +17,7 @@ import anyio
 from anyio.abc import TaskGroup
 from anyio.lowlevel import checkpoint
 
-from milepost.engine.attempts import Body, Outcome
+from milepost.engine.attempts import Body, InOwnContext, Outcome
 from milepost.engine.current import Current, set_current
 from milepost.engine.errors import (
     MilepostError,
@@ -217,7 +217,7 @@ class Driver:
         if alone:
             task = self._waiting.popleft()
             self._running[task.key] = None
-            self._done(task, await self._body.carry_out(task))
+            self._done(task, await InOwnContext(self._body.carry_out(task)))
             return
         assert self._group is not None
         while self._waiting:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import anyio
+import anyio.lowlevel
 import pytest
 from pydantic import BaseModel
 
@@ -506,3 +507,20 @@ def test_a_workflow_runs_from_synchronous_code_and_again_by_its_id(tmp_path: Pat
     assert TWO.run_sync(inputs=1, deps=deps, store=store, run_id=RUN) == 3
     assert TWO.run_sync(inputs=1, deps=deps, store=store, run_id=RUN) == 3
     assert deps.calls == {"first": 1, "second": 1}
+
+
+async def test_a_run_under_way_is_not_attached_to_by_another_input() -> None:
+    async def wait(ctx: StepContext[None, None, int]) -> int:
+        await anyio.lowlevel.checkpoint()
+        return ctx.inputs
+
+    wf = WorkflowBuilder(name="waiting", input_type=int, output_type=int)
+    node = wf.function(wait)
+    wf.edge(wf.start_node, node)
+    wf.edge(node, wf.end_node)
+    workflow = wf.build()
+    async with Engine("memory:") as engine:
+        run = await engine.start(workflow, inputs=1, run_id="r-1")
+        with pytest.raises(RunMismatch, match="another input"):
+            await engine.start(workflow, inputs=2, run_id="r-1")
+        assert await run.result() == 1
