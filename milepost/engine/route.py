@@ -484,7 +484,7 @@ class Router:
 
     def _cancel(self, join: str, run: str) -> None:
         """Stop everything else under this run of the join's parent fork."""
-        keys = [key for key in self.holds.under.get(run, ()) if key != self._base.key]
+        keys = sorted(key for key in self.holds.under.get(run, ()) if key != self._base.key)
         tasks = [self.position.tasks[key] for key in keys if key in self.position.tasks]
         streams = [self.position.streams[key] for key in keys if key in self.position.streams]
         before = list(self.position.joins)

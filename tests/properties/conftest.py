@@ -11,6 +11,6 @@ _SLOW_TO_DRAW = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.f
 settings.register_profile(
     "dev", max_examples=200, deadline=None, derandomize=True, database=None, suppress_health_check=_SLOW_TO_DRAW
 )
-settings.register_profile("ci", settings.get_profile("dev"), max_examples=2000)
+settings.register_profile("ci", settings.get_profile("dev"), max_examples=500)
 settings.register_profile("search", settings.get_profile("dev"), max_examples=10_000, derandomize=False)
-settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "dev"))
