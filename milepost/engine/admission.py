@@ -53,9 +53,9 @@ def check_given(workflow: AnyWorkflow, deps: Any) -> None:
 
 
 def given_state(workflow: AnyWorkflow, state: Any, *, made: bool = False) -> Any:
-    """Return the state to begin with:
+    """Return the state to begin with: the one given, or one made from its type.
 
-    the one given, or one made from its type. made: it will be read from the journal.
+    made: the journal has the state, so None will do where the type cannot make one.
     """
     if state is not None or is_optional(workflow.state_type):
         return state

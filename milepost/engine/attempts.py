@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar, cast
 
 import anyio
 
-from milepost.engine.current import Current, set_current, unset_current
+from milepost.engine.current import Current, set_current, total_usage, unset_current
 from milepost.engine.journal import Timing
 from milepost.engine.plan import Plan
 from milepost.engine.policy import Policy
@@ -81,7 +81,7 @@ class Body:
         while True:
             attempt += 1
             outcome = await self._attempt(task, attempt, policy)
-            outcome.usage = usage = _sum(usage, outcome.usage)
+            outcome.usage = usage = total_usage(usage, outcome.usage)
             retry = policy.retry
             if outcome.error is None or retry is None or attempt >= retry.attempts:
                 return outcome
@@ -125,16 +125,3 @@ def is_being_cancelled() -> bool:
     """Tell whether somebody cancels the asyncio task that runs this."""
     task = current_task()
     return task is None or task.cancelling() > 0
-
-
-def _sum(one: Usage | None, other: Usage | None) -> Usage | None:
-    """Add up what several attempts cost."""
-    if one is None or other is None:
-        return one or other
-    costs = [cost for cost in (one.cost, other.cost) if cost is not None]
-    return Usage(
-        requests=one.requests + other.requests,
-        input_tokens=one.input_tokens + other.input_tokens,
-        output_tokens=one.output_tokens + other.output_tokens,
-        cost=sum(costs) if costs else None,
-    )

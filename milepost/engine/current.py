@@ -39,20 +39,25 @@ def set_current(attempt: Current) -> Token[Current]:
 
 
 def unset_current(token: Token[Current]) -> None:
-    """Say that the attempt is over. A lone task runs in its caller's own context, which must not keep it."""
+    """Say that the attempt is over, so that what runs in the same context afterwards does not count as part of it."""
     _current.reset(token)
 
 
 def report_usage(usage: Usage) -> None:
     """Add what a model call cost to the record of the running task. Does nothing outside of a node."""
     attempt = _current.get(None)
-    if attempt is None:
-        return
-    before = attempt.usage or Usage()
-    costs = [one for one in (before.cost, usage.cost) if one is not None]
-    attempt.usage = Usage(
-        requests=before.requests + usage.requests,
-        input_tokens=before.input_tokens + usage.input_tokens,
-        output_tokens=before.output_tokens + usage.output_tokens,
+    if attempt is not None:
+        attempt.usage = total_usage(attempt.usage, usage)
+
+
+def total_usage(one: Usage | None, other: Usage | None) -> Usage | None:
+    """Add up what two calls or attempts cost."""
+    if one is None or other is None:
+        return one or other
+    costs = [cost for cost in (one.cost, other.cost) if cost is not None]
+    return Usage(
+        requests=one.requests + other.requests,
+        input_tokens=one.input_tokens + other.input_tokens,
+        output_tokens=one.output_tokens + other.output_tokens,
         cost=sum(costs) if costs else None,
     )

@@ -96,11 +96,10 @@ class RunSummary:
 
 
 class Engine:
-    """Drives runs; an async context manager.
+    """Drives runs; an async context manager that waits for them when it is left.
 
-    Leaving it waits for its runs, leaving it by an error stops them, resumable.
-
-    store: a Store, its URL, or None to keep nothing. clock: seconds since 1970 UTC.
+    Leaving it by an error stops its runs, resumable. store: a Store, its URL, or None to keep nothing. clock: seconds
+    since 1970 UTC.
     """
 
     def __init__(self, store: Store | str | None = None, *, clock: Callable[[], float] = time.time) -> None:
@@ -186,19 +185,18 @@ class Engine:
     ) -> Run[Any]:
         check_given(workflow, deps)
         driver = live_driver(workflow, run_id, given_state(workflow, state), deps, isolation)
-        run = Run[Any](run_id)
         driver.start(first_record(), inputs)
-        self._launch(run, driver, lambda: live_output(driver))
+        return self._launch(run_id, driver, None)
+
+    def _launch(self, run_id: str, driver: Driver, log: StoredLog | None) -> Run[Any]:
+        assert self._group is not None, "Enter the engine first: async with Engine(...) as engine"
+        run = self._runs[run_id] = Run[Any](run_id)
+        self._group.start_soon(self._drive, run, driver, log)
         return run
 
-    def _launch(self, run: Run[Any], driver: Driver, output: Callable[[], Any]) -> None:
-        assert self._group is not None, "Enter the engine first: async with Engine(...) as engine"
-        self._runs[run.id] = run
-        self._group.start_soon(self._drive, run, driver, output, None)
-
-    async def _drive(self, run: Run[Any], driver: Driver, output: Callable[[], Any], log: StoredLog | None) -> None:
+    async def _drive(self, run: Run[Any], driver: Driver, log: StoredLog | None) -> None:
         try:
-            await run.drive(driver, output)
+            await run.drive(driver)
         finally:
             del self._runs[run.id]
             if log is not None and self._store is not None:
@@ -212,7 +210,7 @@ class Engine:
         workflow = prepared.plan.workflow
         log = StoredLog(store, run_id, self._clock)
         position = Position()
-        driver, values = stored_driver(prepared, run_id, position, given_state(workflow, state), deps, log, isolation)
+        driver = stored_driver(prepared, run_id, position, given_state(workflow, state), deps, log, isolation)
         driver.start(first_record(), inputs)
         assert log.first is not None
         entry, committed = log.first
@@ -228,14 +226,7 @@ class Engine:
             return None
         log.epoch = 1
         committed(None)
-        return self._launched(run_id, driver, values, log)
-
-    def _launched(self, run_id: str, driver: Driver, values: StoredValues, log: StoredLog) -> Run[Any]:
-        assert self._group is not None, "Enter the engine first: async with Engine(...) as engine"
-        run = Run[Any](run_id)
-        self._runs[run_id] = run
-        self._group.start_soon(self._drive, run, driver, lambda: stored_output(driver, values), log)
-        return run
+        return self._launch(run_id, driver, log)
 
     # --- going on ----------------------------------------------------------------------------------------------------
 
@@ -277,7 +268,7 @@ class Engine:
             log = StoredLog(store, row.run_id, self._clock, epoch=row.epoch)
             log.hash, log.since, log.size = row.hash, opened.since, opened.size
             check_fit(row.run_id, plan, opened.position, StoredValues(codec, plan.type_of), codec)
-            driver, values = stored_driver(
+            driver = stored_driver(
                 prepared,
                 row.run_id,
                 opened.position,
@@ -291,7 +282,7 @@ class Engine:
             with anyio.CancelScope(shield=True):
                 await store.release(row.run_id, row.epoch)
             raise
-        return self._launched(row.run_id, driver, values, log)
+        return self._launch(row.run_id, driver, log)
 
     def _check_name(self, prepared: Prepared, row: RunRow) -> None:
         if prepared.definition.name != row.workflow:
@@ -403,16 +394,10 @@ def live_driver(workflow: AnyWorkflow, run_id: str, state: Any, deps: Any, isola
     return Driver(plan, position, LiveValues(), kept, NoLog(), deps, run_id)
 
 
-def live_output(driver: Driver) -> Any:
-    """Return the output of a run that kept nothing."""
-    assert driver.position.output is not None
-    return LiveValues().load(driver.position.output)
-
-
 def stored_driver(
     prepared: Prepared, run_id: str, position: Position, state: Any, deps: Any, log: StoredLog, isolation: str
-) -> tuple[Driver, StoredValues]:
-    """Return a driver that stores everything, and what reads its values."""
+) -> Driver:
+    """Return a driver that stores everything."""
     workflow = prepared.plan.workflow
     if state is not None and workflow.state_type in (None, NoneType):
         raise InputError(
@@ -421,13 +406,7 @@ def stored_driver(
         )
     values = StoredValues(prepared.codec, prepared.plan.type_of)
     kept = StoredState(prepared.codec, workflow.state_type, state, position, isolated=isolation == "task")
-    return Driver(prepared.plan, position, values, kept, log, deps, run_id), values
-
-
-def stored_output(driver: Driver, values: StoredValues) -> Any:
-    """Return the output of a stored run."""
-    assert driver.position.output is not None
-    return values.load(driver.position.output)
+    return Driver(prepared.plan, position, values, kept, log, deps, run_id)
 
 
 async def run_workflow(
@@ -461,7 +440,7 @@ async def run_live(workflow: AnyWorkflow, inputs: Any, state: Any, deps: Any, is
     await driver.drive()
     if driver.failure is not None:
         raise driver.failure
-    return live_output(driver)
+    return driver.output()
 
 
 def original(error: BaseException) -> BaseException:

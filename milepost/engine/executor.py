@@ -19,17 +19,11 @@ from anyio.lowlevel import checkpoint
 
 from milepost.engine.attempts import Body, InOwnContext, Outcome
 from milepost.engine.current import Current, set_current
-from milepost.engine.errors import (
-    MilepostError,
-    NodeError,
-    RoutingError,
-    RunCancelled,
-    WorkflowError,
-)
+from milepost.engine.errors import MilepostError, NodeError, RoutingError, RunCancelled, WorkflowError
 from milepost.engine.journal import Kind, Record, item_digest
 from milepost.engine.patch import Patch
 from milepost.engine.plan import Plan
-from milepost.engine.position import Cancel, Finish, LiveStream, Position, Task, patch_state
+from milepost.engine.position import Cancel, Finish, LiveStream, Position, Task, newest_tasks, patch_state
 from milepost.engine.route import Router, stream_tag
 from milepost.engine.state import State, StateView
 from milepost.engine.values import Ref, Values
@@ -134,6 +128,11 @@ class Driver:
         finally:
             self._group = None
             self._state.settle()
+
+    def output(self) -> Any:
+        """Return the output of a run that has come to its end."""
+        assert self.position.output is not None
+        return self._values.load(self.position.output)
 
     def resume(self) -> None:
         """Take up what is pending at the position."""
@@ -271,21 +270,11 @@ class Driver:
             return
         opened = self._router.opened
         self._state.commit(view, record.patch, node, streams=bool(opened))
-        spawned = self._spawned(record)
+        spawned = newest_tasks(self.position)
         for key, stream in ((key, self.position.streams.get(key)) for key in opened):
             if stream is not None:
                 self._feeds[key] = Feed(stream, view)
         self._commit(record, lambda: self._release(record, spawned, opened), self.position)
-
-    def _spawned(self, record: Record) -> list[Task]:
-        """Return the tasks that the newest record made; they are the last ones of the position."""
-        spawned: list[Task] = []
-        for task in reversed(self.position.tasks.values()):
-            if task.spawned != record.seq:
-                break
-            spawned.append(task)
-        spawned.reverse()
-        return spawned
 
     def _keep_unrouted(self, record: Record, patch: Patch | None, view: StateView, error: Exception) -> None:
         """Commit an output whose routing failed. The position is half moved, so nothing else is done with it."""

@@ -112,10 +112,6 @@ class Holds:
         for part in (self.counts, self._joined, self.under, self.ready):
             part.clear()
 
-    def snapshot(self) -> dict[JoinRun, int]:
-        """Return the counts, to compare them."""
-        return dict(self.counts)
-
 
 def rebuilt(plan: Plan, position: Position) -> Holds:
     """Work the counts out from a position alone, as a resume does."""

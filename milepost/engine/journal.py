@@ -1,7 +1,7 @@
 """The records of a run, what each does to its position, and how they are written down.
 
 A record is one committed change, which people call a checkpoint. A journal is their list. Folding it with `apply`
-gives the position; nothing else does, live or in replay.
+gives the position; live, the router takes the same steps (`begin`, `enter` per op, `finish`) while it decides.
 """
 
 from __future__ import annotations

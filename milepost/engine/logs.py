@@ -12,10 +12,10 @@ from milepost.engine.stores.store import Acknowledge, Entry, Store
 from milepost.engine.trace import RunStatus
 from milepost.engine.values import Ref
 
-SNAPSHOT_BYTES: Final = 65_536
-"""Characters of records after which a first snapshot is worth its room."""
+SNAPSHOT_CHARACTERS: Final = 65_536
+"""The length of the records' bodies after which a first snapshot is worth its room."""
 SNAPSHOT_RATIO: Final = 4
-"""A snapshot is taken when the records since the last one are this many times its size."""
+"""A snapshot is taken when the bodies of the records since the last one are this many times its size."""
 
 
 class NoLog:
@@ -28,8 +28,8 @@ class NoLog:
 class StoredLog:
     """Writes the records of one run to a store.
 
-    hash: of the newest record. since: characters written since the last snapshot, which had `size`. first: the entry
-    that creates the run, held back for `Store.create`, while epoch is 0.
+    hash: of the newest record. since: characters of record bodies since the last snapshot, which had `size`. first: the
+    entry that creates the run, held back for `Store.create`, while epoch is 0.
     """
 
     def __init__(self, store: Store, run_id: str, clock: Callable[[], float], *, epoch: int = 0) -> None:
@@ -67,7 +67,7 @@ class StoredLog:
             self.first = (entry, committed)
 
     def _snapshot(self, position: Position | None) -> str | None:
-        if position is None or self.since <= max(SNAPSHOT_BYTES, SNAPSHOT_RATIO * self.size):
+        if position is None or self.since <= max(SNAPSHOT_CHARACTERS, SNAPSHOT_RATIO * self.size):
             return None
         text = snapshot_to_text(position)
         self.since, self.size = 0, len(text)

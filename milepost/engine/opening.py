@@ -20,7 +20,7 @@ WORK = (Role.STEP, Role.BASE_NODE, Role.DECIDE)
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A run as read back. since, size: of the records after the last snapshot, and of that snapshot, in characters."""
+    """A run as read back. since, size: of the bodies after the last snapshot, and of that snapshot, in characters."""
 
     position: Position
     since: int

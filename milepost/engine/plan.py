@@ -16,7 +16,7 @@ from milepost.engine.codec import items_of
 from milepost.engine.errors import WorkflowError
 from milepost.engine.hints import read_hints
 from milepost.engine.keys import escape
-from milepost.engine.spec import UNKNOWN, NodeKind, NodeSpec, unwrap_choice
+from milepost.engine.spec import UNKNOWN, NodeKind, unwrap_choice
 from milepost.engine.typed import Decision, DecisionBranch, EndNode, Fork, Join, NodeStep, StartNode, Step
 from milepost.engine.workflow import Workflow
 
@@ -70,8 +70,8 @@ class JoinPlan:
 class PlanNode:
     """One node. watch: the (join, parent fork) pairs that cannot fire while this node is active in their fork run.
 
-    mark: `#` when passing this fork is kept in the fork stack, else `:`. inferred: the edges come from a return hint,
-    so the returned instance decides.
+    mark: `#` when passing this fork is kept in the fork stack, else `:`. eager: the join that a map opens at once, so
+    that it fires for no items too. inferred: the edges come from a return hint, so the returned instance decides.
     """
 
     id: str
@@ -88,16 +88,15 @@ class PlanNode:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Everything that the core needs to know of a workflow. parents: the joins whose parent fork a fork is."""
+    """Everything that the core needs to know of a workflow.
+
+    parents: the joins whose parent fork a fork is. cancelling: the parent forks of joins that may cancel the rest.
+    """
 
     workflow: Workflow[Any, Any, Any, Any]
     nodes: Mapping[str, PlanNode]
     parents: Mapping[str, tuple[str, ...]]
     cancelling: frozenset[str]
-
-    def spec(self, node: str) -> NodeSpec:
-        """Return what is declared of a node."""
-        return self.workflow.specs[node]
 
     def type_of(self, tag: str) -> object:
         """Return the declared type that a value's tag names; see `milepost.engine.values.Value`."""
@@ -177,9 +176,9 @@ def role_of(node: Any, kind: NodeKind) -> Role:
 
 
 def exit_of(node_id: str, number: int, path: Path, matches: Matcher | None = None) -> Exit:
-    """Read a compiled path:
+    """Read a compiled path: its transforms, then one destination.
 
-    transforms, then one destination. What a decide node wraps is not unwrapped: it is not wrapped.
+    The transform that unwraps what a decide node chose is left out, as the core does not wrap it.
     """
     found = (item.transform for item in path.items if isinstance(item, TransformMarker))
     transforms = tuple(transform for transform in found if transform is not unwrap_choice)

@@ -1,17 +1,16 @@
-"""Where a run stands, and the only code that moves it: `apply`.
+"""Where a run stands, and what each op of a record does to it: `enter`.
 
 A position is plain data. It knows no workflow, no clock and no store, so that records written under one version of a
 workflow mean the same under the next one. What it takes to know that a join is complete is derived from it
 (`milepost.engine.holds`).
 
 A route says how a value travelled from the node that made it: segments joined by `/`, ending in the node that got it.
-A passed fork or decision is `id#3` (thread or branch 3 of a fork that some join waits for) or `id:3` (any other), so
-that the fork stack of what was spawned follows from the route alone.
+What was passed is `id#3` (way or item 3 of a fork that some join waits for) or `id:3` (way or item 3 of any other fork,
+or branch 3 of a decision), so that the fork stack of what was spawned follows from the route alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple, assert_never
 
@@ -20,7 +19,7 @@ from milepost.engine.patch import Patch, spliced
 from milepost.engine.values import Ref
 
 StackItem = tuple[str, str, int]
-"""(fork id, fork run, thread index)"""
+"""(fork id, fork run, number of the way or item)"""
 Stack = tuple[StackItem, ...]
 JoinRun = tuple[str, str]
 """(join id, run of its parent fork)"""
@@ -50,9 +49,9 @@ class SpawnEach(NamedTuple):
 
 
 class Stream(NamedTuple):
-    """The output is an async iterable:
+    """A stream begins: its items follow, each in a record of its own.
 
-    its items follow, each in a record of its own. route: to the map that takes them.
+    route: to the map that takes them, and the mark of that map.
     """
 
     route: str
@@ -90,9 +89,9 @@ class Fire(NamedTuple):
 
 
 class Cancel(NamedTuple):
-    """A join has what it needs:
+    """A join has what it needs, so everything else under this run of its parent fork stops.
 
-    everything else under this run of its parent fork stops. tasks: the keys of what stopped.
+    tasks: the keys of the tasks and streams that stop.
     """
 
     join: str
@@ -119,7 +118,6 @@ class Task:
     ref: Ref
     stack: Stack
     spawned: int
-    emitted: int = 0
 
 
 @dataclass(slots=True)
@@ -166,7 +164,8 @@ class Position:
 
     tasks: what has to run, in the order it was spawned. unrouted: tasks whose output is kept but was not routed (see
     RoutingError), with that output. fields: the committed state, JSON text by top-level field; written: the record
-    that last changed each. output: set when the run has ended.
+    that last changed each. output: set when the run has ended. keep_items: joins hold their items, which only a store
+    needs.
     """
 
     seq: int = 0
@@ -180,7 +179,7 @@ class Position:
     keep_items: bool = field(default=True, compare=False)
 
 
-def branch(base: Base, route: str) -> tuple[str, Stack]:
+def destination(base: Base, route: str) -> tuple[str, Stack]:
     """Return the last node of `route` and the fork stack of what arrives there."""
     head, _, last = route.rpartition("/")
     if "#" not in head:
@@ -196,12 +195,12 @@ def branch(base: Base, route: str) -> tuple[str, Stack]:
 
 
 def lineage(stack: Stack) -> tuple[tuple[str, str], ...]:
-    """Return the fork runs of a stack, outermost first, without the thread indices."""
+    """Return the fork runs of a stack, outermost first, without the numbers."""
     return tuple((fork, run) for fork, run, _ in stack)
 
 
 def precedence(stack: Stack) -> tuple[tuple[int, ...], tuple[str, ...]]:
-    """Order stacks by their thread indices; between equal ones by the runs, which follow from causes, not from time."""
+    """Order stacks by their numbers; between equal ones by the runs, which follow from causes, not from time."""
     return tuple(item[2] for item in stack), tuple(item[1] for item in stack)
 
 
@@ -231,13 +230,13 @@ def enter(position: Position, base: Base, op: Op) -> Base:
     """Carry out one op of a record on `position`, in place; return what the following ops start from."""
     match op:
         case Spawn():
-            node, stack = branch(base, op.route)
+            node, stack = destination(base, op.route)
             key = key_of(base.key, op.route)
             position.tasks[key] = Task(key, node, op.ref, stack, position.seq)
         case SpawnEach():
             spawn_each(position, base, op)
         case Item():
-            _, stack = branch(base, op.route)
+            _, stack = destination(base, op.route)
             waiting = position.joins.get((op.join, op.run))
             if waiting is None:
                 waiting = position.joins[op.join, op.run] = WaitingJoin(op.join, op.run, stack)
@@ -247,7 +246,7 @@ def enter(position: Position, base: Base, op: Op) -> Base:
         case Fire():
             return join_output(position.joins.pop((op.join, op.run)), op.cut)
         case OpenJoin():
-            _, stack = branch(base, op.route)
+            _, stack = destination(base, op.route)
             waiting = position.joins[op.join, op.run] = WaitingJoin(op.join, op.run, stack)
             arrive(waiting, stack)
         case Cancel():
@@ -267,14 +266,14 @@ def enter(position: Position, base: Base, op: Op) -> Base:
 
 def spawn_each(position: Position, base: Base, op: SpawnEach) -> None:
     """Spawn the tasks of a whole map; what they share is worked out once."""
-    index = op.ref
+    items = op.ref
     fork = unescape(op.route.rpartition("/")[2])
-    node, outer = branch(base, f"{op.route}/{op.tail}")
+    node, outer = destination(base, f"{op.route}/{op.tail}")
     run = key_of(base.key, op.route)
     for number in range(op.size):
         key = key_of(base.key, f"{op.route}{op.mark}{number}/{op.tail}")
         stack = (*outer, (fork, run, number)) if op.mark == "#" else outer
-        position.tasks[key] = Task(key, node, Ref(index.seq, index.slot, number, index.value), stack, position.seq)
+        position.tasks[key] = Task(key, node, Ref(items.seq, items.slot, number, items.value), stack, position.seq)
 
 
 def enter_stream(position: Position, base: Base, op: Stream | StreamEnd) -> None:
@@ -282,7 +281,7 @@ def enter_stream(position: Position, base: Base, op: Stream | StreamEnd) -> None
     if isinstance(op, StreamEnd):
         del position.streams[op.stream]
         return
-    fork, stack = branch(base, op.route[:-1])
+    fork, stack = destination(base, op.route[:-1])
     key = key_of(base.key, op.route)
     task = position.tasks.get(base.key) or Task(base.key, START, Ref(1, 0), base.stack, position.seq)
     run = key_of(base.key, op.route[:-1])
@@ -315,14 +314,18 @@ def patch_state(position: Position, patch: Patch) -> None:
         position.written[name] = position.seq
 
 
+def newest_tasks(position: Position) -> list[Task]:
+    """Return the tasks that the newest record spawned, in order; they are the last ones of the position."""
+    found: list[Task] = []
+    for task in reversed(position.tasks.values()):
+        if task.spawned != position.seq:
+            break
+        found.append(task)
+    found.reverse()
+    return found
+
+
 def root() -> Task:
     """Return the task that stands for the start of a run."""
     run = key_of(ROOT, START)
     return Task(ROOT, START, Ref(1, 0), ((START, run, 0),), 1)
-
-
-def stacked(ops: Sequence[Op]) -> Iterator[Ref]:
-    """Yield the references that ops hold."""
-    for op in ops:
-        if isinstance(op, Spawn | SpawnEach | Item | Finish):
-            yield op.ref

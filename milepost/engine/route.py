@@ -17,7 +17,7 @@ from pydantic_graph.join import JoinState
 from milepost.engine.errors import NotStorable, RoutingError, WorkflowError
 from milepost.engine.holds import Holds, rebuilt
 from milepost.engine.journal import Kind, Record, begin, finish
-from milepost.engine.keys import escape, key_of, unescape
+from milepost.engine.keys import escape, key_of
 from milepost.engine.patch import Patch
 from milepost.engine.plan import Exit, Plan, PlanNode, Role
 from milepost.engine.position import (
@@ -38,7 +38,7 @@ from milepost.engine.position import (
     Stream,
     StreamEnd,
     Task,
-    branch,
+    destination,
     enter,
     root,
 )
@@ -51,11 +51,11 @@ MISSING = object()
 
 
 class NoRoute(Exception):
-    """A value has nowhere to go. It becomes the detail of a RoutingError and is never seen by itself."""
+    """A value cannot be routed. It becomes the detail of a RoutingError and is never seen by itself."""
 
 
-class StoredReducerContext(ReducerContext[Any, Any]):
-    """A reducer's context in a run with a store, where a reducer may use its arguments only."""
+class IsolatedReducerContext(ReducerContext[Any, Any]):
+    """A reducer's context in a run whose tasks have views of the state, where a reducer may use its arguments only."""
 
     @property
     def state(self) -> Any:
@@ -319,7 +319,7 @@ class Router:
                 self._accumulators.clear()
 
     def _is_cancelled(self, route: str) -> bool:
-        return bool(self._cancelled) and any(item[1] in self._cancelled for item in branch(self._base, route)[1])
+        return bool(self._cancelled) and any(item[1] in self._cancelled for item in destination(self._base, route)[1])
 
     def _decide(self, node: PlanNode, route: str, ref: Ref, label: object) -> None:
         """Take the first branch whose condition holds."""
@@ -411,14 +411,14 @@ class Router:
     def _join_run(self, node: PlanNode, route: str) -> tuple[str, Any]:
         """Return the run of the parent fork that an item belongs to, and the item's stack."""
         assert node.join is not None
-        _, stack = branch(self._base, route)
+        _, stack = destination(self._base, route)
         for fork, run, _ in reversed(stack):
             if fork == node.join.fork:
                 return run, stack
         raise NoRoute(f"join {node.id!r} was reached without passing its parent fork {node.join.fork!r}")
 
     def _hold_join(self, join: str, run: str, route: str) -> None:
-        _, stack = branch(self._base, route)
+        _, stack = destination(self._base, route)
         self.holds.hold_join(self.position.joins[join, run], tuple((fork, one) for fork, one, _ in stack))
 
     def _join(self, node: PlanNode, route: str, ref: Ref) -> None:
@@ -456,8 +456,8 @@ class Router:
         reducer = cast("Any", node.join.node.reducer)
         if node.join.arity == 2:
             return reducer(state.current, item)
-        kind = StoredReducerContext if self.isolated else ReducerContext
-        shared = None if self.isolated else self._view.shared()
+        kind = IsolatedReducerContext if self.isolated else ReducerContext
+        shared = None if self.isolated else self._view.state
         return reducer(kind(state=shared, deps=self.deps, join_state=state), state.current, item)
 
     def _settle(self) -> None:
@@ -527,16 +527,3 @@ def shortened(value: object, most: int = 60) -> str:
     text = value if isinstance(value, str) else repr(value)
     text = " ".join(text.encode("utf-8", "replace").decode().split())
     return text if len(text) <= most else f"{text[: most - 1]}…"
-
-
-def chosen_edges(record: Record) -> list[tuple[str, int]]:
-    """Return the (decision, branch) pairs that a record's routes passed, in the order of `record.chosen`."""
-    pairs: list[tuple[str, int]] = []
-    for op in record.ops:
-        route = getattr(op, "route", None)
-        if isinstance(route, str):
-            for segment in route.split("/"):
-                name, mark, number = segment.partition(":")
-                if mark and number:
-                    pairs.append((unescape(name), int(number)))
-    return pairs

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from typing import Any, Generic
 
 import anyio
@@ -70,8 +70,8 @@ class Run(Generic[OutputT]):
         self._events.send(RunEnded(status=status))
         self._done.set()
 
-    async def drive(self, driver: Driver, output: Callable[[], Any]) -> None:
-        """Drive the run to its end, failure or stop. output: gives the output once there is one."""
+    async def drive(self, driver: Driver) -> None:
+        """Drive the run to its end, failure or stop."""
         self._driver = driver
         driver.watch = self._tell
         if self._cancel_asked:
@@ -87,14 +87,14 @@ class Run(Generic[OutputT]):
         finally:
             self._driver = None
             if not self._done.is_set():
-                self._conclude(driver, output)
+                self._conclude(driver)
 
-    def _conclude(self, driver: Driver, output: Callable[[], Any]) -> None:
+    def _conclude(self, driver: Driver) -> None:
         if driver.failure is not None:
             status: RunStatus = "cancelled" if isinstance(driver.failure, RunCancelled) else "failed"
             self.ended(status, failure=driver.failure)
         elif driver.ended:
-            self.ended("completed", output())
+            self.ended("completed", driver.output())
         else:
             self.ended("running", failure=MilepostError(f"Run {self.id!r} was stopped. Resume it to go on."))
 

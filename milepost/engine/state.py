@@ -40,8 +40,8 @@ class TaskContext(StepContext[Any, Any, Any]):
 class StateView:
     """The state as one task sees it.
 
-    state: the object, made when first read. base: the committed fields that it was made from. touched: whether it was
-    read.
+    state: the object, made when first read. touched: whether it was read. base: the committed fields that it was made
+    from. lent: it is the caller's object. wrote: the record by which this view last changed each field.
     """
 
     __slots__ = ("_make", "_state", "base", "lent", "wrote")
@@ -72,10 +72,6 @@ class StateView:
     @property
     def touched(self) -> bool:
         return self._state is not UNREAD
-
-    def shared(self) -> Any:
-        """Return the state for a reducer, in a run where all share it."""
-        return self.state
 
     def context(self, deps: Any, inputs: Any) -> StepContext[Any, Any, Any]:
         """Return what a step or a transform is called with."""

@@ -9,7 +9,20 @@ from datetime import UTC, datetime
 from milepost.engine.definition import Definition
 from milepost.engine.journal import Kind, Record, apply
 from milepost.engine.keys import unescape
-from milepost.engine.position import START, Finish, Fire, Item, Op, OpenJoin, Position, Spawn, SpawnEach, Stream, Task
+from milepost.engine.position import (
+    START,
+    Cancel,
+    Finish,
+    Fire,
+    Item,
+    Op,
+    OpenJoin,
+    Position,
+    Spawn,
+    SpawnEach,
+    Stream,
+    newest_tasks,
+)
 from milepost.engine.trace import Edge, JoinTrace, RunStatus, TaskStatus, TaskTrace, Trace
 
 
@@ -32,19 +45,16 @@ class Tracer:
         self._chosen: dict[Edge, str] = {}
         self._items: dict[str, int] = {}
         self._fired: dict[str, int] = {}
-        self._streams: dict[str, str] = {}
 
     def add(self, record: Record) -> None:
         """Take one more record in."""
         stream = self._position.streams.get(record.task)
         source = START if record.kind is Kind.STARTED else (record.node or START)
-        before = (
-            set(self._position.tasks) if any(type(op).__name__ in ("Cancel", "Finish") for op in record.ops) else None
-        )
+        before = set(self._position.tasks) if any(isinstance(op, (Cancel, Finish)) for op in record.ops) else None
         if not record.unrouted or record.kind is not Kind.STARTED:
             self._edges(record, stream.fork if stream is not None else source, stream is not None)
         apply(self._position, record)
-        for task in self._newest(record.seq):
+        for task in newest_tasks(self._position):
             self._visits[task.node] = visit = self._visits.get(task.node, 0) + 1
             index = task.ref.index if task.ref.index >= 0 else None
             self._tasks[task.key] = TaskTrace(key=task.key, node=task.node, visit=visit, status="pending", index=index)
@@ -52,15 +62,6 @@ class Tracer:
         for key in before or ():
             if key not in self._position.tasks and key in self._tasks and self._tasks[key].status == "pending":
                 self._tasks[key] = replace(self._tasks[key], status="cancelled")
-
-    def _newest(self, seq: int) -> list[Task]:
-        """Return the tasks that record `seq` spawned, in order; they are the last ones of the position."""
-        found: list[Task] = []
-        for task in reversed(self._position.tasks.values()):
-            if task.spawned != seq:
-                break
-            found.append(task)
-        return found[::-1]
 
     def _result(self, record: Record) -> None:
         """Note how the task that the record is about ended."""
@@ -82,10 +83,7 @@ class Tracer:
     # --- edges -------------------------------------------------------------------------------------------------------
 
     def _edges(self, record: Record, source: str, passed_fork: bool) -> None:
-        """Count the edges that the record's routes passed.
-
-        An edge that several routes share up to a fork counts once.
-        """
+        """Count the edges that the record's routes passed; one that several routes share up to a fork counts once."""
         seen: set[str] = set()
         chosen = iter(record.chosen)
         for op in record.ops:
@@ -146,9 +144,9 @@ class Tracer:
         output: str | None = None,
     ) -> Trace:
         """Return the trace so far. driven: somebody drives the run now, so pending tasks are running."""
-        tasks = self._tasks.values()
+        tasks = list(self._tasks.values())
         if driven:
-            tasks = [replace(one, status="running") if one.status == "pending" else one for one in tasks]  # type: ignore[assignment]  # a list serves as well
+            tasks = [replace(one, status="running") if one.status == "pending" else one for one in tasks]
         joins = sorted({*self._items, *self._fired})
         return Trace(
             run_id=run_id,

@@ -16,7 +16,8 @@ class Value:
 
     tag: names its declared type: "input", "out:NODE", "in:NODE", "list:NODE" (of what a node takes), "item:TAG" and
     "items:TAG" (an item of another, and a list of them) or "edge:N:NODE" (of what transforms make). text: its JSON
-    text, None without a store. live: the object, handed out once if it can be changed, or NOT_LOADED.
+    text, None without a store. live: the object, handed out once if it can be changed, or NOT_LOADED. parts: the texts
+    of a list's items, once they were asked for.
     """
 
     __slots__ = ("live", "parts", "tag", "text")

@@ -126,7 +126,7 @@ def counting(fails_at: int = 0) -> Workflow[Total, None, int, int]:
 @pytest.fixture
 def early_snapshots(monkeypatch: pytest.MonkeyPatch) -> None:
     """Take snapshots after far fewer characters, so that a short run has many."""
-    monkeypatch.setattr(logs, "SNAPSHOT_BYTES", 1_000)
+    monkeypatch.setattr(logs, "SNAPSHOT_CHARACTERS", 1_000)
 
 
 @pytest.mark.usefixtures("early_snapshots")

@@ -49,7 +49,7 @@ def check_folds(journal: Journal, router: Router) -> None:
     assert folded == router.position
     assert through_snapshot(router.position) == router.position
     assert list(folded.tasks) == list(router.position.tasks)
-    assert rebuilt(router.plan, folded).snapshot() == router.holds.snapshot()
+    assert rebuilt(router.plan, folded).counts == router.holds.counts
 
 
 @given(CALM, SEEDS)
