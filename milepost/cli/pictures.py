@@ -60,12 +60,18 @@ def output_option(command: CommandT) -> CommandT:
 def chosen_format(given: str | None, file: str | None, fallback: str) -> str:
     """Return the format that was asked for, by name or by the ending of a file.
 
+    Raises InputError: the ending names no format.
+
     >>> chosen_format(None, "out/run.svg", "text")
     'svg'
     """
     if given is not None or file is None:
         return given or fallback
-    return FORMAT_OF_SUFFIX.get(Path(file).suffix.lower(), fallback)
+    suffix = Path(file).suffix.lower()
+    if suffix and suffix not in FORMAT_OF_SUFFIX:
+        known = ", ".join(FORMAT_OF_SUFFIX)
+        raise InputError(f"The ending {suffix!r} names no format. Use one of {known}, or say it with --format.")
+    return FORMAT_OF_SUFFIX.get(suffix, fallback)
 
 
 def draw(subject: Subject, form: str, *, theme: str = "auto") -> str | bytes:

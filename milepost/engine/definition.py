@@ -188,9 +188,10 @@ def _marks(spec: NodeSpec) -> Iterator[str]:
 def _edges_from(workflow: Workflow[Any, Any, Any, Any], source: NodeID) -> Iterator[DefinedEdge]:
     node = workflow.nodes[source]
     if isinstance(node, Decision):
+        inferred = all((branch.source, branch.matches) == (NoneType, None) for branch in node.branches)
         for index, branch in enumerate(node.branches):
             matched: object = unpack_type_expression(branch.source)
-            condition = _condition(matched, branch.matches)
+            condition = None if inferred else _condition(matched, branch.matches)  # the returned node says which
             yield _edge(workflow, source, branch.path, index, condition, matched)
         return
     spreads = isinstance(node, Fork) and not node.is_map

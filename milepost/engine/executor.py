@@ -100,6 +100,7 @@ class Driver:
         self._uncommitted = 0
         self.ended = False
         self._broken = False
+        self._handling = False
         self._group: TaskGroup | None = None
         self._interrupt: anyio.CancelScope | None = None
 
@@ -177,7 +178,7 @@ class Driver:
         turn = time.perf_counter()
         while not self._is_over():
             if self._mail:
-                self._mail.popleft()()
+                self._handle()
             elif self._waiting and not self._broken:
                 await self._start_waiting()
                 now = time.perf_counter()
@@ -191,6 +192,17 @@ class Driver:
                 turn = time.perf_counter()
             else:
                 self._give_up()
+
+    def _handle(self) -> None:
+        """Do what was posted, in turn; what that posts comes last."""
+        if self._handling:
+            return
+        self._handling = True
+        try:
+            while self._mail and not self._is_over():
+                self._mail.popleft()()
+        finally:
+            self._handling = False
 
     def _is_over(self) -> bool:
         return self.ended or self.failure is not None
@@ -228,6 +240,7 @@ class Driver:
         with scope:
             outcome = await self._body.carry_out(task)
             self.post(lambda: self._done(task, outcome))
+            self._handle()  # here and now: bodies that never wait would otherwise all run before one of them is kept
 
     def _is_alone(self) -> bool:
         return len(self._running) == 1 and not self._feeds

@@ -26,7 +26,7 @@ from milepost.engine.errors import (
 from milepost.engine.run import Run
 from milepost.engine.stores.memory import Journals, MemoryStore
 from milepost.engine.stores.sqlite import SqliteStore
-from milepost.engine.typed import StepContext
+from milepost.engine.typed import StepContext, reduce_sum
 from milepost.workflows.builder import WorkflowBuilder
 from tests.engine.subjects import RUN, Deps, FullStore, chain
 
@@ -524,3 +524,25 @@ async def test_a_run_under_way_is_not_attached_to_by_another_input() -> None:
         with pytest.raises(RunMismatch, match="another input"):
             await engine.start(workflow, inputs=2, run_id="r-1")
         assert await run.result() == 1
+
+
+async def test_every_body_that_never_waits_is_kept_before_the_next_one_runs() -> None:
+    journals, kept = Journals(), list[int]()
+    wf = WorkflowBuilder(name="busy", input_type=int, output_type=int)
+
+    @wf.function
+    def split(ctx: StepContext[None, None, int]) -> list[int]:
+        return list(range(ctx.inputs))
+
+    @wf.function
+    def work(ctx: StepContext[None, None, int]) -> int:
+        kept.append(len(journals.records["r-1"]))
+        return ctx.inputs
+
+    total = wf.join(reduce_sum, initial=0, node_id="total")
+    wf.edge(wf.start_node, split)
+    wf.edge(split, wf.each(work, join=total))
+    wf.edge(total, wf.end_node)
+
+    assert await wf.build().run(inputs=4, store=MemoryStore(journals), run_id="r-1") == 6
+    assert kept == [2, 3, 4, 5]
