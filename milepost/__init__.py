@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from milepost.engine.definition import describe as describe
     from milepost.engine.engine import Engine as Engine
     from milepost.engine.errors import BrokenJournal as BrokenJournal
+    from milepost.engine.errors import CircuitOpen as CircuitOpen
     from milepost.engine.errors import CrashLoop as CrashLoop
     from milepost.engine.errors import ForeignStore as ForeignStore
     from milepost.engine.errors import IncompatibleWorkflow as IncompatibleWorkflow
@@ -39,7 +40,10 @@ if TYPE_CHECKING:
     from milepost.engine.mergers import last as last
     from milepost.engine.mergers import merger as merger
     from milepost.engine.mergers import union as union
+    from milepost.engine.policy import Cache as Cache
+    from milepost.engine.policy import CircuitBreaker as CircuitBreaker
     from milepost.engine.policy import Policy as Policy
+    from milepost.engine.policy import RateLimit as RateLimit
     from milepost.engine.policy import Retry as Retry
     from milepost.engine.run import Run as Run
     from milepost.engine.spec import NodeKind as NodeKind
@@ -67,6 +71,7 @@ if TYPE_CHECKING:
     from milepost.engine.typed import reduce_sum as reduce_sum
     from milepost.engine.workflow import Workflow as Workflow
     from milepost.nodes.decision import DecideNode as DecideNode
+    from milepost.nodes.transient import is_transient as is_transient
     from milepost.workflows.builder import WorkflowBuilder as WorkflowBuilder
 
 NAMES = {
@@ -75,6 +80,7 @@ NAMES = {
     "milepost.engine.engine": ("Engine",),
     "milepost.engine.errors": (
         "BrokenJournal",
+        "CircuitOpen",
         "CrashLoop",
         "ForeignStore",
         "IncompatibleWorkflow",
@@ -96,7 +102,7 @@ NAMES = {
     ),
     "milepost.engine.install": ("install",),
     "milepost.engine.mergers": ("add", "append", "last", "merger", "union"),
-    "milepost.engine.policy": ("Policy", "Retry"),
+    "milepost.engine.policy": ("Cache", "CircuitBreaker", "Policy", "RateLimit", "Retry"),
     "milepost.engine.run": ("Run",),
     "milepost.engine.spec": ("NodeKind", "NodeSpec"),
     "milepost.engine.stores.address": ("open_store",),
@@ -123,6 +129,7 @@ NAMES = {
     ),
     "milepost.engine.workflow": ("Workflow",),
     "milepost.nodes.decision": ("DecideNode",),
+    "milepost.nodes.transient": ("is_transient",),
     "milepost.workflows.builder": ("WorkflowBuilder",),
 }
 """Where each public name comes from. The imports above say the same to type checkers; a test holds the two equal."""

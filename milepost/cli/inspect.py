@@ -18,7 +18,7 @@ from milepost.cli.pictures import (
 )
 from milepost.cli.records import describe_run, describe_trace, find_run, read_store
 from milepost.cli.screen import Invocation, console, json_text, print_json, say
-from milepost.cli.stores import is_there, require
+from milepost.cli.stores import require
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -39,7 +39,8 @@ STATUS_STYLES = {"running": "blue", "waiting": "yellow", "completed": "green", "
 @click.pass_obj
 def runs(asked: Invocation, status: str | None, workflow: str | None, limit: int | None, store: str) -> None:
     """List the runs of a store, the latest first."""
-    found = read_store(store, lambda engine: engine.runs()) if is_there(store) else []
+    require(store)
+    found = read_store(store, lambda engine: engine.runs())
     kept = [
         summary
         for summary in sorted(found, key=lambda summary: summary.updated, reverse=True)

@@ -68,13 +68,15 @@ def is_there(url: str) -> bool:
     return file is None or file.exists()
 
 
-def require(url: str, run: str) -> None:
-    """Check that there is a store in which `run` could be.
+def require(url: str, run: str | None = None) -> None:
+    """Check that there is a store to be read, in which `run` could be.
 
-    Raises UnknownRun: there is no store yet, so there is no run in it.
+    Raises StoreError: there is no store yet; UnknownRun: so there is no such run either.
     """
     if not is_there(url):
-        raise NoStore(run, url)
+        if run is not None:
+            raise NoStore(run, url)
+        raise StoreError(f"There is no store at {url!r} yet. Start a run there first, or name another with --store.")
 
 
 class NoStore(UnknownRun):

@@ -22,7 +22,7 @@ def unstorable(workflow: AnyWorkflow, codec: Codec) -> Sequence[str]:
     ]
     for spec in workflow.specs.values():
         places += [(spec.output_type, f"the output of {spec.id!r}"), (spec.input_type, f"the input of {spec.id!r}")]
-    faults: list[str] = []
+    faults: list[str] = [fault for spec in workflow.specs.values() for fault in spec.unresolved]
     seen: list[object] = []
     for type_, place in places:  # what flows along an edge is the type of both its ends, and is named once
         if type_ not in seen and not is_stream(type_):

@@ -7,15 +7,23 @@ from asyncio import CancelledError, current_task
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from contextvars import copy_context
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar, cast
+from datetime import UTC, datetime
+from functools import partial
+from types import TracebackType
+from typing import Any, Generic, Protocol, TypeVar, cast
 
 import anyio
 
+from milepost.engine.caching import MISSING, NodeCache
 from milepost.engine.current import Current, set_current, total_usage, unset_current
+from milepost.engine.errors import CircuitOpen
+from milepost.engine.events import Event, TaskRetried
 from milepost.engine.journal import Timing
+from milepost.engine.limits import Breaker, Traffic
 from milepost.engine.plan import Plan
 from milepost.engine.policy import Policy
 from milepost.engine.position import Task
+from milepost.engine.retrying import next_wait
 from milepost.engine.state import State, StateView
 from milepost.engine.trace import Usage
 from milepost.engine.values import Values
@@ -25,13 +33,23 @@ T = TypeVar("T")
 
 @dataclass(slots=True)
 class Outcome:
-    """How a task's body ended. view: the state as the last attempt left it. error: why it failed for good."""
+    """How a task's body ended.
+
+    view: the state as the last attempt left it. error: why it failed for good. usage: of all attempts. cached: the
+    output was taken from the cache. until: when all attempts have to be over, seconds since 1970 UTC.
+    """
 
     output: Any
     view: StateView
     error: BaseException | None = None
     timing: Timing | None = None
     usage: Usage | None = None
+    cached: bool = False
+    until: float | None = None
+
+    def retried(self) -> None:
+        """Forget how the last attempt failed: there is another."""
+        self.error = None
 
 
 class InOwnContext(Generic[T]):
@@ -60,68 +78,192 @@ class InOwnContext(Generic[T]):
             return result
 
 
+async def within(seconds: float | None, waited: Awaitable[T]) -> T:
+    """Await something for so many seconds at most. Raises TimeoutError."""
+    if seconds is None:
+        return await waited
+    with anyio.move_on_after(seconds):
+        return await waited
+    raise TimeoutError(f"it took longer than {seconds:g} seconds")
+
+
+class Host(Protocol):
+    """What a body needs of the driver of its run.
+
+    tell: takes what happens without a record; None while nobody watches.
+    """
+
+    tell: Callable[[Event], None] | None
+
+    def is_alone(self) -> bool:
+        """Tell whether no other body runs."""
+        ...
+
+    def listener(self) -> Callable[[Event], None] | None:
+        """Return `tell`."""
+        ...
+
+    async def intend(self, task: Task) -> bool:
+        """Commit that a task which may run at most once is about to begin. Returns False when the run is over."""
+        ...
+
+
+class Attempt:
+    """One attempt of a task: what runs in its `with` block can ask about it, and what it raises is its outcome's.
+
+    seconds: how long it may take, None for no limit. taken: how many items of its stream are committed.
+    """
+
+    __slots__ = ("_number", "_outcome", "_started", "_token", "current")
+
+    def __init__(
+        self, body: Body, task: Task, outcome: Outcome, number: int, seconds: float | None, taken: int = 0
+    ) -> None:
+        deadline = None if seconds is None and outcome.until is None else deadline_of(seconds, outcome.until)
+        self.current = Current(body.run_id, task.node, task.key, number, deadline, taken, None, body.host.listener)
+        self._outcome = outcome
+        self._number = number
+
+    def __enter__(self) -> Attempt:
+        self._token = set_current(self.current)
+        self._started = time.time()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> bool:
+        unset_current(self._token)
+        outcome = self._outcome
+        outcome.timing = Timing(self._started, time.time(), self._number)
+        outcome.usage = total_usage(outcome.usage, self.current.usage)
+        if isinstance(error, Exception) or (isinstance(error, CancelledError) and not is_being_cancelled()):
+            outcome.error = error  # a cancellation that nobody asked for is the body's own, e.g. of what it waited for
+            return True
+        return False
+
+
+def deadline_of(seconds: float | None, until: float | None) -> datetime:
+    """Return when an attempt that begins now runs out of time."""
+    ends = [end for end in (until, None if seconds is None else time.time() + seconds) if end is not None]
+    return datetime.fromtimestamp(min(ends), UTC)
+
+
+Try = Callable[[Outcome, int, float | None], Awaitable[None]]
+"""Makes one attempt, given its outcome to fill in, its number and how many seconds it may take."""
+
+
 class Body:
     """Carries out the bodies of a run's tasks, here as coroutines of this process."""
 
     def __init__(
-        self, plan: Plan, values: Values, state: State, deps: Any, run_id: str, alone: Callable[[], bool]
+        self,
+        plan: Plan,
+        values: Values,
+        state: State,
+        deps: Any,
+        run_id: str,
+        host: Host,
+        traffic: Traffic,
+        cache: NodeCache | None,
     ) -> None:
+        self.run_id = run_id
+        self.host = host
         self._plan = plan
         self._values = values
         self._state = state
         self._deps = deps
-        self._run_id = run_id
-        self._alone = alone
+        self._traffic = traffic
+        self._cache = cache
 
     async def carry_out(self, task: Task) -> Outcome:
         """Try a task until it succeeds or its policy is used up."""
-        policy = self._plan.workflow.specs[task.node].policy
-        attempt = 0
-        usage: Usage | None = None
-        while True:
-            attempt += 1
-            outcome = await self._attempt(task, attempt, policy)
-            outcome.usage = usage = total_usage(usage, outcome.usage)
-            retry = policy.retry
-            if outcome.error is None or retry is None or attempt >= retry.attempts:
-                return outcome
-            if not isinstance(outcome.error, retry.on):
-                return outcome
-            self._state.drop(outcome.view)
-            await anyio.sleep(retry.pause(attempt))
+        policy = self._plan.nodes[task.node].policy
+        if policy is None:
+            outcome = Outcome(None, self._state.view(self.host.is_alone))
+            await self._attempt(task, outcome, 1, None)
+            return outcome
+        if policy.cache is not None and self._cache is not None:
+            known = await self._cache.get(task, policy.cache)
+            if known is not MISSING:
+                return Outcome(known, self._state.view(self.host.is_alone), cached=True)
+        if policy.at_most_once and not await self.host.intend(task):
+            return Outcome(None, self._state.view(self.host.is_alone))
+        return await self.under_policy(task, partial(self._attempt, task))
 
-    async def _attempt(self, task: Task, attempt: int, policy: Policy) -> Outcome:
-        """Try once, with inputs and a view of the state of its own."""
-        node = self._plan.nodes[task.node]
-        view = self._state.view(self._alone)
-        outcome = Outcome(None, view)
-        current = Current(self._run_id, task.node, task.key, attempt)
-        token = set_current(current)
-        started = time.time()
-        try:
-            call = cast("Callable[[Any], Awaitable[Any]]", node.call)
-            context = view.context(self._deps, self._values.load(task.ref))
-            if policy.timeout is None:
-                outcome.output = await call(context)
-            else:
-                with anyio.move_on_after(policy.timeout) as limit:
-                    outcome.output = await call(context)
-                if limit.cancelled_caught:
-                    raise TimeoutError(f"it took longer than {policy.timeout:g} seconds")
-        except Exception as error:
-            outcome.error = error
-        except CancelledError as error:
-            if is_being_cancelled():
-                raise
-            outcome.error = error  # the body's own doing, e.g. a cancelled future that it waited for
-        finally:
-            unset_current(token)
-        outcome.timing = Timing(started, time.time(), attempt)
-        outcome.usage = current.usage
+    async def under_policy(self, task: Task, attempt: Try) -> Outcome:
+        """Make attempts until one succeeds or the policy is used up. The last one's outcome holds the usage of all."""
+        policy = self._plan.nodes[task.node].policy or Policy()
+        outcome = Outcome(None, StateView.nothing())
+        if policy.total_timeout is None:
+            await self._attempts(task, policy, outcome, attempt)
+            return outcome
+        outcome.until = time.time() + policy.total_timeout
+        with anyio.move_on_after(policy.total_timeout) as limit:
+            await self._attempts(task, policy, outcome, attempt)
+        if limit.cancelled_caught:
+            outcome.error = TimeoutError(f"all attempts together took longer than {policy.total_timeout:g} seconds")
         return outcome
+
+    async def _attempts(self, task: Task, policy: Policy, outcome: Outcome, attempt: Try) -> None:
+        throttle, breaker = self._traffic.limits(self._plan.workflow.name or "", task.node, policy)
+        began = time.time()
+        number = 0
+        while True:
+            number += 1
+            outcome.retried()
+            if throttle is not None:
+                await throttle.wait()
+            if breaker is None:
+                await attempt(outcome, number, policy.timeout)
+            else:
+                await self._guarded(breaker, outcome, partial(attempt, outcome, number, policy.timeout))
+            error = outcome.error
+            if error is None or policy.retry is None or isinstance(error, CircuitOpen):
+                return
+            now = time.time()
+            left = None if outcome.until is None else outcome.until - now
+            wait = next_wait(policy.retry, number, began, error, now, left=left)
+            if wait is None:
+                return
+            self._state.drop(outcome.view)
+            if self.host.tell is not None:
+                text = printable(f"{type(error).__name__}: {error}")
+                self.host.tell(TaskRetried(node=task.node, task=task.key, attempt=number, error=text, wait=wait))
+            await anyio.sleep(wait)
+
+    async def _guarded(self, breaker: Breaker, outcome: Outcome, attempt: Callable[[], Awaitable[None]]) -> None:
+        """Make an attempt if the circuit lets it through, and tell the circuit how it went."""
+        try:
+            passage = breaker.enter()
+        except CircuitOpen as error:
+            outcome.error = error
+            return
+        with passage:
+            await attempt()
+            passage.succeeded = outcome.error is None
+
+    async def _attempt(self, task: Task, outcome: Outcome, number: int, seconds: float | None) -> None:
+        """Try once, with inputs and a view of the state of its own."""
+        outcome.view = view = self._state.view(self.host.is_alone)
+        with Attempt(self, task, outcome, number, seconds):
+            waited = self.call(task, view)
+            outcome.output = await (waited if seconds is None else within(seconds, waited))
+
+    def call(self, task: Task, view: StateView) -> Awaitable[Any]:
+        """Call a node's function."""
+        call = cast("Callable[[Any], Awaitable[Any]]", self._plan.nodes[task.node].call)
+        return call(view.context(self._deps, self._values.load(task.ref)))
+
+
+def printable(text: str) -> str:
+    """Return text that can be written as UTF-8, which that of an exception need not be."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def is_being_cancelled() -> bool:
     """Tell whether somebody cancels the asyncio task that runs this."""
-    task = current_task()
+    try:
+        task = current_task()
+    except RuntimeError:  # no loop of asyncio's
+        return False
     return task is None or task.cancelling() > 0

@@ -15,7 +15,7 @@ from milepost.engine.assignability import item_type, union_of
 from milepost.engine.declared import Declaration, DeclaredStep
 from milepost.engine.flow import ChoiceType, Flow, Nodes, Paths, does_something, is_source
 from milepost.engine.hints import Names, closure_names
-from milepost.engine.joins import join_types
+from milepost.engine.joins import join_types, unresolved_hints
 from milepost.engine.spec import UNKNOWN, NodeKind, NodeSpec
 from milepost.engine.typed import AnyNode, Decision, EndNode, Fork, Join, NodeStep, StartNode, Step
 
@@ -46,7 +46,7 @@ def describe_nodes(
             spec = replace(spec, input_type=output_type, output_type=output_type)
         specs[node_id] = replace(spec, generated=spec.generated or made_up(node))
     flow = Flow(nodes, paths, specs)
-    settle_unknown(flow, specs)
+    settle_unknown(flow, specs, names)
     settle_structural(flow, specs)
     return specs
 
@@ -66,7 +66,7 @@ def declared_spec(node: AnyNode, names: Names | None) -> NodeSpec:
     if isinstance(node, Decision):
         return NodeSpec(id=node.id, kind=NodeKind.DECISION, label=node.note)
     if isinstance(node, Join):
-        return NodeSpec(id=node.id, kind=NodeKind.JOIN)
+        return NodeSpec(id=node.id, kind=NodeKind.JOIN, unresolved=unresolved_hints(node, names))
     return NodeSpec(id=node.id, kind=NodeKind.START if isinstance(node, StartNode) else NodeKind.END)
 
 
@@ -100,7 +100,7 @@ class Untouched:
     """Stands for a value that flows along edges, to see where it arrives as it was."""
 
 
-def settle_unknown(flow: Flow, specs: dict[str, NodeSpec]) -> None:
+def settle_unknown(flow: Flow, specs: dict[str, NodeSpec], names: Names | None) -> None:
     """Fill in what joins take and give, and outputs that nobody declared, from the nodes before and after."""
     arriving: dict[str, list[object]] = {}
     for node_id, node in flow.nodes.items():
@@ -109,7 +109,7 @@ def settle_unknown(flow: Flow, specs: dict[str, NodeSpec]) -> None:
                 arriving.setdefault(arrival.target, []).append(arrival.given)
     for node_id, node in flow.nodes.items():
         if isinstance(node, Join):
-            taken, given = join_types(node, union_of(arriving.get(node_id, ())), wanted_type(flow, node_id))
+            taken, given = join_types(node, union_of(arriving.get(node_id, ())), wanted_type(flow, node_id), names)
             specs[node_id] = replace(specs[node_id], input_type=taken, output_type=given)
         elif isinstance(node, Step) and not isinstance(node, NodeStep) and says_nothing_of_output(specs[node_id]):
             specs[node_id] = replace(specs[node_id], output_type=wanted_type(flow, node_id))
@@ -121,7 +121,8 @@ def says_nothing_of_output(spec: NodeSpec) -> bool:
 
 def wanted_type(flow: Flow, node_id: str) -> object:
     """Return the one input type of all nodes that a node's output reaches as it is, unknown when they differ."""
-    arrivals = [at for at in flow.leave(node_id, Untouched) if does_something(flow.nodes.get(NodeID(at.target)))]
+    ahead = [at for at in flow.leave(node_id, Untouched) if not at.failed]
+    arrivals = [at for at in ahead if does_something(flow.nodes.get(NodeID(at.target)))]
     wanted = [flow.specs[at.target].input_type for at in arrivals if at.given is Untouched and at.target in flow.specs]
     if not wanted or len(wanted) < len(arrivals) or any(hint != wanted[0] for hint in wanted):
         return UNKNOWN

@@ -1,28 +1,59 @@
-"""What a node's body can ask about itself while it runs."""
+"""What a node's body can ask about itself while it runs, and tell those who watch."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextvars import ContextVar, Token
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
 
+from milepost.engine.events import Custom, Event, TextDelta
 from milepost.engine.keys import idempotency_key
 from milepost.engine.trace import Usage
+
+Tell = Callable[[Event], None]
+
+
+def nobody() -> Tell | None:
+    """Say that nobody watches."""
+    return None
 
 
 @dataclass(slots=True)
 class Current:
-    """The attempt that is being made. task: its key. attempt: from 1. usage: what it reported to have cost."""
+    """The attempt that is being made.
+
+    task: its key. attempt: from 1. deadline: when the attempt runs out of time, aware UTC, None for no limit. taken: of
+    a stream, how many of its items are committed, which a body declared with resume="seek" goes on from. usage: what it
+    reported to have cost. listener: returns who is told what happens, None while nobody watches.
+    """
 
     run_id: str
     node: str
     task: str
     attempt: int
+    deadline: datetime | None = None
+    taken: int = 0
     usage: Usage | None = None
+    listener: Callable[[], Tell | None] = field(default=nobody, repr=False)
 
     @property
     def idempotency_key(self) -> str:
         """A key to hand to other systems, so that they see one request however often this task is tried or resumed."""
         return idempotency_key(self.run_id, self.task)
+
+    def emit(self, data: Any) -> None:
+        """Tell those who watch the run something of the author's own. It is not stored, and costs nothing unwatched."""
+        tell = self.listener()
+        if tell is not None:
+            tell(Custom(node=self.node, task=self.task, data=data))
+
+    def emit_text(self, text: str) -> None:
+        """Tell those who watch the run a piece of text, as a model writes it."""
+        tell = self.listener()
+        if tell is not None:
+            tell(TextDelta(node=self.node, task=self.task, text=text))
 
 
 _current: ContextVar[Current] = ContextVar("milepost_current")

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar, cast
 
 from pydantic_graph.id_types import NodeID
 
 from milepost.engine.assignability import item_type
-from milepost.engine.hints import Hints, Names, read_hints
+from milepost.engine.hints import RETURN, Hints, Names, read_hints, unresolved_hint
 from milepost.engine.policy import Policy
-from milepost.engine.spec import NO_POLICY, UNKNOWN, NodeKind, NodeSpec
+from milepost.engine.spec import NO_POLICY, UNKNOWN, NodeKind, NodeSpec, Resume
 from milepost.engine.typed import Step, StepContext, StepFunction
 
 StateT = TypeVar("StateT")
@@ -37,6 +37,7 @@ class Declaration:
     policy: Policy = NO_POLICY
     stream: bool = False
     thread: bool = False
+    resume: Resume = "skip"
     generated: bool = False
 
     def hints(self, later: Names | None = None) -> Hints:
@@ -57,7 +58,15 @@ class Declaration:
             generated=self.generated,
             stream=self.stream,
             thread=self.thread,
+            resume=self.resume,
+            unresolved=tuple(self.unresolved(node_id, hints)),
         )
+
+    def unresolved(self, node_id: str, hints: Hints) -> Iterator[str]:
+        """Yield a sentence for each annotation that says what flows through the node and could not be resolved."""
+        for name, reason in hints.missing.items():
+            if name == hints.context or (name == RETURN and self.output_type is UNKNOWN):
+                yield unresolved_hint(f"node {node_id!r}", name, reason)
 
 
 class DeclaredStep(Step[StateT, DepsT, InputT, OutputT]):

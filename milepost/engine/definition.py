@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from hashlib import blake2b
 from types import NoneType, UnionType
@@ -18,6 +18,8 @@ from pydantic_graph.paths import DestinationMarker, LabelMarker, Path, Transform
 from pydantic_graph.util import unpack_type_expression
 
 from milepost.engine.errors import StoreError
+from milepost.engine.failure import FailedWith, failure_of
+from milepost.engine.policy import Policy
 from milepost.engine.spec import UNKNOWN, NodeSpec
 from milepost.engine.workflow import Workflow
 
@@ -49,7 +51,8 @@ class DefinedEdge:
     """One way out of a node.
 
     branch: the index of the branch of a decision or of the path of a broadcast fork, else 0. label: the condition, or
-    the author's words. type: the name of the type that flows along it, "" when not known.
+    the author's words. type: the name of the type that flows along it, "" when not known. error: it is taken when the
+    node before its source, which stands for the outcome of that node, fails.
     """
 
     source: str
@@ -57,6 +60,7 @@ class DefinedEdge:
     branch: int = 0
     label: str | None = None
     type: str = ""
+    error: bool = False
 
 
 @dataclass(frozen=True)
@@ -175,14 +179,30 @@ def _first_sentence(doc: str) -> str:
 
 
 def _marks(spec: NodeSpec) -> Iterator[str]:
-    if spec.policy.retry is not None and spec.policy.retry.attempts > 1:
-        yield f"retry ≤ {spec.policy.retry.attempts}"
-    if spec.policy.timeout is not None:
-        yield f"timeout {spec.policy.timeout:g} s"
+    yield from _policy_marks(spec.policy)
     if spec.stream:
-        yield "stream"
+        yield "stream" if spec.resume == "skip" else f"stream, {spec.resume}"
     if spec.thread:
         yield "thread"
+
+
+def _policy_marks(policy: Policy) -> Iterator[str]:
+    if policy.retry is not None and policy.retry.tries_again:
+        yield "retry" if policy.retry.attempts is None else f"retry ≤ {policy.retry.attempts}"
+    if policy.timeout is not None:
+        yield f"timeout {policy.timeout:g} s"
+    if policy.total_timeout is not None:
+        yield f"total {policy.total_timeout:g} s"
+    if policy.cache is not None:
+        yield "cache" if policy.cache.ttl is None else f"cache {policy.cache.ttl:g} s"
+    if policy.rate_limit is not None:
+        yield f"rate ≤ {policy.rate_limit.calls} per {policy.rate_limit.per:g} s"
+    if policy.max_concurrency is not None:
+        yield f"≤ {policy.max_concurrency} at once"
+    if policy.circuit_breaker is not None:
+        yield f"circuit breaker {policy.circuit_breaker.failures}"
+    if policy.at_most_once:
+        yield "at most once"
 
 
 def _edges_from(workflow: Workflow[Any, Any, Any, Any], source: NodeID) -> Iterator[DefinedEdge]:
@@ -192,11 +212,21 @@ def _edges_from(workflow: Workflow[Any, Any, Any, Any], source: NodeID) -> Itera
         for index, branch in enumerate(node.branches):
             matched: object = unpack_type_expression(branch.source)
             condition = None if inferred else _condition(matched, branch.matches)  # the returned node says which
-            yield _edge(workflow, source, branch.path, index, condition, matched)
+            error = isinstance(branch.matches, FailedWith)
+            flows = _failure_type(workflow, source) if error else matched
+            yield replace(_edge(workflow, source, branch.path, index, condition, flows), error=error)
         return
     spreads = isinstance(node, Fork) and not node.is_map
     for index, path in enumerate(workflow.edges_by_source.get(source, ())):
         yield _edge(workflow, source, path, index if spreads else 0)
+
+
+def _failure_type(workflow: Workflow[Any, Any, Any, Any], outcome: NodeID) -> object:
+    """Return the type of the failures of the node whose outcome a decision stands for."""
+    end = DestinationMarker(outcome)
+    leaving = workflow.edges_by_source.items()
+    before = (source for source, paths in leaving if any(end in path.items for path in paths))
+    return failure_of(next((workflow.specs[source].input_type for source in before), UNKNOWN))
 
 
 def _edge(

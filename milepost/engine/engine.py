@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from difflib import get_close_matches
 from types import NoneType, TracebackType
@@ -16,6 +16,7 @@ from weakref import WeakValueDictionary
 import anyio
 from anyio.abc import TaskGroup
 
+from milepost.engine.accumulators import NoRoute
 from milepost.engine.admission import check_given, given_state, unstorable
 from milepost.engine.codec import Codec
 from milepost.engine.definition import Definition, describe
@@ -23,6 +24,7 @@ from milepost.engine.errors import (
     InputError,
     MilepostError,
     NodeError,
+    OutcomeUnknown,
     RoutingError,
     RunCancelled,
     RunMismatch,
@@ -31,14 +33,17 @@ from milepost.engine.errors import (
     WorkflowError,
 )
 from milepost.engine.executor import Driver
+from milepost.engine.facilities import Facilities
 from milepost.engine.journal import Kind, Record, from_text
 from milepost.engine.keys import ROOT
 from milepost.engine.logs import NoLog, StoredLog
 from milepost.engine.opening import adopt_orphans, check_fit, read_position
 from milepost.engine.plan import Plan, compile_plan
+from milepost.engine.policy import check_concurrency
 from milepost.engine.position import START, Position
-from milepost.engine.route import NoRoute
 from milepost.engine.run import Run
+from milepost.engine.settlement import NOTHING_SETTLED, Settlement
+from milepost.engine.slots import Gates
 from milepost.engine.state import LiveState, StoredState, digest_of, fields_of, whole_of
 from milepost.engine.stores.address import open_store
 from milepost.engine.stores.store import NewRun, RunRow, Store
@@ -98,13 +103,22 @@ class RunSummary:
 class Engine:
     """Drives runs; an async context manager that waits for them when it is left.
 
-    Leaving it by an error stops its runs, resumable. store: a Store, its URL, or None to keep nothing. clock: seconds
-    since 1970 UTC.
+    Leaving it by an error stops its runs, resumable. store: a Store, its URL, or None to keep nothing. max_concurrency:
+    tasks at once over all its runs. clock: seconds since 1970 UTC.
     """
 
-    def __init__(self, store: Store | str | None = None, *, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        store: Store | str | None = None,
+        *,
+        max_concurrency: int | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        if max_concurrency is not None:
+            check_concurrency(max_concurrency, "the engine")
         self._store = open_store(store) if isinstance(store, str) else store
         self._clock = clock
+        self._facilities = Facilities(gates=Gates(max_concurrency), store=self._store, clock=clock)
         self._runs: dict[str, Run[Any]] = {}
         self._starting: WeakValueDictionary[str, anyio.Lock] = WeakValueDictionary()
         self._group: TaskGroup | None = None
@@ -184,13 +198,16 @@ class Engine:
         self, workflow: AnyWorkflow, run_id: str, inputs: Any, state: Any, deps: Any, isolation: Isolation | None
     ) -> Run[Any]:
         check_given(workflow, deps)
-        driver = live_driver(workflow, run_id, given_state(workflow, state), deps, isolation)
+        driver = live_driver(workflow, run_id, given_state(workflow, state), deps, isolation, self._facilities)
         driver.start(first_record(), inputs)
-        return self._launch(run_id, driver, None)
+        return self._launch(self._new_run(run_id, workflow), driver, None)
 
-    def _launch(self, run_id: str, driver: Driver, log: StoredLog | None) -> Run[Any]:
+    def _new_run(self, run_id: str, workflow: AnyWorkflow) -> Run[Any]:
+        return Run[Any](run_id, workflow, store=self._store, clock=self._clock)
+
+    def _launch(self, run: Run[Any], driver: Driver, log: StoredLog | None) -> Run[Any]:
         assert self._group is not None, "Enter the engine first: async with Engine(...) as engine"
-        run = self._runs[run_id] = Run[Any](run_id)
+        self._runs[run.id] = run
         self._group.start_soon(self._drive, run, driver, log)
         return run
 
@@ -210,7 +227,9 @@ class Engine:
         workflow = prepared.plan.workflow
         log = StoredLog(store, run_id, self._clock)
         position = Position()
-        driver = stored_driver(prepared, run_id, position, given_state(workflow, state), deps, log, isolation)
+        driver = stored_driver(
+            prepared, run_id, position, given_state(workflow, state), deps, log, isolation, self._facilities
+        )
         driver.start(first_record(), inputs)
         assert log.first is not None
         entry, committed = log.first
@@ -226,15 +245,25 @@ class Engine:
             return None
         log.epoch = 1
         committed(None)
-        return self._launch(run_id, driver, log)
+        return self._launch(self._new_run(run_id, workflow), driver, log)
 
     # --- going on ----------------------------------------------------------------------------------------------------
 
-    async def resume(self, run_id: str, workflow: AnyWorkflow, *, deps: Any = None, state: Any = None) -> Run[Any]:
+    async def resume(
+        self,
+        run_id: str,
+        workflow: AnyWorkflow,
+        *,
+        deps: Any = None,
+        state: Any = None,
+        settle: Mapping[str, Settlement] = NOTHING_SETTLED,
+        reopen: bool = False,
+    ) -> Run[Any]:
         """Go on with a stored run from its newest checkpoint; a failed task is tried again.
 
-        state: an object to be made equal to the run's state, if the caller wants to look at it.
-        Raises UnknownRun, RunMismatch, RunCancelled, RunBusy, IncompatibleWorkflow, StoreError.
+        state: an object to be made equal to the run's state, if the caller wants to look at it. settle: by the key of a
+        task that may run at most once and had begun, what became of it. reopen: go on with a cancelled run, too.
+        Raises UnknownRun, RunMismatch, RunCancelled, RunBusy, IncompatibleWorkflow, OutcomeUnknown, StoreError.
         """
         store = self._need_store()
         async with self._starting.setdefault(run_id, anyio.Lock()):
@@ -245,16 +274,26 @@ class Engine:
                 raise UnknownRun(run_id, await self._similar(run_id))
             prepared = prepare(workflow)
             self._check_name(prepared, row)
-            return await self._go_on(store, prepared, row, state, deps)
+            if row.status == "cancelled" and reopen:
+                row = replace(row, status="running")
+            return await self._go_on(store, prepared, row, state, deps, settle)
 
-    async def _go_on(self, store: Store, prepared: Prepared, row: RunRow, state: Any, deps: Any) -> Run[Any]:
+    async def _go_on(
+        self,
+        store: Store,
+        prepared: Prepared,
+        row: RunRow,
+        state: Any,
+        deps: Any,
+        settled: Mapping[str, Settlement] = NOTHING_SETTLED,
+    ) -> Run[Any]:
         if row.status == "cancelled":
             raise RunCancelled(row.run_id)
         plan, codec = prepared.plan, prepared.codec
         if row.status == "completed":
             opened = await read_position(store, row)
             adopt_orphans(plan, opened.position)
-            run = Run[Any](row.run_id)
+            run = self._new_run(row.run_id, plan.workflow)
             values = StoredValues(codec, plan.type_of)
             assert opened.position.output is not None
             if state is not None:
@@ -276,13 +315,15 @@ class Engine:
                 deps,
                 log,
                 row.isolation,
+                self._facilities,
             )
-            driver.resume()
+            check_settled(row.run_id, opened.position, settled)
+            driver.resume(settled)
         except BaseException:
             with anyio.CancelScope(shield=True):
                 await store.release(row.run_id, row.epoch)
             raise
-        return self._launch(row.run_id, driver, log)
+        return self._launch(self._new_run(row.run_id, plan.workflow), driver, log)
 
     def _check_name(self, prepared: Prepared, row: RunRow) -> None:
         if prepared.definition.name != row.workflow:
@@ -380,7 +421,20 @@ def first_record() -> Record:
     return Record(1, Kind.STARTED, ROOT, START)
 
 
-def live_driver(workflow: AnyWorkflow, run_id: str, state: Any, deps: Any, isolation: str | None) -> Driver:
+def check_settled(run_id: str, position: Position, settled: Mapping[str, Settlement]) -> None:
+    """Check that what may run at most once and had begun is settled, and nothing else is. Raises OutcomeUnknown."""
+    begun = [task for task in position.tasks.values() if task.key in position.intended]
+    unknown = [(task.key, task.node) for task in begun if task.key not in settled]
+    if unknown:
+        raise OutcomeUnknown(run_id, unknown)
+    for key in settled:
+        if key not in position.intended:
+            raise InputError(f"Run {run_id!r} has no task {key!r} whose outcome is unknown, so nothing to settle.")
+
+
+def live_driver(
+    workflow: AnyWorkflow, run_id: str, state: Any, deps: Any, isolation: str | None, facilities: Facilities
+) -> Driver:
     """Return a driver that keeps nothing. Tasks get views of the state when that is asked for, or a retry needs it."""
     plan = plan_of(workflow)
     position = Position(keep_items=False)
@@ -391,11 +445,18 @@ def live_driver(workflow: AnyWorkflow, run_id: str, state: Any, deps: Any, isola
         )
     else:
         kept = LiveState(state)
-    return Driver(plan, position, LiveValues(), kept, NoLog(), deps, run_id)
+    return Driver(plan, position, LiveValues(), kept, NoLog(), deps, run_id, facilities)
 
 
 def stored_driver(
-    prepared: Prepared, run_id: str, position: Position, state: Any, deps: Any, log: StoredLog, isolation: str
+    prepared: Prepared,
+    run_id: str,
+    position: Position,
+    state: Any,
+    deps: Any,
+    log: StoredLog,
+    isolation: str,
+    facilities: Facilities,
 ) -> Driver:
     """Return a driver that stores everything."""
     workflow = prepared.plan.workflow
@@ -406,7 +467,7 @@ def stored_driver(
         )
     values = StoredValues(prepared.codec, prepared.plan.type_of)
     kept = StoredState(prepared.codec, workflow.state_type, state, position, isolated=isolation == "task")
-    return Driver(prepared.plan, position, values, kept, log, deps, run_id)
+    return Driver(prepared.plan, position, values, kept, log, deps, run_id, facilities)
 
 
 async def run_workflow(
@@ -435,7 +496,7 @@ async def run_workflow(
 
 async def run_live(workflow: AnyWorkflow, inputs: Any, state: Any, deps: Any, isolation: str | None) -> Any:
     """Run without a store, in the caller's own task."""
-    driver = live_driver(workflow, uuid4().hex[:12], state, deps, isolation)
+    driver = live_driver(workflow, uuid4().hex[:12], state, deps, isolation, Facilities())
     driver.start(first_record(), inputs)
     await driver.drive()
     if driver.failure is not None:

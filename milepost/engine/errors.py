@@ -8,6 +8,7 @@ MilepostError
 │   └── NotStorable          a value would not come back from a store as it went in
 ├── InputError               fix what was given to the run: its inputs, state or deps
 ├── NodeError                a node failed; `__cause__` is its own exception
+├── CircuitOpen              a node keeps failing and was not tried; try later
 ├── RunCancelled             the run was cancelled
 ├── StoreError               the store could not be read or written
 │   ├── ForeignStore         the file belongs to another program, or to a newer Milepost
@@ -18,7 +19,8 @@ MilepostError
     ├── RunMismatch          the run id belongs to a run of something else
     ├── RunBusy              another process is driving it
     ├── IncompatibleWorkflow the workflow no longer fits what is pending
-    └── CrashLoop            its owners keep dying without a new record
+    ├── CrashLoop            its owners keep dying without a new record
+    └── OutcomeUnknown       a task that may run at most once had begun; say what became of it
 """
 
 from __future__ import annotations
@@ -102,15 +104,38 @@ class NodeError(MilepostError):
     """
 
     def __init__(
-        self, node: str, task: str, attempt: int, cause: BaseException | None, detail: str | None = None
+        self,
+        node: str,
+        task: str,
+        attempt: int,
+        cause: BaseException | None,
+        detail: str | None = None,
+        *,
+        summary: str = "",
     ) -> None:
         self.node = node
         self.task = task
         self.attempt = attempt
+        self.summary = summary
         self.detail = detail or f"{type(cause).__name__}: {cause}"
         tries = "on its only attempt" if attempt <= 1 else f"on all {attempt} attempts"
         super().__init__(f"Node {node!r} failed {tries}: {self.detail}")
         self.__cause__ = cause
+
+
+class CircuitOpen(MilepostError):
+    """A node was not tried, because its last attempts have all failed and its policy has a circuit breaker.
+
+    retry_after: seconds until an attempt is let through again, which a retry waits for.
+    """
+
+    def __init__(self, node: str, retry_after: float) -> None:
+        self.node = node
+        self.retry_after = retry_after
+        super().__init__(
+            f"Node {node!r} was not tried, because its last attempts all failed and its circuit is open. The next "
+            f"attempt is let through in {retry_after:.1f} seconds; see why it fails, or resume the run then."
+        )
 
 
 class RunCancelled(MilepostError):
@@ -202,4 +227,21 @@ class CrashLoop(ResumeError):
         super().__init__(
             f"Run {run_id!r} was taken over {times} times without a new checkpoint, so the node it is at seems to "
             "kill its process. Look at that node before you resume the run."
+        )
+
+
+class OutcomeUnknown(ResumeError):
+    """Tasks that may run at most once had begun when their process ended, so nobody knows whether they had an effect.
+
+    tasks: (key, node) of each.
+    """
+
+    def __init__(self, run_id: str, tasks: Sequence[tuple[str, str]]) -> None:
+        self.run_id = run_id
+        self.tasks = tuple(tasks)
+        lines = "".join(f"\n  {number}. node {node!r}, task {key}" for number, (key, node) in enumerate(tasks, 1))
+        super().__init__(
+            f"Run {run_id!r} cannot go on by itself: what may run at most once had begun and was not finished, so it "
+            f"may or may not have had its effect:{lines}\nFind out, then resume the run with settle={{task: Again()}} "
+            "to run it again, or settle={task: Output(value)} to go on with what it gave."
         )

@@ -1,99 +1,207 @@
-"""What a run tells those who watch it, while it goes on."""
+"""What a run tells those who watch it.
+
+A committed event stems from a record: it has the record's number and time, comes in the order of the records, is the
+same for whoever watches the run live or follows it through its store, and is never told of what was not committed. A
+passing event is told once, to those who watch at that moment, and is kept nowhere.
+"""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from datetime import datetime
 
-import anyio
-from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
-
-from milepost.engine.trace import RunStatus
+from milepost.engine.limits import CircuitState
+from milepost.engine.trace import RunStatus, Usage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TaskStarted:
-    """A node was handed a task. Its body begins as soon as there is room."""
+class Committed:
+    """What every committed event has. seq: the number of its record, from 1. at: when that was committed, UTC."""
+
+    seq: int
+    at: datetime
+
+
+# --- committed --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunStarted(Committed):
+    """A run of `workflow` began; its first checkpoint follows."""
+
+    workflow: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EdgeTaken(Committed):
+    """An edge of the compiled graph was passed. branch: as in `Definition.edges`. times: how many values passed it."""
+
+    source: str
+    target: str
+    branch: int = 0
+    times: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskStarted(Committed):
+    """A node was handed a task; its body begins as soon as there is room. index: of the item in the map it came by."""
 
     node: str
     task: str
+    index: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TaskFinished:
-    """A task's output is committed."""
+class TaskFinished(Committed):
+    """A task's output is committed.
+
+    attempts: how often it was tried. seconds: of its last attempt. cached: the output was taken from the cache, and the
+    body did not run. usage: what its model calls cost, None without any.
+    """
 
     node: str
     task: str
-    attempts: int
-    seconds: float
+    attempts: int = 1
+    seconds: float = 0.0
+    cached: bool = False
+    usage: Usage | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TaskFailed:
-    """A task failed after its policy, and the run with it."""
+class TaskFailed(Committed):
+    """A task failed after its policy. caught: an error edge took its failure, and the run goes on."""
 
     node: str
     task: str
     error: str
+    attempts: int = 1
+    caught: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Checkpoint:
-    """Record `seq` is committed; the run can be resumed from here."""
+class ItemEmitted(Committed):
+    """A stream gave an item. number: of the item, from 0. usage: what it cost since the item before."""
 
-    seq: int
+    node: str
+    task: str
+    number: int
+    usage: Usage | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RunEnded:
-    """The last event of a run in this process."""
+class JoinFired(Committed):
+    """A join had all of its items and passed its value on."""
 
-    status: RunStatus
-
-
-Event = TaskStarted | TaskFinished | TaskFailed | Checkpoint | RunEnded
+    node: str
 
 
-class Events:
-    """Hands events to any number of readers. A slow reader loses the oldest: it must not hold up the run.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskCancelled(Committed):
+    """A task was stopped because its result is not needed any more: a join had enough, or the run came to its end."""
 
-    most: how many events wait for one reader.
+    node: str
+    task: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checkpoint(Committed):
+    """Record `seq` is committed, and all its events have been told; the run can be resumed from here."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunEnded(Committed):
+    """The run is completed, failed or cancelled. It goes on after this only when a failed run is resumed.
+
+    error: why it did not complete.
     """
 
-    def __init__(self, most: int = 10_000) -> None:
-        self._most = most
-        self._readers: list[tuple[MemoryObjectSendStream[Event], MemoryObjectReceiveStream[Event]]] = []
-        self._ended = False
+    status: RunStatus
+    error: str | None = None
 
-    @property
-    def watched(self) -> bool:
-        """Whether anybody reads."""
-        return bool(self._readers)
 
-    def send(self, event: Event) -> None:
-        """Give an event to every reader, at once."""
-        self._ended = self._ended or isinstance(event, RunEnded)
-        for sender, receiver in self._readers:
-            try:
-                sender.send_nowait(event)
-            except anyio.WouldBlock:
-                receiver.receive_nowait()
-                sender.send_nowait(event)
+# --- passing ----------------------------------------------------------------------------------------------------------
 
-    async def read(self) -> AsyncIterator[Event]:
-        """Yield the events from now on, up to the end of the run."""
-        if self._ended:
-            return
-        sender, receiver = anyio.create_memory_object_stream[Event](self._most)
-        pair = (sender, receiver)
-        self._readers.append(pair)
-        try:
-            async for event in receiver:
-                yield event
-                if isinstance(event, RunEnded):
-                    return
-        finally:
-            self._readers.remove(pair)
-            sender.close()
-            receiver.close()
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptStarted:
+    """The body of a task begins to run. attempt: from 1."""
+
+    node: str
+    task: str
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskRetried:
+    """An attempt failed and another will be made. attempt: the one that failed. wait: seconds until the next one."""
+
+    node: str
+    task: str
+    attempt: int
+    error: str
+    wait: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextDelta:
+    """A model wrote another piece of text in a task."""
+
+    node: str
+    task: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Custom:
+    """What a body told by `milepost.current().emit(data)`."""
+
+    node: str
+    task: str
+    data: object
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CircuitChanged:
+    """The circuit breaker of a node changed, for all runs of the engine.
+
+    state: closed lets everything through, open nothing, half open one attempt. seconds: until an attempt is let through
+    again, 0 unless it is open.
+    """
+
+    workflow: str
+    node: str
+    state: CircuitState
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dropped:
+    """This reader was too slow, so `number` events between the one before this and the one after it were lost."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunStopped:
+    """This process drives the run no longer, though it is not over: it was stopped, or could not be stored.
+
+    A resume goes on from its newest checkpoint.
+    """
+
+    reason: str
+
+
+CommittedEvent = (
+    RunStarted
+    | EdgeTaken
+    | TaskStarted
+    | TaskFinished
+    | TaskFailed
+    | ItemEmitted
+    | JoinFired
+    | TaskCancelled
+    | Checkpoint
+    | RunEnded
+)
+PassingEvent = AttemptStarted | TaskRetried | TextDelta | Custom | CircuitChanged | Dropped | RunStopped
+Event = CommittedEvent | PassingEvent

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
-InputT = TypeVar("InputT")
+InputT = TypeVar("InputT", covariant=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,3 +51,12 @@ class Succeeded:
 
     def __call__(self, value: object) -> bool:
         return not isinstance(value, Raised)
+
+
+def failure_of(inputs: Any) -> object:
+    """Return the type of the failure of a node that takes these inputs, given as a type.
+
+    >>> failure_of(int) == Failure[int]
+    True
+    """
+    return Failure[inputs]

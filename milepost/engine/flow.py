@@ -14,6 +14,7 @@ from pydantic_graph.paths import DestinationMarker, Path, TransformMarker
 from pydantic_graph.util import unpack_type_expression
 
 from milepost.engine.assignability import item_type, members, runtime_class, union_of
+from milepost.engine.failure import FailedWith, Succeeded, failure_of
 from milepost.engine.hints import read_hints
 from milepost.engine.spec import UNKNOWN, LabelIs, NodeKind, NodeSpec, unwrap_choice
 from milepost.engine.typed import AnyNode, Decision, DecisionBranch, Fork, Join, NodeStep, StartNode, Step
@@ -48,13 +49,15 @@ class ChoiceType:
 class Arrival:
     """A value of type `given` that left `source` and reaches `target`, with nothing but structural nodes between.
 
-    certain: no condition on the way has looked at the value without narrowing its type.
+    certain: no condition on the way has looked at the value without narrowing its type. failed: it is the failure of
+    the source, not its output.
     """
 
     source: str
     target: str
     given: object
     certain: bool
+    failed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +77,10 @@ class Flow:
         for path in self.paths.get(NodeID(source), ()):
             yield from self.follow(path, Arrival(source, source, given, certain=True), frozenset())
 
+    def failure_type(self, source: str) -> object:
+        """Return the type of the failure of a node."""
+        return failure_of(self.specs[source].input_type)
+
     def leaving_type(self, source: str) -> object:
         """Return the type of the value that leaves a node, before any edge has done something to it."""
         spec, node = self.specs[source], self.nodes[NodeID(source)]
@@ -91,7 +98,7 @@ class Flow:
             if isinstance(item, TransformMarker):
                 given = transformed(item.transform, given)
             elif isinstance(item, DestinationMarker):
-                yield from self.enter(Arrival(at.source, item.destination_id, given, at.certain), passed)
+                yield from self.enter(Arrival(at.source, item.destination_id, given, at.certain, at.failed), passed)
 
     def enter(self, at: Arrival, passed: frozenset[str]) -> Iterator[Arrival]:
         yield at
@@ -101,13 +108,16 @@ class Flow:
         passed |= {at.target}
         if isinstance(node, Decision):
             for branch in node.branches:
-                given, certain = narrowed(branch, at.given)
-                onward = Arrival(at.source, at.target, given, at.certain and certain)
+                if isinstance(branch.matches, FailedWith):
+                    onward = Arrival(at.source, at.target, self.failure_type(at.source), certain=True, failed=True)
+                else:
+                    given, certain = narrowed(branch, at.given)
+                    onward = Arrival(at.source, at.target, given, at.certain and certain, at.failed)
                 yield from self.follow(branch.path, onward, passed)
         elif isinstance(node, Fork):
             given = item_type(at.given) if node.is_map else at.given
             for path in self.paths.get(node.id, ()):
-                yield from self.follow(path, Arrival(at.source, at.target, given, at.certain), passed)
+                yield from self.follow(path, Arrival(at.source, at.target, given, at.certain, at.failed), passed)
 
 
 def does_something(node: AnyNode | None) -> bool:
@@ -122,7 +132,7 @@ def is_source(node: AnyNode) -> bool:
 
 def narrowed(branch: DecisionBranch[Any], given: object) -> tuple[object, bool]:
     """Return the type that flows down a branch, and whether its condition has settled that type."""
-    if isinstance(branch.matches, LabelIs) or isinstance(given, ChoiceType):
+    if isinstance(branch.matches, LabelIs | Succeeded) or isinstance(given, ChoiceType):
         return given, True
     wanted: object = unpack_type_expression(branch.source)
     if wanted is UNKNOWN or wanted is object:

@@ -24,14 +24,15 @@ RETURN = "return"
 class Hints:
     """The annotations of one function that could be resolved.
 
-    first: of the first parameter, whatever its name. returns: what it returns. known: all of them by name.
-    missing: the names of parameters (or "return") whose annotation refers to something that could not be found.
+    first: of the first parameter, whatever its name, which is `context`. returns: what it returns. known: all of them
+    by name. missing: the parameters (or "return") whose annotation could not be resolved, and why.
     """
 
     first: object = UNKNOWN
     returns: object = UNKNOWN
     known: Mapping[str, object] = field(default_factory=dict[str, object])
-    missing: tuple[str, ...] = ()
+    missing: Mapping[str, str] = field(default_factory=dict[str, str])
+    context: str = ""
 
     @property
     def input_type(self) -> object:
@@ -55,21 +56,30 @@ def read_hints(function: Callable[..., object], names: Names | None = None) -> H
 
     >>> def shout(ctx: "StepContext[None, Missing, str]") -> "str": ...
     >>> read_hints(shout).returns, read_hints(shout).missing
-    (<class 'str'>, ('ctx',))
+    (<class 'str'>, {'ctx': "name 'Missing' is not defined"})
     """
     plain = plain_function(function)
     annotations = get_annotations(plain, format=Format.FORWARDREF) if callable(plain) else {}
     local = dict(names or {}) | closure_names(plain)
     known: dict[str, object] = {}
-    missing: list[str] = []
+    missing: dict[str, str] = {}
     for name, annotation in annotations.items():
         try:
             known[name] = resolve(annotation, getattr(plain, "__globals__", {}), local)
-        except Exception:  # an annotation is an expression of the author's: whatever it raises, it is only not known
-            missing.append(name)
+        except Exception as error:  # the author's own expression: whatever it raises, it is only not known
+            missing[name] = str(error) or type(error).__name__
     parameters = [name for name in parameter_names(function) if name != RETURN]
-    first = known.get(parameters[0], UNKNOWN) if parameters else UNKNOWN
-    return Hints(first, known.get(RETURN, UNKNOWN), known, tuple(missing))
+    context = parameters[0] if parameters else ""
+    return Hints(known.get(context, UNKNOWN), known.get(RETURN, UNKNOWN), known, missing, context)
+
+
+def unresolved_hint(place: str, parameter: str, reason: str) -> str:
+    """Say that an annotation could not be resolved. place: whose it is. parameter: its name, or "return"."""
+    which = "return annotation" if parameter == RETURN else f"annotation of {parameter!r}"
+    return (
+        f"The {which} of {place} cannot be resolved: {reason.rstrip('.')}. Import or define the name at the top of its "
+        "module, and not only for type checkers (`if TYPE_CHECKING:`)."
+    )
 
 
 def resolve(annotation: object, known: Names, local: Names) -> object:
@@ -188,20 +198,25 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class ReducerHints:
-    """The types of a reducer: what it has so far, what it is given, what it returns. They may share variables."""
+    """The types of a reducer: what it has so far, what it is given, what it returns. They may share variables.
+
+    missing: which of them could not be resolved, and why.
+    """
 
     current: object = UNKNOWN
     item: object = UNKNOWN
     returns: object = UNKNOWN
+    missing: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
-def read_reducer(reducer: Callable[..., object]) -> ReducerHints:
-    """Read the last two parameters of a reducer (the first of three is its context)."""
-    hints = read_hints(reducer)
-    names = parameter_names(reducer)[-2:]
-    if len(names) != 2:
+def read_reducer(reducer: Callable[..., object], names: Names | None = None) -> ReducerHints:
+    """Read the last two parameters of a reducer (the first of three is its context). names: as in `read_hints`."""
+    hints = read_hints(reducer, names)
+    parameters = parameter_names(reducer)[-2:]
+    if len(parameters) != 2:
         return ReducerHints()
-    current, item = (hints.known.get(name, UNKNOWN) for name in names)
+    current, item = (hints.known.get(name, UNKNOWN) for name in parameters)
     if get_origin(current) is ReducerContext:
         return ReducerHints()
-    return ReducerHints(current, item, hints.returns)
+    missing = {name: why for name, why in hints.missing.items() if name in (*parameters, RETURN)}
+    return ReducerHints(current, item, hints.returns, missing)

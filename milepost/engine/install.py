@@ -2,34 +2,52 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
-from types import TracebackType
+from functools import update_wrapper
+from inspect import currentframe
+from types import FrameType, TracebackType
 from typing import Any
 from weakref import ref
 
 from milepost.engine.engine import original, run_live
 from milepost.engine.errors import MilepostError
+from milepost.engine.spans import entered
 from milepost.engine.typed import Graph
 from milepost.engine.workflow import Workflow
 
 _upstream: Any = Graph
 _upstream_run: Any = _upstream.run
 _workflows: dict[int, tuple[ref[Any], Workflow[Any, Any, Any, Any]]] = {}
+_installed: list[Installed] = []
 
 
 def workflow_of(graph: Graph[Any, Any, Any, Any]) -> Workflow[Any, Any, Any, Any]:
-    """Return the workflow of a graph; made once per graph object."""
-    known = _workflows.get(id(graph))
-    if known is not None and known[0]() is graph:
-        return known[1]
-    workflow = Workflow.from_graph(graph)
+    """Return the workflow of a graph; made once per graph object, and again when its name or its spans are changed."""
+    if isinstance(graph, Workflow):
+        return graph
     key = id(graph)
+    known = _workflows.get(key)
+    if known is not None and known[0]() is graph:
+        workflow = known[1]
+        if workflow.name == graph.name and workflow.auto_instrument == graph.auto_instrument:
+            return workflow
+    workflow = Workflow.from_graph(graph)
 
     def forget(_: object) -> None:
         _workflows.pop(key, None)
 
     _workflows[key] = (ref(graph, forget), workflow)
     return workflow
+
+
+def variable(frame: FrameType | None, value: object) -> str | None:
+    """Return the name under which a frame knows an object, which is how pydantic-graph names a graph without a name."""
+    if frame is None:
+        return None
+    for names in (frame.f_locals, frame.f_globals):
+        found = next((name for name, known in names.items() if known is value), None)
+        if found is not None:
+            return found
+    return None
 
 
 async def _run(
@@ -41,19 +59,42 @@ async def _run(
     span: Any = None,
     infer_name: bool = True,
 ) -> Any:
+    if infer_name and self.name is None:
+        frame = currentframe()
+        self.name = variable(frame.f_back if frame is not None else None, self)
+    if type(self).iter is not Graph.iter:  # a class with an `iter` of its own expects `run` to go through it
+        return await _upstream_run(self, state=state, deps=deps, inputs=inputs, span=span, infer_name=False)
+    workflow = workflow_of(self)
     try:
-        with span or nullcontext():
-            return await run_live(workflow_of(self), inputs, state, deps, "shared")
+        with entered(span, workflow):
+            return await run_live(workflow, inputs, state, deps, "shared")
     except MilepostError as error:
-        raise original(error) from None
+        failure = original(error)
+    context = failure.__context__
+    try:
+        raise failure
+    finally:
+        failure.__context__ = context  # as it was in the node: no trace of who carried the node out
+        del failure, context
+
+
+update_wrapper(_run, _upstream_run)
 
 
 class Installed:
-    """Undoes an installation: at the end of a `with` block, or when `uninstall` is called."""
+    """Undoes an installation: when its `with` block ends, or when `uninstall` is called.
+
+    Installations nest: the end of an inner one leaves the outer one as it is.
+    """
+
+    def __init__(self) -> None:
+        self._before: Any = Graph.run
 
     def uninstall(self) -> None:
-        """Give `Graph.run` back to pydantic-graph."""
-        Graph.run = _upstream_run  # type: ignore[method-assign]  # what install replaced
+        """Give `Graph.run` back as it was before, and so undo what was installed since. Doing it twice is no error."""
+        if self in _installed:
+            del _installed[_installed.index(self) :]
+            Graph.run = self._before  # type: ignore[method-assign]  # what install replaced
 
     def __enter__(self) -> Installed:
         return self
@@ -67,10 +108,13 @@ class Installed:
 def install() -> Installed:
     """Make every `Graph.run` and `Graph.run_sync` of this process use Milepost's executor.
 
-    Runs are in memory and share their state, as pydantic-graph's do.
+    Runs are in memory and share their state, as pydantic-graph's do. Also a context manager: `with install(): ...`.
+    Errors are raised as pydantic-graph raises them: a node's own exception, a RuntimeError where a graph goes nowhere.
 
-    `Graph.iter` stays pydantic-graph's: pydantic-ai's agent loop runs on it. Also a context manager: `with install():
-    ...`. Errors are raised as pydantic-graph raises them: a node's own exception.
+    `Graph.iter` stays pydantic-graph's, because pydantic-ai's agent loop runs on it; so does `run` of a class that has
+    an `iter` of its own.
     """
+    installed = Installed()
+    _installed.append(installed)
     Graph.run = _run  # type: ignore[method-assign]  # the purpose of this function
-    return Installed()
+    return installed

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any, get_args, get_origin
 
 from milepost.engine.assignability import members, runtime_class, says_nothing, union_of
-from milepost.engine.hints import bind, closure_names, has_variables, read_hints, read_reducer, substitute
+from milepost.engine.hints import (
+    Names,
+    bind,
+    closure_names,
+    has_variables,
+    read_hints,
+    read_reducer,
+    substitute,
+    unresolved_hint,
+)
 from milepost.engine.spec import UNKNOWN
 from milepost.engine.typed import Join
 
@@ -26,12 +36,15 @@ class CopyOf:
         return deepcopy(self.initial)
 
 
-def join_types(join: Join[Any, Any, Any, Any], items: object, wanted: object) -> tuple[object, object]:
+def join_types(
+    join: Join[Any, Any, Any, Any], items: object, wanted: object, names: Names | None = None
+) -> tuple[object, object]:
     """Return the input and the output type of a join.
 
-    items: the type of what flows into it. wanted: what its destinations expect. Both may be unknown.
+    items: the type of what flows into it. wanted: what its destinations expect. Both may be unknown. names: that can be
+    seen where its reducer was written.
     """
-    reducer = read_reducer(join.reducer)
+    reducer = read_reducer(join.reducer, names)
     factory = join.initial_factory
     made = made_type(factory)
     found = bind(reducer.item, items) | bind(reducer.returns, wanted) | bind(reducer.current, made)
@@ -40,6 +53,40 @@ def join_types(join: Join[Any, Any, Any, Any], items: object, wanted: object) ->
     if given is UNKNOWN:
         given = made if made is not UNKNOWN and (get_args(made) or wanted is UNKNOWN) else wanted
     return taken, with_initial(given, initial_value(factory))
+
+
+def unresolved_hints(join: Join[Any, Any, Any, Any], names: Names | None) -> tuple[str, ...]:
+    """Return a sentence for each annotation of a join's reducer that could not be resolved."""
+    missing = read_reducer(join.reducer, names).missing
+    return tuple(unresolved_hint(f"the reducer of join {join.id!r}", name, why) for name, why in missing.items())
+
+
+def wrong_reducer(join: Join[Any, Any, Any, Any]) -> str | None:
+    """Say why a join's reducer cannot be called, None when it can.
+
+    Every one of its parameters is given, by position: the value so far and the item, and before them a context when
+    there are three.
+    """
+    name = getattr(join.reducer, "__name__", type(join.reducer).__name__)
+    begin = f"The reducer {name!r} of the join {join.id!r}"
+    try:
+        parameters = inspect.signature(join.reducer).parameters.values()
+    except (TypeError, ValueError):
+        return (
+            f"{begin} does not say how many parameters it takes. Wrap it, e.g. "
+            f"lambda current, item: {name}(current, item)."
+        )
+    if len(parameters) not in (2, 3):
+        count = "1 parameter" if len(parameters) == 1 else f"{len(parameters)} parameters"
+        return f"{begin} takes {count}. A reducer takes (current, item) or (ctx, current, item)."
+    plain = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    for one in parameters:
+        if one.kind not in plain or one.default is not inspect.Parameter.empty:
+            return (
+                f"{begin} has a parameter {str(one)!r}, which is never left out: all are given by position, as "
+                "(current, item) or (ctx, current, item). Wrap it in a function that has no others."
+            )
+    return None
 
 
 def settled(hint: object) -> object:

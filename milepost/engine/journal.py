@@ -39,7 +39,11 @@ from milepost.engine.values import NOT_LOADED, Ref, Value
 
 
 class Kind(StrEnum):
-    """What a record says happened."""
+    """What a record says happened.
+
+    CAUGHT: a task failed for good and its failure went along an error edge. INTENDED: a task that may run at most once
+    is about to begin.
+    """
 
     STARTED = "started"
     COMPLETED = "completed"
@@ -47,6 +51,8 @@ class Kind(StrEnum):
     EMITTED = "emitted"
     EXHAUSTED = "exhausted"
     FAILED = "failed"
+    CAUGHT = "caught"
+    INTENDED = "intended"
     CANCELLED = "cancelled"
 
 
@@ -65,7 +71,11 @@ class Record:
     seq: its number, from 1. task: the key of the task or stream it is about. values: what it stores, by slot. ops:
     what it did to the position, in order. unrouted: the output is kept but not routed. chosen: the values that
     decided, as short text, in the order of the decisions passed. error: of a failure or of the routing.
-    given: a hash of the state a run was started with.
+    more: another failure follows, and it is the one that the run fails with.
+    given: a hash of the state a run was started with. cached: the output was taken from the cache. keep: where the
+    output is to be put into the cache, as (key, when it expires). stream: the stream it is about, and how many items that
+    had given. dropped: the tasks that it cancelled. at: when it was committed, seconds since 1970 UTC, 0 without a store.
+    The last four are not part of the journal: they follow from it, or lie beside it.
     """
 
     seq: int
@@ -80,21 +90,29 @@ class Record:
     timing: Timing | None = None
     usage: Usage | None = None
     error: str | None = None
+    more: bool = False
     given: str | None = None
+    cached: bool = False
+    keep: tuple[str, float | None] | None = None
+    stream: tuple[LiveStream, int] | None = field(default=None, compare=False)
+    dropped: Sequence[Task] = field(default=(), compare=False)
+    at: float = field(default=0.0, compare=False)
 
 
 def begin(position: Position, record: Record) -> Base:
     """Move the position to the record's number; return what its ops start from."""
     position.seq = record.seq
     kind = record.kind
-    if kind is Kind.COMPLETED:
+    if kind is Kind.COMPLETED or (kind is Kind.CAUGHT and record.task in position.tasks):
         task = position.tasks[record.task]
     elif kind is Kind.STARTED:
         task = root()
     elif kind is Kind.ROUTED:
         task = position.unrouted[record.task][0]
-    elif kind is Kind.EMITTED or kind is Kind.EXHAUSTED:
-        task = position.streams[record.task].task
+    elif kind in (Kind.EMITTED, Kind.EXHAUSTED, Kind.CAUGHT):
+        stream = position.streams[record.task]
+        record.stream = (stream, stream.count)
+        task = stream.task
     else:
         return Base("", ())
     return Base(task.key, task.stack)
@@ -104,17 +122,24 @@ def finish(position: Position, record: Record) -> None:
     """Take what the record is about out of the position, or keep its output for another try at routing."""
     if record.patch:
         patch_state(position, record.patch)
+    if position.dropped:
+        known = (task for task in position.dropped if task.key != record.task and task.spawned != record.seq)
+        record.dropped, position.dropped = tuple(known), []
     if position.output is not None:
         return
     kind = record.kind
-    if kind is Kind.COMPLETED:
+    if kind is Kind.COMPLETED or kind is Kind.CAUGHT:
         task = position.tasks.pop(record.task, None)
+        if position.intended:
+            position.intended.discard(record.task)
         if record.unrouted and task is not None:
             position.unrouted[record.task] = (task, Ref(record.seq, 0, -1, record.values[0]))
     elif kind is Kind.STARTED and record.unrouted:
         position.unrouted[record.task] = (root(), Ref(record.seq, 0, -1, record.values[0]))
     elif kind is Kind.ROUTED:
         position.unrouted.pop(record.task, None)
+    elif kind is Kind.INTENDED:
+        position.intended.add(record.task)
     elif kind is Kind.EMITTED:
         stream = position.streams.get(record.task)
         if stream is not None:
@@ -168,8 +193,12 @@ def to_text(record: Record) -> tuple[str, str]:
         body["usage"] = [usage.requests, usage.input_tokens, usage.output_tokens, usage.cost]
     if record.error is not None:
         body["error"] = record.error
+    if record.more:
+        body["more"] = True
     if record.given is not None:
         body["given"] = record.given
+    if record.cached:
+        body["cached"] = True
     values = ",".join(f"{to_json(value.tag).decode()},{value.text}" for value in record.values)
     return to_json(body).decode(), f"[{values}]"
 
@@ -199,7 +228,9 @@ def from_text(seq: int, body: str, values: Sequence[Value] | str) -> Record:
         if usage is None
         else Usage(requests=usage[0], input_tokens=usage[1], output_tokens=usage[2], cost=usage[3]),
         error=given.get("error"),
+        more=given.get("more", False),
         given=given.get("given"),
+        cached=given.get("cached", False),
     )
     record.ops.extend(op_from_json(one, seq, kept) for one in given.get("ops", ()))
     return record
@@ -312,6 +343,7 @@ def snapshot_to_text(position: Position) -> str:
                 for one in position.joins.values()
             ],
             "unrouted": [[task_to_json(task), ref_to_json(ref)] for task, ref in position.unrouted.values()],
+            "intended": sorted(position.intended),
             "fields": position.fields,
             "written": position.written,
             "output": None if position.output is None else ref_to_json(position.output),
@@ -325,6 +357,7 @@ def snapshot_from_text(text: str) -> Position:
 
     given = from_json(text)
     position = Position(seq=given["seq"], fields=given["fields"], written=given["written"])
+    position.intended.update(given.get("intended", ()))
     for one in given["tasks"]:
         task = task_from_json(one)
         position.tasks[task.key] = task

@@ -8,7 +8,7 @@ from typing import Final
 from milepost.engine.codec import split_array
 from milepost.engine.journal import Kind, Record, chained, snapshot_to_text, to_text
 from milepost.engine.position import Finish, Position
-from milepost.engine.stores.store import Acknowledge, Entry, Store
+from milepost.engine.stores.store import Acknowledge, CacheEntry, Entry, Store
 from milepost.engine.trace import RunStatus
 from milepost.engine.values import Ref
 
@@ -48,6 +48,7 @@ class StoredLog:
         snapshot = self._snapshot(position)
         self.hash = chained(self.hash, record.seq, body, content, snapshot)
         status, error, output = consequence(record)
+        record.at = self._clock()
         entry = Entry(
             self._run_id,
             self.epoch,
@@ -55,11 +56,12 @@ class StoredLog:
             body,
             content,
             self.hash,
-            self._clock(),
+            record.at,
             snapshot,
             status,
             error,
             output,
+            to_be_cached(record),
         )
         if self.epoch:
             self._store.append(entry, committed)
@@ -74,15 +76,32 @@ class StoredLog:
         return text
 
 
+def to_be_cached(record: Record) -> CacheEntry | None:
+    """Return the output of a record for the cache, if it is to be kept and is a plain one: no stream, no BaseNode."""
+    if record.keep is None or not record.values or record.values[0].tag != f"out:{record.node}":
+        return None
+    key, expires = record.keep
+    text = record.values[0].text
+    return None if text is None else CacheEntry(key, text, expires)
+
+
 def consequence(record: Record) -> tuple[RunStatus, str | None, str | None]:
     """Return what a record makes of its run: status, error, output."""
-    if record.unrouted or record.kind is Kind.FAILED:
-        return "failed", record.error, None
+    status = status_of(record)
+    if status == "completed":
+        finish = record.ops[-1]
+        assert isinstance(finish, Finish)
+        return status, None, text_of(finish.ref)
+    return status, None if status == "running" else record.error, None
+
+
+def status_of(record: Record) -> RunStatus:
+    """Return the status of a run whose newest record this is."""
+    if record.unrouted or (record.kind is Kind.FAILED and not record.more):
+        return "failed"
     if record.kind is Kind.CANCELLED:
-        return "cancelled", record.error, None
-    if record.ops and isinstance(record.ops[-1], Finish):
-        return "completed", None, text_of(record.ops[-1].ref)
-    return "running", None, None
+        return "cancelled"
+    return "completed" if record.ops and isinstance(record.ops[-1], Finish) else "running"
 
 
 def text_of(ref: Ref) -> str:

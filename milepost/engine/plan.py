@@ -14,9 +14,11 @@ from pydantic_graph.util import unpack_type_expression
 
 from milepost.engine.codec import items_of
 from milepost.engine.errors import WorkflowError
+from milepost.engine.failure import Succeeded, failure_of
 from milepost.engine.hints import read_hints
 from milepost.engine.keys import escape
-from milepost.engine.spec import UNKNOWN, NodeKind, unwrap_choice
+from milepost.engine.policy import Policy
+from milepost.engine.spec import NO_POLICY, UNKNOWN, NodeKind, Resume, unwrap_choice
 from milepost.engine.typed import Decision, DecisionBranch, EndNode, Fork, Join, NodeStep, StartNode, Step
 from milepost.engine.workflow import Workflow
 
@@ -72,6 +74,8 @@ class PlanNode:
 
     mark: `#` when passing this fork is kept in the fork stack, else `:`. eager: the join that a map opens at once, so
     that it fires for no items too. inferred: the edges come from a return hint, so the returned instance decides.
+    catches: it is the decision between a node's error edges and, last, the way of its output. policy: None when its
+    author asked for nothing. resume: how a stream gets past the items that are committed, see `NodeSpec`.
     """
 
     id: str
@@ -84,6 +88,9 @@ class PlanNode:
     join: JoinPlan | None = None
     eager: str | None = None
     inferred: bool = False
+    catches: bool = False
+    policy: Policy | None = None
+    resume: Resume = "skip"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,12 +98,14 @@ class Plan:
     """Everything that the core needs to know of a workflow.
 
     parents: the joins whose parent fork a fork is. cancelling: the parent forks of joins that may cancel the rest.
+    limits: how many items of a map may be under way at once.
     """
 
     workflow: Workflow[Any, Any, Any, Any]
     nodes: Mapping[str, PlanNode]
     parents: Mapping[str, tuple[str, ...]]
     cancelling: frozenset[str]
+    limits: Mapping[str, int]
 
     def type_of(self, tag: str) -> object:
         """Return the declared type that a value's tag names; see `milepost.engine.values.Value`."""
@@ -108,6 +117,8 @@ class Plan:
             return self.nodes[source].exits[int(number)].type
         if kind == "item":
             return items_of(self.type_of(node))
+        if kind == "failure":
+            return failure_of(self.workflow.specs[node].input_type)
         if kind == "items":
             return list_of(items_of(self.type_of(node)))
         spec = self.workflow.specs[node]
@@ -129,31 +140,49 @@ def compile_plan(workflow: Workflow[Any, Any, Any, Any]) -> Plan:
         parents[parent.fork_id] = (*parents.get(parent.fork_id, ()), join)
         for node in sorted({*parent.intermediate_nodes, join}):
             watch.setdefault(node, []).append((join, parent.fork_id))
+    policies = {node_id: spec.policy for node_id, spec in workflow.specs.items() if spec.policy != NO_POLICY}
+    maps = [str(node_id) for node_id, node in workflow.nodes.items() if isinstance(node, Fork) and node.is_map]
+    limits = {one: most for one in maps if one in policies and (most := policies[one].max_concurrency) is not None}
     nodes = {
-        str(node_id): plan_node(workflow, str(node_id), node, tuple(watch.get(node_id, ())), str(node_id) in parents)
+        str(node_id): plan_node(workflow, str(node_id), node, tuple(watch.get(node_id, ())), {*parents, *limits})
         for node_id, node in workflow.nodes.items()
     }
     cancelling = frozenset(node.join.fork for node in nodes.values() if node.join is not None and node.join.arity == 3)
-    return Plan(workflow, nodes, parents, cancelling)
+    return Plan(workflow, nodes, parents, cancelling, limits)
 
 
 def plan_node(
-    workflow: Workflow[Any, Any, Any, Any], node_id: str, node: Any, watch: tuple[tuple[str, str], ...], kept: bool
+    workflow: Workflow[Any, Any, Any, Any], node_id: str, node: Any, watch: tuple[tuple[str, str], ...], kept: set[str]
 ) -> PlanNode:
-    """Read one node and the ways out of it."""
+    """Read one node and the ways out of it. kept: the forks that stay in the stacks of what they spawn."""
     if isinstance(node, Decision):
         exits = tuple(
             exit_of(node_id, number, branch.path, matcher(branch)) for number, branch in enumerate(node.branches)
         )
         inferred = all(branch.source is type(None) and branch.matches is None for branch in node.branches)
-        return PlanNode(node_id, escape(node_id), Role.DECISION, exits, watch, inferred=inferred)
+        catches = bool(node.branches) and isinstance(node.branches[-1].matches, Succeeded)
+        return PlanNode(
+            node_id, escape(node_id), Role.DECISION, exits, watch, inferred=inferred and not catches, catches=catches
+        )
     paths = workflow.edges_by_source.get(NodeID(node_id), [])
     exits = tuple(exit_of(node_id, number, path) for number, path in enumerate(paths))
     call: Any = getattr(node, "call", None)
     eager: str | None = getattr(node, "downstream_join_id", None)
     join = join_plan(workflow, node) if node_id in workflow.parent_forks else None
-    role = role_of(node, workflow.specs[node_id].kind)
-    return PlanNode(node_id, escape(node_id), role, exits, watch, "#" if kept else ":", call, join, eager)
+    spec = workflow.specs[node_id]
+    return PlanNode(
+        node_id,
+        escape(node_id),
+        role_of(node, spec.kind),
+        exits,
+        watch,
+        "#" if node_id in kept else ":",
+        call,
+        join,
+        eager,
+        policy=None if spec.policy == NO_POLICY else spec.policy,
+        resume=spec.resume,
+    )
 
 
 def role_of(node: Any, kind: NodeKind) -> Role:

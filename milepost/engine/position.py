@@ -163,9 +163,10 @@ class Position:
     """Where a run stands after record `seq`.
 
     tasks: what has to run, in the order it was spawned. unrouted: tasks whose output is kept but was not routed (see
-    RoutingError), with that output. fields: the committed state, JSON text by top-level field; written: the record
-    that last changed each. output: set when the run has ended. keep_items: joins hold their items, which only a store
-    needs.
+    RoutingError), with that output. intended: tasks that may run at most once and have begun. fields: the committed
+    state, JSON text by top-level field; written: the record that last changed each. output: set when the run has ended.
+    keep_items: joins hold their items, which only a store needs. dropped: what the newest record cancelled, until it is
+    finished.
     """
 
     seq: int = 0
@@ -173,10 +174,12 @@ class Position:
     streams: dict[str, LiveStream] = field(default_factory=dict[str, LiveStream])
     joins: dict[JoinRun, WaitingJoin] = field(default_factory=dict[JoinRun, WaitingJoin])
     unrouted: dict[str, tuple[Task, Ref]] = field(default_factory=dict[str, tuple[Task, Ref]])
+    intended: set[str] = field(default_factory=set[str])
     fields: dict[str, str] = field(default_factory=dict[str, str])
     written: dict[str, int] = field(default_factory=dict[str, int])
     output: Ref | None = None
     keep_items: bool = field(default=True, compare=False)
+    dropped: list[Task] = field(default_factory=list[Task], compare=False)
 
 
 def destination(base: Base, route: str) -> tuple[str, Stack]:
@@ -255,10 +258,13 @@ def enter(position: Position, base: Base, op: Op) -> Base:
             enter_stream(position, base, op)
         case Finish():
             position.output = op.ref
+            position.dropped.extend(position.tasks.values())
+            position.dropped.extend(stream.task for stream in position.streams.values())
             position.tasks.clear()
             position.streams.clear()
             position.joins.clear()
             position.unrouted.clear()
+            position.intended.clear()
         case _:
             assert_never(op)
     return base
@@ -297,8 +303,11 @@ def is_within(stack: Stack, run: str, outer: str) -> bool:
 def cancel(position: Position, op: Cancel) -> None:
     """Drop what a cancelling join stops: named tasks and streams, and the other joins that wait within the same run."""
     for key in op.tasks:
-        position.tasks.pop(key, None)
-        position.streams.pop(key, None)
+        stream = position.streams.pop(key, None)
+        task = position.tasks.pop(key, None) if stream is None else stream.task
+        if task is not None:
+            position.dropped.append(task)
+        position.intended.discard(key)
     for other, waiting in list(position.joins.items()):
         if other != (op.join, op.run) and is_within(waiting.stack, waiting.run, op.run):
             del position.joins[other]

@@ -8,13 +8,13 @@ reads the decisions and takes none again.
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, Callable, Iterable
-from copy import deepcopy
 from typing import Any, cast, get_origin
 
 from pydantic_graph import BaseNode, End, JoinNode, StepNode
-from pydantic_graph.join import JoinState
 
+from milepost.engine.accumulators import Accumulators, NoRoute
 from milepost.engine.errors import NotStorable, RoutingError, WorkflowError
+from milepost.engine.failure import Failure, Raised
 from milepost.engine.holds import Holds, rebuilt
 from milepost.engine.journal import Kind, Record, begin, finish
 from milepost.engine.keys import escape, key_of
@@ -44,50 +44,63 @@ from milepost.engine.position import (
 )
 from milepost.engine.spec import Choice
 from milepost.engine.state import StateView
-from milepost.engine.typed import ReducerContext
-from milepost.engine.values import ATOMS, Ref, Value, Values
+from milepost.engine.typed import StepContext
+from milepost.engine.values import ATOMS, Ref, Value, Values, shortened
 
 MISSING = object()
 
 
-class NoRoute(Exception):
-    """A value cannot be routed. It becomes the detail of a RoutingError and is never seen by itself."""
+class TransformContext(StepContext[Any, Any, Any]):
+    """A transform's context. used: whether the transform asked for the state, and so may have changed it."""
 
-
-class IsolatedReducerContext(ReducerContext[Any, Any]):
-    """A reducer's context in a run whose tasks have views of the state, where a reducer may use its arguments only."""
+    def __init__(self, view: StateView, deps: Any, inputs: Any) -> None:
+        self._view = view
+        self._deps = deps
+        self._inputs = inputs
+        self.used = False
 
     @property
     def state(self) -> Any:
-        raise NoRoute(
-            "a reducer read ctx.state, which would make the join depend on timing; reduce (current, item) alone, "
-            'or run with isolation="shared"'
-        )
+        self.used = True
+        return self._view.state
+
+
+def unchanged(view: StateView, task: Task | None, node: str) -> Patch | None:
+    """Say that a view changed nothing, as in a run without a state."""
+    return None
 
 
 class Router:
     """Routes what happens in one run. One call at a time; each call makes one record and moves the position by it.
 
-    deps: the run's. isolated: tasks have views of the state, so a reducer has none. patch: what the view at hand
-    changed, asked again after a transform ran. opened: the streams that the latest record began, with what gives their
-    items.
+    deps: the run's. isolated: tasks have views of the state, so a reducer has none. opened: the streams that the latest
+    record began, with what gives their items. changes: what a view amounts to, asked again when a transform used it.
     """
 
-    def __init__(self, plan: Plan, position: Position, values: Values, deps: Any, *, isolated: bool) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        position: Position,
+        values: Values,
+        deps: Any,
+        *,
+        isolated: bool,
+        changes: Callable[[StateView, Task | None, str], Patch | None] = unchanged,
+    ) -> None:
         self.plan = plan
         self.position = position
         self.values = values
         self.holds: Holds = rebuilt(plan, position)
         self.deps = deps
-        self.isolated = isolated
-        self._accumulators: dict[JoinRun, Any] = {}
+        self._accumulators = Accumulators(values, deps, isolated=isolated)
         self._record = Record(0, Kind.STARTED, "")
         self._view: StateView = StateView.nothing()
         self._base = Base("", ())
         self._edge = ""
-        self._transformed = False
         self._cancelled: set[str] = set()
-        self.patch: Callable[[], Patch | None] = lambda: None
+        self._changes = changes
+        self._owner: Task | None = None
+        self._touched = False
         self.opened: dict[str, AsyncIterable[Any]] = {}
 
     # --- what can happen ---------------------------------------------------------------------------------------------
@@ -101,7 +114,7 @@ class Router:
 
     def completed(self, record: Record, task: Task, output: Any, view: StateView) -> None:
         """A task returned `output`. Raises NotStorable when it cannot be kept; the task is then not done."""
-        self._begin(record, view)
+        self._begin(record, view, task)
         node = self.plan.nodes[task.node]
         ref = self._output(node, task, output)
         self._run(record, task.node, lambda: self._leave_task(node, task, ref, output), task)
@@ -121,9 +134,11 @@ class Router:
         output = Choice(self.values.load(ref), None) if node.role is Role.DECIDE else self.values.load(ref)
         self._run(record, task.node, lambda: self._leave_task(node, task, ref, output), task)
 
-    def emitted(self, record: Record, stream: LiveStream, item: Any, view: StateView) -> None:
-        """A stream gave its next item."""
-        self._begin(record, view)
+    def emitted(
+        self, record: Record, stream: LiveStream, item: Any, view: StateView, owner: Task | None = None
+    ) -> None:
+        """A stream gave its next item. owner: the task whose view of the state goes with it, if any."""
+        self._begin(record, view, owner)
         fork = self.plan.nodes[stream.fork]
         only = fork.exits[0]
         ref = self.keep(
@@ -132,15 +147,53 @@ class Router:
         route = f"{stream.route}{stream.mark}{stream.count}"
         self._run(record, stream.task.node, lambda: self._follow(only, route, ref))
 
+    def handles(self, node_id: str, error: BaseException) -> bool:
+        """Tell whether an error edge of a node takes this exception."""
+        return self._error_exit(self.plan.nodes[node_id], error) is not None
+
+    def caught(
+        self,
+        record: Record,
+        task: Task,
+        stream: LiveStream | None,
+        failure: Failure[Any],
+        error: BaseException,
+        view: StateView,
+    ) -> None:
+        """A task, or the stream that it gave, failed for good; its failure goes along an error edge."""
+        self._begin(record, view)
+        node = self.plan.nodes[task.node]
+        number = self._error_exit(node, error)
+        assert number is not None
+        outcome = self.plan.nodes[node.exits[0].target]
+        ref = self.keep(f"failure:{node.id}", failure, f"the failure of node {node.id!r}")
+        route = f"{node.exits[0].segment}:{number}"
+
+        def place() -> None:
+            if stream is not None:
+                self._end_stream(stream)
+            self._follow(outcome.exits[number], route, ref)
+
+        self._run(record, task.node, place, task if stream is None else None)
+
+    def _error_exit(self, node: PlanNode, error: BaseException) -> int | None:
+        """Return the number of the error edge that takes an exception, None when there is none."""
+        if not node.exits or not self.plan.nodes[node.exits[0].target].catches:
+            return None
+        for number, way in enumerate(self.plan.nodes[node.exits[0].target].exits):
+            if way.matches is not None and way.matches(Raised(error)):
+                return number
+        return None
+
     def exhausted(self, record: Record, stream: LiveStream, view: StateView) -> None:
         """A stream gave its last item."""
-        self._begin(record, view)
+        self._begin(record, view, stream.task)
 
-        def end() -> None:
-            self._emit(StreamEnd(stream.key))
-            self.holds.free_stream(stream)
+        self._run(record, stream.task.node, lambda: self._end_stream(stream))
 
-        self._run(record, stream.task.node, end)
+    def _end_stream(self, stream: LiveStream) -> None:
+        self._emit(StreamEnd(stream.key))
+        self.holds.free_stream(stream)
 
     # --- one record --------------------------------------------------------------------------------------------------
 
@@ -150,11 +203,12 @@ class Router:
         self._record.values.append(kept)
         return Ref(self._record.seq, len(self._record.values) - 1, -1, kept)
 
-    def _begin(self, record: Record, view: StateView) -> None:
+    def _begin(self, record: Record, view: StateView, owner: Task | None = None) -> None:
         self._record = record
         self._view = view
+        self._owner = owner
         self._edge = "its edge"
-        self._transformed = False
+        self._touched = False
         self._cancelled.clear()
         self.opened = {}
 
@@ -173,8 +227,8 @@ class Router:
         except Exception as error:
             detail = str(error) if isinstance(error, (NoRoute, NotStorable)) else None
             raise RoutingError(source, self._edge, error, detail) from error
-        if self._transformed:
-            record.patch = self.patch()
+        if self._touched:
+            record.patch = self._changes(self._view, self._owner, source)
         finish(self.position, record)
 
     def _emit(self, op: Op) -> None:
@@ -240,8 +294,19 @@ class Router:
             return False
         if node.role is Role.BASE_NODE or isinstance(output, (StepNode, JoinNode, End)):
             return True
-        following = self.plan.nodes[node.exits[0].target]
+        following = self.plan.nodes[self._beyond(node)[0].target]
         return following.inferred and following.role is Role.DECISION
+
+    def _beyond(self, node: PlanNode) -> tuple[Exit, str]:
+        """Return the way that a node's output takes, and its route up to there: behind its error edges, if it has any.
+
+        Nothing but a decide node's label has to be carried past them.
+        """
+        only = node.exits[0]
+        outcome = self.plan.nodes[only.target]
+        if not outcome.catches:
+            return only, ""
+        return outcome.exits[-1], f"{only.segment}:{len(outcome.exits) - 1}"
 
     def _go_to_instance(self, output: BaseNode[Any, Any, Any] | End[Any], ref: Ref) -> None:
         self._edge = "the node that was returned"
@@ -264,22 +329,23 @@ class Router:
 
     def _leave_stream(self, node: PlanNode, source: AsyncIterable[Any]) -> None:
         """Follow the way of an async iterable, which has to lead to a map at once when its items are stored."""
-        only = node.exits[0]
+        only, route = self._beyond(node)
         if only.transforms or self.plan.nodes[only.target].role is not Role.MAP:
             raise NoRoute(
                 f"an async iterable can be stored only item by item, so node {node.id!r} must lead straight into a "
                 f"map, not to {only.target!r}"
             )
-        self._open_stream(self.plan.nodes[only.target], only.segment, source)
+        self._open_stream(self.plan.nodes[only.target], f"{route}/{only.segment}" if route else only.segment, source)
 
     def _follow(self, way: Exit, route: str, ref: Ref, label: object = MISSING) -> None:
         """Go along an edge: its transforms, then the node at its end."""
         if way.transforms:
             self._edge = f"the transform on the edge to {way.target!r}"
-            self._transformed = True
             value = self.peek(ref)
             for transform in way.transforms:
-                value = transform(self._view.context(self.deps, value))
+                context = TransformContext(self._view, self.deps, value)
+                value = transform(context)
+                self._touched = self._touched or context.used
             ref = self.keep(way.tag, value, f"what flows to node {way.target!r}")
         self._enter(way.target, f"{route}/{way.segment}" if route else way.segment, ref, label)
 
@@ -323,6 +389,10 @@ class Router:
 
     def _decide(self, node: PlanNode, route: str, ref: Ref, label: object) -> None:
         """Take the first branch whose condition holds."""
+        if node.catches:  # it did not fail, or it would not be on its way here
+            last = len(node.exits) - 1
+            self._follow(node.exits[last], f"{route}:{last}", ref, label)
+            return
         self._edge = f"a condition of {node.id!r}"
         value = self.peek(ref) if label is MISSING else Choice(label, None)
         for number, way in enumerate(node.exits):
@@ -427,38 +497,19 @@ class Router:
         run, _ = self._join_run(node, route)
         self._edge = f"the reducer of join {node.id!r}"
         key = (node.id, run)
-        current = self._accumulated(node, key)
-        state = JoinState(current, ())
-        self._accumulators[key] = self._reduce(node, state, self._item(ref))
+        waiting = self.position.joins.get(key)
+        cancels = self._accumulators.add(node.join, key, waiting, self._item(ref), self._shared_state)
         self._emit(Item(node.id, run, route, ref))
         self._hold_join(node.id, run, route)
-        if state.cancelled_sibling_tasks:
+        if cancels:
             self._cancel(node.id, run)
+
+    def _shared_state(self) -> Any:
+        return self._view.state
 
     def _item(self, ref: Ref) -> Any:
         """Return an item for a reducer, which may keep it."""
         return self.peek(ref) if self.values.storing else self.values.load(ref)
-
-    def _accumulated(self, node: PlanNode, key: JoinRun) -> Any:
-        """Return what a join has so far: cached, or made again from the items of its records."""
-        if key in self._accumulators:
-            return self._accumulators[key]
-        assert node.join is not None
-        current = private(node.join.node.initial_factory())
-        waiting = self.position.joins.get(key)
-        for ref in waiting.items if waiting is not None else ():
-            current = self._reduce(node, JoinState(current, ()), self.values.load(ref))
-        self._accumulators[key] = current
-        return current
-
-    def _reduce(self, node: PlanNode, state: JoinState, item: Any) -> Any:
-        assert node.join is not None
-        reducer = cast("Any", node.join.node.reducer)
-        if node.join.arity == 2:
-            return reducer(state.current, item)
-        kind = IsolatedReducerContext if self.isolated else ReducerContext
-        shared = None if self.isolated else self._view.state
-        return reducer(kind(state=shared, deps=self.deps, join_state=state), state.current, item)
 
     def _settle(self) -> None:
         """Fire every join that nothing can reach any more, until none is left."""
@@ -474,8 +525,8 @@ class Router:
         node = self.plan.nodes[key[0]]
         assert node.join is not None
         self._edge = f"join {node.id!r}"
-        value = self._accumulated(node, key)
-        del self._accumulators[key]
+        value = self._accumulators.value(node.join, key, self.position.joins[key], self._shared_state)
+        self._accumulators.forget(key)
         ref = self.keep(f"out:{node.id}", value, f"the value of join {node.id!r}")
         self._emit(Fire(node.id, key[1], node.join.cut))
         self._leave(node, "", ref)
@@ -497,7 +548,7 @@ class Router:
         for key in before:
             if key not in self.position.joins:
                 self.holds.free_join(key)
-                self._accumulators.pop(key, None)
+                self._accumulators.forget(key)
 
 
 def is_one_of(value: Any, classes: tuple[type, ...]) -> bool:
@@ -510,20 +561,3 @@ def stream_tag(plan: Plan, stream: LiveStream) -> str:
     if plan.workflow.specs[stream.task.node].stream:
         return f"out:{stream.task.node}"
     return f"in:{plan.nodes[stream.fork].exits[0].target}"
-
-
-def private(initial: Any) -> Any:
-    """Return a join's initial value as its own copy: `join(initial=[])` gives every run of a process the same list."""
-    if isinstance(initial, ATOMS):
-        return initial
-    try:
-        return deepcopy(initial)
-    except Exception:
-        return initial
-
-
-def shortened(value: object, most: int = 60) -> str:
-    """Return a value as short text for people."""
-    text = value if isinstance(value, str) else repr(value)
-    text = " ".join(text.encode("utf-8", "replace").decode().split())
-    return text if len(text) <= most else f"{text[: most - 1]}…"

@@ -2,29 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import time
+from collections.abc import Callable
 from typing import Any, Generic
 
 import anyio
 from typing_extensions import TypeVar
 
-from milepost.engine.errors import MilepostError, RunCancelled
-from milepost.engine.events import Checkpoint, Event, Events, RunEnded, TaskFailed, TaskFinished, TaskStarted
+from milepost.engine.account import end_of, events_of
+from milepost.engine.definition import describe
+from milepost.engine.edges import Shape, shape_of
+from milepost.engine.errors import InputError, MilepostError, RunCancelled
+from milepost.engine.events import Event, RunEnded, RunStopped
 from milepost.engine.executor import Driver
-from milepost.engine.journal import Kind, Record
+from milepost.engine.following import History
+from milepost.engine.journal import Record
 from milepost.engine.position import Task
+from milepost.engine.readers import Backlog, Reader, Readers, Slow
+from milepost.engine.stores.store import Store
 from milepost.engine.trace import RunStatus
+from milepost.engine.workflow import Workflow
 
 OutputT = TypeVar("OutputT", covariant=True, default=Any)
 
 
 class Run(Generic[OutputT]):
-    """A run. id: names it in its store. status: as this process knows it."""
+    """A run. id: names it in its store. status: as this process knows it.
 
-    def __init__(self, run_id: str, status: RunStatus = "running") -> None:
+    store: where it lives, None for nowhere. clock: seconds since 1970 UTC.
+    """
+
+    def __init__(
+        self,
+        run_id: str,
+        workflow: Workflow[Any, Any, Any, Any],
+        *,
+        store: Store | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self.id = run_id
-        self.status: RunStatus = status
-        self._events = Events()
+        self.status: RunStatus = "running"
+        self._workflow = workflow
+        self._store = store
+        self._clock = clock
+        self._readers = Readers(self._wire)
+        self._shape: Shape | None = None
+        self._newest: Record | None = None
         self._done = anyio.Event()
         self._scope = anyio.CancelScope()
         self._output: Any = None
@@ -40,19 +63,48 @@ class Run(Generic[OutputT]):
 
         Raises what the run failed with: NodeError, RoutingError, StateConflict, NotStorable, StoreError; RunCancelled.
         """
+        if self._readers.can_wait:
+            me = anyio.get_current_task().id
+            self._readers.excuse(me)
+            try:
+                await self._done.wait()
+            finally:
+                self._readers.expect(me)
         await self._done.wait()
         if self._failure is not None:
             raise self._failure
         output: OutputT = self._output
         return output
 
-    def events(self) -> AsyncIterator[Event]:
-        """Yield what happens from now on, up to the end. A reader that is 10,000 events behind loses the oldest."""
-        return self._events.read()
+    def events(self, *, slow: Slow = "drop_oldest", most: int = 10_000, after: int | None = None) -> Reader:
+        """Yield what happens from now on, up to the end.
+
+        most: how many events wait for this reader. slow: what becomes of it when it is that far behind: it loses the
+        oldest ones and is told how many by a `Dropped`, or the run waits for it. While the task that reads waits for the
+        run's result instead, or the run is being cancelled, the run does not wait; and what bodies emit in between is
+        dropped, as they do not wait. after: first what is committed after this checkpoint, read from the store (0: from
+        the beginning), then what happens, without a gap and without saying anything twice.
+        Raises InputError: a number makes no sense, or there is no store to read what has happened from.
+        """
+        if slow not in ("drop_oldest", "wait"):
+            raise InputError(f"slow={slow!r} is not known. Write 'drop_oldest' or 'wait'.")
+        if most < 1:
+            raise InputError(f"A reader for which at most {most} events wait could never read any. Give 1 or more.")
+        backlog = Backlog(slow, most, anyio.get_current_task().id)
+        return Reader(self._readers, backlog, None if after is None else self._history(after))
+
+    def _history(self, after: int) -> History:
+        if self._store is None:
+            raise InputError(
+                f"Run {self.id!r} has no store, so what has happened is not kept. Leave `after` out, or give the engine "
+                "a store: Engine('sqlite:///runs.db')."
+            )
+        return History(self._store, self.id, after=after)
 
     def cancel(self) -> None:
         """End the run for good. What is committed stays; running tasks are stopped and nothing of theirs is kept."""
         self._cancel_asked = True
+        self._readers.hurry()
         if self._driver is not None:
             self._driver.ask_to_cancel()
 
@@ -67,13 +119,30 @@ class Run(Generic[OutputT]):
         self.status = status
         self._output = output
         self._failure = failure
-        self._events.send(RunEnded(status=status))
+        self._readers.end(self._end())
         self._done.set()
+
+    def _end(self) -> Event | None:
+        """Return the last event, None for a run that had ended before."""
+        ended = None
+        if self._newest is not None:
+            self._newest.at = self._newest.at or self._clock()
+            ended = end_of(self._newest)
+        return ended or (RunStopped(reason=str(self._failure)) if self._failure is not None else None)
+
+    def tell(self, event: Event) -> None:
+        """Tell those who watch of something that no record says."""
+        self._readers.send(event)
+
+    def expect_no_reader(self, task: int) -> None:
+        """Wait for no reader of this task any more, because it waits for the run."""
+        self._readers.excuse(task)
 
     async def drive(self, driver: Driver) -> None:
         """Drive the run to its end, failure or stop."""
         self._driver = driver
-        driver.watch = self._tell
+        driver.watch = self._note
+        self._wire()
         if self._cancel_asked:
             driver.ask_to_cancel()
         try:
@@ -98,18 +167,22 @@ class Run(Generic[OutputT]):
         else:
             self.ended("running", failure=MilepostError(f"Run {self.id!r} was stopped. Resume it to go on."))
 
-    def _tell(self, record: Record, spawned: tuple[Task, ...]) -> None:
-        """Turn a committed record into events, if anybody reads them."""
-        if not self._events.watched:
+    def _wire(self) -> None:
+        """Have the driver tell what no record says, and wait for slow readers, only while somebody wants that."""
+        if self._driver is not None:
+            self._driver.tell = self._readers.send if self._readers.watched else None
+            self._driver.room = self._readers.room if self._readers.can_wait else None
+
+    def _note(self, record: Record, spawned: tuple[Task, ...]) -> None:
+        """Turn a committed record into events, if anybody reads them. The end comes when the run is over here."""
+        self._newest = record
+        self._readers.seq = record.seq
+        if not self._readers.watched:
             return
-        timing = record.timing
-        if record.kind is Kind.COMPLETED and timing is not None:
-            seconds = timing.finished - timing.started
-            self._events.send(
-                TaskFinished(node=record.node, task=record.task, attempts=timing.attempts, seconds=seconds)
-            )
-        elif record.kind is Kind.FAILED:
-            self._events.send(TaskFailed(node=record.node, task=record.task, error=record.error or ""))
-        self._events.send(Checkpoint(seq=record.seq))
-        for task in spawned:
-            self._events.send(TaskStarted(node=task.node, task=task.key))
+        if self._shape is None:
+            self._shape = shape_of(describe(self._workflow))
+        if not record.at:
+            record.at = self._clock()
+        for event in events_of(record, spawned, self._shape):
+            if not isinstance(event, RunEnded):
+                self._readers.send(event)

@@ -10,10 +10,13 @@ from typing import Any
 from pydantic_graph.id_types import NodeID
 
 from milepost.engine.assignability import accepts, accepts_some, is_model, may_be_mapped, members, type_name, union_of
-from milepost.engine.branches import check_decision
+from milepost.engine.branches import check_decision, decides_by_instance
 from milepost.engine.catalogue import describe_nodes, looks_generated
 from milepost.engine.findings import Findings, did_you_mean, listed, name_of, sentence
 from milepost.engine.flow import Arrival, ChoiceType, Flow, does_something, is_source
+from milepost.engine.hints import Names
+from milepost.engine.joins import wrong_reducer
+from milepost.engine.outcomes import check_outcome, goes_on, is_outcome
 from milepost.engine.spec import NodeSpec
 from milepost.engine.topology import END, START, ParentFork, Topology
 from milepost.engine.typed import AnyNode, Decision, Fork, Graph, Join, NodeStep
@@ -53,6 +56,7 @@ class Examination:
         yield from self.misfits()
         yield from self.unmappable()
         yield from self.unjoinable()
+        yield from self.wrong_reducers()
         yield from self.downstream_joins()
         yield from self.merged_forks()
 
@@ -64,6 +68,8 @@ class Examination:
                 f"The ids of {listed(map(repr, made_up))} were made up and may change when the workflow does, so that "
                 "a stored run no longer finds them. Give them with node_id= or fork_id=."
             )
+        for spec in self.specs.values():
+            yield from spec.unresolved
         for fork in self.topology.races():
             yield (
                 f"The branches of {fork!r} race to the end: the first one there ends the run and cancels the others. "
@@ -87,7 +93,8 @@ class Examination:
         for node_id, node in self.topology.nodes.items():
             if node_id in (START, END) or node_id not in self.topology.reachable:
                 continue
-            if self.topology.graph.succ[node_id]:
+            following = [self.topology.nodes.get(NodeID(after)) for after in self.topology.graph.succ[node_id]]
+            if not all(isinstance(after, Decision) and is_outcome(after) and not goes_on(after) for after in following):
                 continue
             if isinstance(node, NodeStep):
                 yield (
@@ -95,8 +102,9 @@ class Examination:
                     f"Add wf.add(wf.node({node_id}))."
                 )
             else:
+                done = " when it does not fail" if following else ""
                 yield (
-                    f"Nothing follows node {node_id!r}, so that a run that comes to it never ends. "
+                    f"Nothing follows node {node_id!r}{done}, so that a run that comes to it never ends. "
                     f"Add an edge that leaves it, e.g. wf.edge({node_id}, wf.end_node)."
                 )
 
@@ -132,9 +140,12 @@ class Examination:
                 into = [at for at in self.arrivals if at.target == node_id]
                 sources = {at.source for at in into}
                 given = into[0].given if len(into) == 1 else union_of([at.given for at in into])
-                ours = node_id in self.closed or isinstance(given, ChoiceType)
+                ours = node_id in self.closed or isinstance(given, ChoiceType) or is_outcome(node)
                 name = sources.pop() if len(sources) == 1 and ours else node_id
-                yield from map(sentence, check_decision(node, name, given, closed=node_id in self.closed))
+                if is_outcome(node):
+                    yield from check_outcome(node, name)
+                else:
+                    yield from map(sentence, check_decision(node, name, given, closed=node_id in self.closed))
 
     def misfits(self) -> Iterator[str]:
         """Edges whose ends have types that cannot go together."""
@@ -144,11 +155,7 @@ class Examination:
                 continue
             expected = self.specs[at.target].input_type
             if not (accepts if at.certain else accepts_some)(expected, at.given):
-                target = name_of(at.target)
-                yield (
-                    f"The edge from {name_of(at.source)} to {target} brings {type_name(at.given)}, but {target} takes "
-                    f"{type_name(expected)}. Change one of the two, or put a node or a transform between them."
-                )
+                yield misfit(at, expected)
 
     def unmappable(self) -> Iterator[str]:
         """Maps over something that has no items, or has them by accident."""
@@ -189,6 +196,13 @@ class Examination:
                     "way. Put a map or a broadcast into the circle, or move the join out of it."
                 )
 
+    def wrong_reducers(self) -> Iterator[str]:
+        """Joins whose reducer cannot be called."""
+        for node in self.topology.nodes.values():
+            fault = wrong_reducer(node) if isinstance(node, Join) else None
+            if fault is not None:
+                yield fault
+
     def downstream_joins(self) -> Iterator[str]:
         """Maps that name a join they cannot open."""
         joins = [node_id for node_id, node in self.topology.nodes.items() if isinstance(node, Join)]
@@ -219,15 +233,31 @@ class Examination:
                     )
 
 
+def misfit(at: Arrival, expected: object) -> str:
+    """Say that a value of the wrong type reaches a node."""
+    target, given = name_of(at.target), type_name(at.given)
+    if at.failed:
+        return (
+            f"The error edge from {name_of(at.source)} to {target} brings {given}, but {target} takes "
+            f"{type_name(expected)}. Lead it to a node whose input is {given}."
+        )
+    return (
+        f"The edge from {name_of(at.source)} to {target} brings {given}, but {target} takes "
+        f"{type_name(expected)}. Change one of the two, or put a node or a transform between them."
+    )
+
+
 def is_unstable(node: AnyNode, spec: NodeSpec) -> bool:
-    """Tell whether a node's id depends on what else is in the graph."""
+    """Tell whether a node's id depends on what else is in the graph, though its author could have given it."""
+    if isinstance(node, Decision) and decides_by_instance(node.branches):
+        return False  # made of a return hint; nothing is stored under it
     return spec.generated and looks_generated(node) and not spec.id.endswith("_broadcast_fork")
 
 
-def examine_graph(graph: Graph[Any, Any, Any, Any]) -> tuple[dict[str, NodeSpec], Findings]:
-    """Describe and examine a graph that pydantic-graph built."""
+def examine_graph(graph: Graph[Any, Any, Any, Any], names: Names | None = None) -> tuple[dict[str, NodeSpec], Findings]:
+    """Describe and examine a graph that pydantic-graph built. names: the local names that can be seen now."""
     specs = describe_nodes(
-        graph.nodes, graph.edges_by_source, input_type=graph.input_type, output_type=graph.output_type
+        graph.nodes, graph.edges_by_source, input_type=graph.input_type, output_type=graph.output_type, names=names
     )
     waits = {
         join: ParentFork(parent.fork_id, frozenset(parent.intermediate_nodes))

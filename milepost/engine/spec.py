@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Final, Protocol
+from typing import Any, Final, Literal, Protocol
 
 from milepost.engine.policy import Policy
 
@@ -14,6 +14,8 @@ UNKNOWN: Final = Any
 
 NO_POLICY: Final = Policy()
 """One attempt, without a limit of time."""
+
+Resume = Literal["skip", "seek"]
 
 
 class NodeKind(StrEnum):
@@ -35,7 +37,10 @@ class NodeSpec:
 
     input_type, output_type: type expressions, `UNKNOWN` when nobody declared them; for a decide node the output is the
     type of its label, for a stream of one item. generated: the id was not given by the author. stream: the node yields
-    items. thread: a synchronous function that was declared to run in a worker thread.
+    items. thread: a synchronous function that was declared to run in a worker thread. resume: how a stream gets past
+    the items that are committed when it is resumed: "skip", its body gives them again and their hashes are compared;
+    "seek", its body asks how many were taken and goes on from there. unresolved: what could not be found in the
+    annotations that say what flows through the node, a sentence each.
     """
 
     id: str
@@ -48,6 +53,8 @@ class NodeSpec:
     generated: bool = False
     stream: bool = False
     thread: bool = False
+    resume: Resume = "skip"
+    unresolved: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,8 @@ from typing import Literal
 from milepost.engine.definition import Definition
 
 RunStatus = Literal["running", "waiting", "completed", "failed", "cancelled"]
-TaskStatus = Literal["pending", "running", "waiting", "completed", "failed", "cancelled"]
+TaskStatus = Literal["pending", "running", "waiting", "completed", "failed", "caught", "cancelled"]
+"""caught: it failed for good, and its failure went along an error edge."""
 
 Edge = tuple[str, str, int]
 """(source node, target node, branch), as in `Definition.edges`."""

@@ -2,27 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import takewhile
+from typing import Final
 
+from milepost.engine.current import total_usage
 from milepost.engine.definition import Definition
-from milepost.engine.journal import Kind, Record, apply
-from milepost.engine.keys import unescape
-from milepost.engine.position import (
-    START,
-    Cancel,
-    Finish,
-    Fire,
-    Item,
-    Op,
-    OpenJoin,
-    Position,
-    Spawn,
-    SpawnEach,
-    Stream,
-    newest_tasks,
-)
+from milepost.engine.edges import Fired, Passed, passages, shape_of
+from milepost.engine.journal import Kind, Record, Timing, apply
+from milepost.engine.position import Fire, Item, Position, Stream, newest_tasks
 from milepost.engine.trace import Edge, JoinTrace, RunStatus, TaskStatus, TaskTrace, Trace
 
 
@@ -31,13 +21,32 @@ def moment(seconds: float) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
 
 
+STATUSES: Final[Mapping[Kind, TaskStatus]] = {
+    Kind.COMPLETED: "completed",
+    Kind.EXHAUSTED: "completed",
+    Kind.FAILED: "failed",
+    Kind.CAUGHT: "caught",
+}
+"""How the task stands that a record is about. One that streams has finished when its last item is given."""
+
+
+def task_of(record: Record) -> str:
+    """Return the key of the task that an applied record is about: of a stream, the one whose output it is."""
+    return record.task if record.stream is None else record.stream[0].task.key
+
+
+def begins_stream(record: Record) -> bool:
+    """Tell whether the task of a completed record goes on, giving items."""
+    own = takewhile(lambda op: not isinstance(op, Fire), record.ops)
+    return record.kind is Kind.COMPLETED and any(isinstance(op, Stream) for op in own)
+
+
 class Tracer:
     """Builds a trace record by record, with a position of its own."""
 
     def __init__(self, definition: Definition) -> None:
         self._definition = definition
-        self._decisions = {node.id for node in definition.nodes if node.kind == "decision"}
-        self._maps = {node.id for node in definition.nodes if node.kind == "map"}
+        self._shape = shape_of(definition)
         self._position = Position()
         self._tasks: dict[str, TaskTrace] = {}
         self._visits: dict[str, int] = {}
@@ -48,86 +57,50 @@ class Tracer:
 
     def add(self, record: Record) -> None:
         """Take one more record in."""
-        stream = self._position.streams.get(record.task)
-        source = START if record.kind is Kind.STARTED else (record.node or START)
-        before = set(self._position.tasks) if any(isinstance(op, (Cancel, Finish)) for op in record.ops) else None
-        if not record.unrouted or record.kind is not Kind.STARTED:
-            self._edges(record, stream.fork if stream is not None else source, stream is not None)
         apply(self._position, record)
+        for passage in passages(record, self._shape):
+            self._pass(passage)
+        for op in record.ops:
+            if isinstance(op, Item):
+                self._items[op.join] = self._items.get(op.join, 0) + 1
         for task in newest_tasks(self._position):
             self._visits[task.node] = visit = self._visits.get(task.node, 0) + 1
             index = task.ref.index if task.ref.index >= 0 else None
             self._tasks[task.key] = TaskTrace(key=task.key, node=task.node, visit=visit, status="pending", index=index)
         self._result(record)
-        for key in before or ():
-            if key not in self._position.tasks and key in self._tasks and self._tasks[key].status == "pending":
-                self._tasks[key] = replace(self._tasks[key], status="cancelled")
+        for task in record.dropped:
+            if task.key in self._tasks:
+                self._tasks[task.key] = replace(self._tasks[task.key], status="cancelled")
+
+    def _pass(self, passage: Passed | Fired) -> None:
+        if isinstance(passage, Fired):
+            self._fired[passage.join] = self._fired.get(passage.join, 0) + 1
+            return
+        self._taken[passage.edge] = self._taken.get(passage.edge, 0) + passage.times
+        if passage.chosen is not None:
+            self._chosen[passage.edge] = passage.chosen
 
     def _result(self, record: Record) -> None:
         """Note how the task that the record is about ended."""
-        traced = self._tasks.get(record.task)
-        if traced is None or record.kind not in (Kind.COMPLETED, Kind.FAILED):
+        traced = self._tasks.get(task_of(record))
+        if traced is None or not (record.kind is Kind.EMITTED or record.kind in STATUSES):
             return
-        status: TaskStatus = "completed" if record.kind is Kind.COMPLETED else "failed"
-        timing = record.timing
-        self._tasks[record.task] = replace(
+        timing = record.timing or Timing(attempts=0)
+        usage = total_usage(traced.usage, record.usage)
+        if record.kind is Kind.EMITTED or begins_stream(record):
+            started = traced.started or (moment(timing.started) if timing.started else None)
+            self._tasks[traced.key] = replace(traced, status="pending", started=started, error=None, usage=usage)
+            return
+        streamed = record.kind is Kind.EXHAUSTED
+        self._tasks[traced.key] = replace(
             traced,
-            status=status,
-            attempts=traced.attempts + (timing.attempts if timing is not None else 0),
-            started=moment(timing.started) if timing is not None and timing.started else traced.started,
-            finished=moment(timing.finished) if timing is not None and timing.finished else traced.finished,
+            status=STATUSES[record.kind],
+            attempts=traced.attempts + timing.attempts,
+            started=moment(timing.started) if timing.started and not streamed else traced.started,
+            finished=moment(timing.finished) if timing.finished else traced.finished,
             error=record.error,
-            usage=record.usage,
+            usage=usage,
         )
-
-    # --- edges -------------------------------------------------------------------------------------------------------
-
-    def _edges(self, record: Record, source: str, passed_fork: bool) -> None:
-        """Count the edges that the record's routes passed; one that several routes share up to a fork counts once."""
-        seen: set[str] = set()
-        chosen = iter(record.chosen)
-        for op in record.ops:
-            if isinstance(op, Fire):
-                self._fired[op.join] = self._fired.get(op.join, 0) + 1
-                source, passed_fork, seen = op.join, False, set()
-                continue
-            if isinstance(op, Item):
-                self._items[op.join] = self._items.get(op.join, 0) + 1
-            route, times = route_of(op)
-            if route is None:
-                continue
-            self._walk(route, times, source, passed_fork, seen, chosen)
-
-    def _walk(
-        self, route: str, times: int, source: str, passed_fork: bool, seen: set[str], chosen: Iterable[str]
-    ) -> None:
-        """Count every edge of one route. times: how many tasks it stands for, at its last edge."""
-        segments = route.split("/")
-        before, number, prefix, chooses = source, 0, "", False
-        for depth, segment in enumerate(segments):
-            mark = "#" if "#" in segment else ":"
-            name, _, index = segment.partition(mark)
-            prefix = f"{prefix}/{name}"
-            last = depth == len(segments) - 1
-            if not (passed_fork and depth == 0 and len(segments) > 1 and unescape(name) == source):
-                edge = (before, unescape(name), self._branch(before, number))
-                self._count(edge, times if last else 1, f"{prefix}@{number}", seen, chosen if chooses else ())
-            before, number = unescape(name), int(index) if index else 0
-            chooses = bool(index) and before in self._decisions
-            prefix = f"{prefix}{mark}{index}" if index else prefix
-
-    def _branch(self, node: str, number: int) -> int:
-        """Return which edge of a node was taken: items of a map share one."""
-        return 0 if node in self._maps else number
-
-    def _count(self, edge: Edge, times: int, place: str, seen: set[str], chosen: Iterable[str] = ()) -> None:
-        if place in seen:
-            return
-        seen.add(place)
-        self._taken[edge] = self._taken.get(edge, 0) + times
-        for value in chosen:
-            self._chosen[edge] = value
-            break
 
     # --- the whole ---------------------------------------------------------------------------------------------------
 
@@ -165,18 +138,3 @@ class Tracer:
             error=error,
             output=output,
         )
-
-
-def route_of(op: Op) -> tuple[str | None, int]:
-    """Return the route of an op, and how many tasks it stands for."""
-    match op:
-        case Spawn(route, _) | Item(_, _, route, _) | Finish(route, _):
-            return route, 1
-        case SpawnEach(route, mark, tail, _, count):
-            return f"{route}{mark}0/{tail}", count
-        case Stream(route):
-            return route[:-1], 1
-        case OpenJoin(_, _, route):
-            return route.rpartition("/")[0], 1  # the map was passed, though it may have no items
-        case _:
-            return None, 0

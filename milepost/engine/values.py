@@ -75,6 +75,10 @@ class Values(Protocol):
         """Return the value for reading by an edge's own code."""
         ...
 
+    def summary(self, ref: Ref) -> str:
+        """Return the value as short text for people."""
+        ...
+
 
 class LiveValues:
     """Values of a run without a store: the objects themselves, shared as in pydantic-graph."""
@@ -92,6 +96,9 @@ class LiveValues:
 
     def peek(self, value: Value) -> Any:
         return value.live
+
+    def summary(self, ref: Ref) -> str:
+        return shortened(self.load(ref))
 
 
 class StoredValues:
@@ -127,6 +134,15 @@ class StoredValues:
             return value.live
         return self.decode(value)
 
+    def summary(self, ref: Ref) -> str:
+        return shortened(self.text(ref))
+
+    def text(self, ref: Ref) -> str:
+        """Return the stored text behind a reference."""
+        assert ref.value is not None
+        assert ref.value.text is not None
+        return ref.value.text if ref.index < 0 else self.parts(ref.value)[ref.index]
+
     def decode(self, value: Value) -> Any:
         """Return a new object from the stored text."""
         assert value.text is not None
@@ -138,3 +154,10 @@ class StoredValues:
             assert value.text is not None
             value.parts = split_array(value.text)
         return value.parts
+
+
+def shortened(value: object, most: int = 60) -> str:
+    """Return a value as short text for people."""
+    text = value if isinstance(value, str) else repr(value)
+    text = " ".join(text.encode("utf-8", "replace").decode().split())
+    return text if len(text) <= most else f"{text[: most - 1]}…"

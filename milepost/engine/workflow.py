@@ -5,14 +5,25 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext
+from dataclasses import replace
 from importlib import import_module
 from types import NoneType
 from typing import Any, Literal, TypeVar, is_typeddict, overload
 
 import pydantic_graph
 
-from milepost.engine.errors import InputError
-from milepost.engine.spec import UNKNOWN, Choice, HasInputs, LabelIs, NodeKind, NodeSpec, unwrap_choice
+from milepost.engine.errors import InputError, UnsoundWorkflow
+from milepost.engine.hints import caller_names
+from milepost.engine.policy import OnFailure, Policy
+from milepost.engine.spec import (
+    UNKNOWN,
+    Choice,
+    HasInputs,
+    LabelIs,
+    NodeKind,
+    NodeSpec,
+    unwrap_choice,
+)
 from milepost.engine.typed import Graph
 
 __all__ = [
@@ -41,7 +52,9 @@ class Workflow(Graph[StateT, DepsT, InputT, OutputT]):
 
     specs: one per node of `nodes`, structural ones included. version: of the definition, raised by its author.
     warnings: what is doubtful but allowed. registered: the types that a value of undeclared type may have when it is
-    stored. deps_factory: makes the dependencies where nobody gives them (command line, workers).
+    stored. deps_factory: makes the dependencies where nobody gives them (command line, workers). max_concurrency: tasks
+    of a run at once, None for no limit. on_failure: what happens to the other tasks when one has failed for good:
+    "cancel" stops them, "finish" lets those that are running come to their end and commits them first.
     Compared and hashed by identity. Not to be changed.
     """
 
@@ -50,6 +63,8 @@ class Workflow(Graph[StateT, DepsT, InputT, OutputT]):
     warnings: tuple[str, ...]
     registered: tuple[type, ...]
     deps_factory: Callable[[], AbstractAsyncContextManager[Any]] | None
+    max_concurrency: int | None
+    on_failure: OnFailure
 
     def __init__(
         self,
@@ -61,6 +76,8 @@ class Workflow(Graph[StateT, DepsT, InputT, OutputT]):
         warnings: tuple[str, ...] = (),
         registered: tuple[type, ...] = (),
         deps_factory: Callable[[], AbstractAsyncContextManager[Any]] | None = None,
+        max_concurrency: int | None = None,
+        on_failure: OnFailure = "cancel",
     ) -> None:
         super().__init__(
             name=name or graph.name,
@@ -79,6 +96,8 @@ class Workflow(Graph[StateT, DepsT, InputT, OutputT]):
         self.warnings = warnings
         self.registered = registered
         self.deps_factory = deps_factory
+        self.max_concurrency = max_concurrency
+        self.on_failure = on_failure
 
     def __eq__(self, other: object) -> bool:
         return self is other
@@ -96,7 +115,8 @@ class Workflow(Graph[StateT, DepsT, InputT, OutputT]):
         graph: Graph[GivenStateT, GivenDepsT, GivenInputT, GivenOutputT],
         *,
         name: str | None = None,
-        version: int = 1,
+        version: int | None = None,
+        policies: Mapping[str, Policy] | None = None,
     ) -> Workflow[GivenStateT, GivenDepsT, GivenInputT, GivenOutputT]: ...
 
     @overload
@@ -106,24 +126,43 @@ class Workflow(Graph[StateT, DepsT, InputT, OutputT]):
         graph: pydantic_graph.Graph[Any, Any, Any, Any],  # type: ignore[type-arg]  # to mypy it has no parameters
         *,
         name: str | None = None,
-        version: int = 1,
+        version: int | None = None,
+        policies: Mapping[str, Policy] | None = None,
     ) -> Workflow[Any, Any, Any, Any]: ...
 
     @classmethod
-    def from_graph(cls, graph: Any, *, name: str | None = None, version: int = 1) -> Any:
+    def from_graph(
+        cls,
+        graph: Any,
+        *,
+        name: str | None = None,
+        version: int | None = None,
+        policies: Mapping[str, Policy] | None = None,
+    ) -> Any:
         """Take any graph that pydantic-graph built, as it is.
 
-        Node types are read from hints as far as they can be; what a WorkflowBuilder would refuse becomes a warning.
-        A Workflow is returned unchanged unless another name is asked for.
+        version: else that of a Workflow, or 1. policies: how nodes are carried out, by their id; they take the place of
+        those that nodes have. Node types are read from hints as far as they can be; what a WorkflowBuilder would refuse
+        becomes a warning. A Workflow is returned unchanged unless another name or policies are asked for.
+        Raises UnsoundWorkflow: a policy is for no node of the graph, or for one that cannot have it.
         """
         known: Any = graph
-        if isinstance(graph, Workflow) and name in (None, known.name):
+        if isinstance(graph, Workflow) and name in (None, known.name) and not policies:
             return known
+        from milepost.engine.assigned import with_policies
         from milepost.engine.soundness import examine_graph  # needs networkx, which is slow to import
 
-        specs, findings = examine_graph(known)
+        specs, findings = examine_graph(known, caller_names())
+        if isinstance(graph, Workflow):
+            specs = {node_id: replace(spec, policy=known.specs[node_id].policy) for node_id, spec in specs.items()}
+        specs, faults = with_policies(known.nodes, specs, policies or {})
+        if faults:
+            raise UnsoundWorkflow(name or known.name, faults)
         warnings = (*findings.faults, *findings.warnings)
-        return cls(known, specs=specs, name=name, version=version, warnings=warnings)
+        kept = ("registered", "deps_factory", "max_concurrency", "on_failure")
+        more: Any = {part: getattr(known, part) for part in kept} if isinstance(graph, Workflow) else {}
+        made = getattr(known, "version", 1) if version is None else version
+        return cls(known, specs=specs, name=name, version=made, warnings=warnings, **more)
 
     @property
     def state_is_default(self) -> bool:

@@ -10,8 +10,8 @@ from typing import Any, Generic, TypeVar, overload
 from milepost.engine.declared import Declaration, DeclaredStep
 from milepost.engine.errors import WorkflowError
 from milepost.engine.hints import Names, plain_function
-from milepost.engine.policy import Policy
-from milepost.engine.spec import NO_POLICY, NodeKind
+from milepost.engine.policy import PolicyOptions, policy_of
+from milepost.engine.spec import NodeKind
 from milepost.engine.typed import Step, StepContext
 
 StateT = TypeVar("StateT")
@@ -34,12 +34,13 @@ def ignore(node: object) -> None:
 class Options:
     """What can be said of every node of a function.
 
-    names: the local names that its author could see. announce: is told of the node that was made.
+    policy: as its author gave it, and not yet examined. names: the local names that its author could see. announce: is
+    told of the node that was made.
     """
 
     node_id: str | None = None
     label: str | None = None
-    policy: Policy = NO_POLICY
+    policy: PolicyOptions = field(default_factory=PolicyOptions)
     names: Names = field(default_factory=dict[str, object])
     announce: Callable[[Any], None] = ignore
 
@@ -48,8 +49,9 @@ class Options:
         return self.node_id or name_of_function(function)
 
     def declare(self, kind: NodeKind, function: Body, **more: Any) -> Declaration:
-        """Return what is known of a node where it is declared."""
-        return Declaration(kind=kind, function=function, names=self.names, label=self.label, policy=self.policy, **more)
+        """Return what is known of a node where it is declared. Raises WorkflowError: its policy cannot work."""
+        policy = policy_of(self.policy, self.id_for(function))
+        return Declaration(kind=kind, function=function, names=self.names, label=self.label, policy=policy, **more)
 
 
 @dataclass(frozen=True, slots=True)

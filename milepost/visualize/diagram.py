@@ -43,8 +43,8 @@ class DrawnEdge:
     """One arrow.
 
     lines: condition, deciding value and count, one line each. type: what flows on it, "" when not asked for. back: it
-    closes a cycle. spine: it is the only way out of its source and into its target. taken: how often it was passed,
-    None in the picture of a definition.
+    closes a cycle. spine: it is the only way out of its source and into its target, but for error edges. error: it is
+    taken when its source fails. taken: how often it was passed, None in the picture of a definition.
     """
 
     source: str
@@ -53,6 +53,7 @@ class DrawnEdge:
     type: str = ""
     back: bool = False
     spine: bool = False
+    error: bool = False
     taken: int | None = None
 
 
@@ -153,7 +154,7 @@ def _edges(grouping: Grouping, *, types: bool, overlay: Overlay | None) -> tuple
     outs: dict[str, int] = {}
     ins: dict[str, int] = {}
     for index, link in enumerate(grouping.links):
-        if index not in back:
+        if index not in back and not link.error:
             outs[link.source] = outs.get(link.source, 0) + 1
             ins[link.target] = ins.get(link.target, 0) + 1
     edges = [
@@ -163,7 +164,8 @@ def _edges(grouping: Grouping, *, types: bool, overlay: Overlay | None) -> tuple
             lines=link_label(grouping, link) if overlay is None else overlay.lines[index],
             type=link.type if types else "",
             back=index in back,
-            spine=index not in back and outs[link.source] == 1 == ins[link.target],
+            spine=index not in back and not link.error and outs[link.source] == 1 == ins[link.target],
+            error=link.error,
             taken=None if overlay is None else overlay.taken[index],
         )
         for index, link in enumerate(grouping.links)

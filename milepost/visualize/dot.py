@@ -182,7 +182,10 @@ class _Writer:
         return f"  {self.slugs[edge.source]} -> {self.slugs[edge.target]} [{', '.join(attributes)}]"
 
     def _edge_look(self, edge: DrawnEdge) -> Iterator[str]:
-        if edge.taken:
+        if edge.error and edge.taken != 0:
+            colour = self.colours.failed_text
+            yield f'color="{colour}", fontcolor="{colour}", style=dashed' + (", penwidth=2.4" if edge.taken else "")
+        elif edge.taken:
             yield f'color="{self.colours.taken}", penwidth=2.4'
         elif edge.taken == 0:
             yield f'color="{self.colours.untaken}", fontcolor="{self.colours.untaken_text}", style=dashed, penwidth=1.0'

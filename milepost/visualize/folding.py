@@ -18,6 +18,7 @@ _WORST = (
     Status.WAITING,
     Status.RUNNING,
     Status.PENDING,
+    Status.CAUGHT,
     Status.CANCELLED,
     Status.RETRIED,
     Status.REUSED,
@@ -134,5 +135,6 @@ def _one_for(bundle: list[DrawnEdge]) -> DrawnEdge:
         target=bundle[0].target,
         lines=(plural(len(bundle), "edge"),),
         back=all(edge.back for edge in bundle),
+        error=all(edge.error for edge in bundle),
         taken=sum(taken) if taken else None,
     )

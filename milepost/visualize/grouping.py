@@ -32,7 +32,8 @@ class Box:
 class Link:
     """One edge as people see it.
 
-    source, target: ids of boxes. via: the compiled edges passed on the way, never empty.
+    source, target: ids of boxes. via: the compiled edges passed on the way, never empty. error: it is taken when the
+    source fails.
     """
 
     source: str
@@ -40,6 +41,7 @@ class Link:
     via: tuple[Edge, ...]
     label: str
     type: str
+    error: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +56,12 @@ class Grouping:
 def group(definition: Definition) -> Grouping:
     """Merge the compiled nodes of `definition` into boxes.
 
-    A deciding step and its decision are one box; so are a map and the one node it feeds. A broadcast is no box: its
-    edges leave its source. An edge that names a node which is not there is left out.
+    A deciding step and its decision are one box; so are a map and the one node it feeds. A broadcast is no box, and
+    neither is the decision between a node's error edges and the way of its output: their edges leave their source. An
+    edge that names a node which is not there is left out.
     """
     graph = _Graph(definition)
-    owners = {node.id: node.id for node in definition.nodes if not graph.is_broadcast(node.id)}
+    owners = {node.id: node.id for node in definition.nodes if not graph.is_passed(node.id)}
     for node in definition.nodes:
         owner = graph.owner(node)
         if owner is not None:
@@ -73,6 +76,7 @@ def group(definition: Definition) -> Grouping:
         if owners.get(node.id) == node.id
     }
     links = [link for source in owners for link in _links(graph, owners, source)]
+    links.sort(key=lambda link: link.error)  # of a node's edges those for its failures come last
     order = _flow(sorted(boxes, key=lambda id_: boxes[id_].kind == "end"), links)
     rank = {id_: number for number, id_ in enumerate(order)}
     links.sort(key=lambda link: rank[link.source])
@@ -134,14 +138,26 @@ class _Graph:
                 self.outs[edge.source].append(edge)
                 self.ins[edge.target].append(edge)
 
-    def is_broadcast(self, id_: str) -> bool:
-        return self.nodes[id_].kind == "broadcast" and bool(self.ins[id_]) and bool(self.outs[id_])
+    def is_passed(self, id_: str) -> bool:
+        """Tell whether a node only passes on, so that its edges are drawn as those of the node before it."""
+        passes = self.nodes[id_].kind == "broadcast" or self.is_outcome(id_)
+        return passes and bool(self.ins[id_]) and bool(self.outs[id_])
+
+    def is_outcome(self, id_: str) -> bool:
+        """Tell whether a node stands for how the one before it ended: its error edges leave from it."""
+        return self.nodes[id_].kind == "decision" and any(edge.error for edge in self.outs[id_])
+
+    def sources(self, id_: str) -> set[str]:
+        """Return the nodes that lead to a node, those before an outcome in place of it."""
+        found = {edge.source for edge in self.ins[id_]}
+        outcomes = {source for source in found if source != id_ and self.is_outcome(source)}
+        return found - outcomes | {edge.source for outcome in outcomes for edge in self.ins[outcome]}
 
     def owner(self, node: DefinedNode) -> str | None:
         """Return the node that `node` is drawn as a part of, None if it is drawn by itself."""
-        ins, outs = self.ins[node.id], self.outs[node.id]
-        if node.kind == "decision" and node.generated and len(ins) == 1:
-            source = self.nodes[ins[0].source]
+        outs, sources = self.outs[node.id], self.sources(node.id)
+        if node.kind == "decision" and node.generated and len(self.ins[node.id]) == len(sources) == 1:
+            source = self.nodes[sources.pop()]
             chosen = source.kind == "decision" and not source.generated and node.id.startswith(f"{source.id}_choice")
             return source.id if chosen and len(self.outs[source.id]) == 1 else None
         if node.kind == "map" and len(outs) == 1 and self.nodes[outs[0].target].kind in MAPPED_KINDS:
@@ -165,7 +181,7 @@ def _name(graph: _Graph, node: DefinedNode) -> str:
     if not node.generated:
         return node.id
     if node.kind == "decision":
-        sources = [graph.nodes[source] for source in {edge.source for edge in graph.ins[node.id]}]
+        sources = [graph.nodes[source] for source in graph.sources(node.id)]
         plain = len(sources) == 1 and not (sources[0].kind == "decision" and sources[0].generated)
         return f"{_name(graph, sources[0])}?" if plain else "which?"
     return {"map": "for each", "join": "join", "broadcast": "all"}.get(node.kind, node.id)
@@ -173,28 +189,29 @@ def _name(graph: _Graph, node: DefinedNode) -> str:
 
 def _links(graph: _Graph, owners: Mapping[str, str], source: str) -> Iterator[Link]:
     for edge in graph.outs[source]:
-        if graph.is_broadcast(edge.target) or not _is_inside(graph, owners, edge):
-            for way in _ways(graph, (edge,)):
+        for way in _ways(graph, (edge,)):
+            if not _is_inside(graph, owners, source, way[-1].target):
                 yield Link(
                     source=owners[source],
                     target=owners[way[-1].target],
                     via=tuple((step.source, step.target, step.branch) for step in way),
                     label=" · ".join(step.label for step in way if step.label),
                     type=way[-1].type or way[0].type,
+                    error=any(step.error for step in way),
                 )
 
 
-def _is_inside(graph: _Graph, owners: Mapping[str, str], edge: DefinedEdge) -> bool:
+def _is_inside(graph: _Graph, owners: Mapping[str, str], source: str, target: str) -> bool:
     """Tell whether an edge joins the two parts of one box: a step and its decision, or a map and what it maps."""
-    if graph.nodes[edge.source].kind == "map":
-        return owners[edge.source] == edge.target
-    return graph.nodes[edge.target].kind == "decision" and owners[edge.target] == edge.source != edge.target
+    if graph.nodes[source].kind == "map":
+        return owners[source] == target
+    return graph.nodes[target].kind == "decision" and owners[target] == source != target
 
 
 def _ways(graph: _Graph, way: tuple[DefinedEdge, ...]) -> Iterator[tuple[DefinedEdge, ...]]:
-    """Follow an edge through broadcasts to the nodes it really leads to."""
+    """Follow an edge through broadcasts and outcomes to the nodes it really leads to."""
     last = way[-1]
-    if not graph.is_broadcast(last.target):
+    if not graph.is_passed(last.target):
         yield way
         return
     for edge in graph.outs[last.target]:

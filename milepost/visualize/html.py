@@ -143,6 +143,8 @@ def _edges(diagram: Diagram) -> Iterator[str]:
         words = [one_line(line) for line in edge.lines] + ([one_line(edge.type)] if edge.type else [])
         if edge.taken is not None:
             words.append("taken" if edge.taken else "not taken")
+        if edge.error:
+            words.append("error edge")
         if edge.back:
             words.append("back")
         text = markup(" · ".join(words))

@@ -10,6 +10,7 @@ from typing import Final
 from milepost.visualize.diagram import Diagram, DrawnEdge, DrawnNode
 from milepost.visualize.escape import mermaid_prose, mermaid_text, one_line, shorten, slugs
 from milepost.visualize.palette import (
+    FAILED_ON_BOTH,
     GLYPHS,
     TAKEN_ON_BOTH,
     WORDS,
@@ -183,6 +184,9 @@ class _Writer:
             yield f"  linkStyle {','.join(indices)} {stroke}"
 
     def _stroke(self, edge: DrawnEdge) -> str:
+        if edge.error and edge.taken != 0:
+            colour = FAILED_ON_BOTH if self.theme == "auto" else self.colours.failed_text
+            return f"stroke:{colour},stroke-width:{2.5 if edge.taken else 1.5}px"
         if edge.taken is None:
             return f"stroke:{self.colours.line},stroke-width:1.5px"
         if edge.taken:
@@ -198,9 +202,9 @@ def _quoted(text: str) -> str:
 
 
 def _arrow(edge: DrawnEdge) -> str:
-    if edge.taken:
-        return "==>"
-    return "-.->" if edge.back or edge.taken == 0 else "-->"
+    if edge.error or edge.taken == 0 or (edge.back and not edge.taken):
+        return "-.->"
+    return "==>" if edge.taken else "-->"
 
 
 def _class_of(node: DrawnNode) -> str:

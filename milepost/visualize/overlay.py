@@ -14,11 +14,13 @@ from milepost.visualize.grouping import Box, Grouping, Link, group
 from milepost.visualize.palette import GLYPHS, RETRY, WORDS, Status
 from milepost.visualize.wording import count, duration, money, plural
 
-_RUN_STATUS: Mapping[str, Status] = {
+_STATUS: Mapping[str, Status] = {
+    "pending": Status.PENDING,
     "running": Status.RUNNING,
     "waiting": Status.WAITING,
     "completed": Status.DONE,
     "failed": Status.FAILED,
+    "caught": Status.CAUGHT,
     "cancelled": Status.CANCELLED,
 }
 _UNDECIDED = frozenset({Status.RUNNING, Status.PENDING, Status.WAITING, Status.FAILED, Status.CANCELLED})
@@ -47,14 +49,14 @@ def traced(trace: Trace, *, types: bool = False) -> Diagram:
 
 def run_status(trace: Trace) -> Status:
     """Return how the whole run stands."""
-    return _RUN_STATUS[trace.status]
+    return _STATUS[trace.status]
 
 
 def task_status(task: TaskTrace) -> Status:
     """Return how one task stands; one that needed several attempts is told apart."""
     if task.status == "completed":
         return Status.RETRIED if task.attempts > 1 else Status.DONE
-    return Status.PENDING if task.status == "pending" else _RUN_STATUS[task.status]
+    return _STATUS[task.status]
 
 
 def task_name(task: TaskTrace) -> str:
@@ -190,8 +192,8 @@ class _View:
             since = min((task.started for task in tasks if task.status == "waiting" and task.started), default=None)
             yield f"waiting {duration((self.trace.updated - since).total_seconds())}" if since else "waiting"
         yield from _progress(box, tasks)
-        if status is Status.FAILED:
-            yield error_name(next((task.error for task in tasks if task.status == "failed" and task.error), "failed"))
+        if status in (Status.FAILED, Status.CAUGHT):
+            yield error_name(next((task.error for task in tasks if task.status == status and task.error), "failed"))
         retries = sum(max(0, task.attempts - 1) for task in tasks)
         if retries:
             yield f"{RETRY} {plural(retries, 'retry')}"
@@ -222,7 +224,8 @@ class _View:
         known = {_bare(text) for text in label}
         tail = [f"was {one_line(value, 32)}" for value in values[-1:] if _bare(value) not in known]
         spawned = len(self.tasks[link.source]) if self.grouping.boxes[link.source].kind == "map" else 0
-        if times and spawned > 1 and len(self.outs[link.source]) == 1:
+        ways = [other for other in self.outs[link.source] if not self.grouping.links[other].error]
+        if times and spawned > 1 and len(ways) == 1:
             tail.append(f"{min(times, spawned)} of {spawned}")
         elif times > 1:
             tail.append(f"× {times}")
@@ -251,7 +254,7 @@ def _taken(grouping: Grouping, trace: Trace) -> tuple[dict[int, int], tuple[tupl
 
 def _way_through(grouping: Grouping, source: str, target: str) -> tuple[int, ...]:
     """Return the links from one box to another: one, or two with a decision between them, or none."""
-    out = [(index, link) for index, link in enumerate(grouping.links) if link.source == source]
+    out = [(index, link) for index, link in enumerate(grouping.links) if link.source == source and not link.error]
     direct = next(((index,) for index, link in out if link.target == target), None)
     if direct is not None:
         return direct
@@ -263,9 +266,9 @@ def _way_through(grouping: Grouping, source: str, target: str) -> tuple[int, ...
 
 def _worst(tasks: Sequence[TaskTrace], trace: Trace) -> Status:
     present = {task.status for task in tasks}
-    for status in ("failed", "waiting", "running", "pending"):
+    for status in ("failed", "waiting", "running", "pending", "caught"):
         if status in present:
-            return Status.PENDING if status == "pending" else _RUN_STATUS[status]
+            return _STATUS[status]
     if "completed" not in present or ("cancelled" in present and trace.status == "cancelled"):
         return Status.CANCELLED
     return Status.RETRIED if any(task.attempts > 1 for task in tasks) else Status.DONE
@@ -275,9 +278,10 @@ def _progress(box: Box, tasks: Sequence[TaskTrace]) -> Iterable[str]:
     if len(tasks) < 2:
         return
     done = sum(task.status == "completed" for task in tasks)
-    failed = sum(task.status == "failed" for task in tasks)
-    if box.kind == "map" and len(tasks) > MAX_STRIP and failed:
-        yield f"{done} of {len(tasks)}, {failed} failed"
+    counts = ((word, sum(task.status == word for task in tasks)) for word in ("failed", "caught"))
+    bad = [f"{number} {word}" for word, number in counts if number]
+    if box.kind == "map" and len(tasks) > MAX_STRIP and bad:
+        yield f"{done} of {len(tasks)}, {', '.join(bad)}"
     elif done < len(tasks) or (box.kind == "map" and len(tasks) > MAX_STRIP):
         yield f"{done} of {len(tasks)} done"
 

@@ -24,6 +24,7 @@ class Status(StrEnum):
     PENDING = "pending"
     WAITING = "waiting"
     FAILED = "failed"
+    CAUGHT = "caught"
     REUSED = "reused"
     CANCELLED = "cancelled"
     UNREACHED = "unreached"
@@ -36,6 +37,7 @@ GLYPHS: Final[dict[Status, str]] = {
     Status.PENDING: "…",
     Status.WAITING: "‖",
     Status.FAILED: "✗",
+    Status.CAUGHT: "!",
     Status.REUSED: "↺",
     Status.CANCELLED: "⊘",
     Status.UNREACHED: "○",
@@ -51,6 +53,7 @@ WORDS: Final[dict[Status, str]] = {
     Status.PENDING: "still to do",
     Status.WAITING: "waiting",
     Status.FAILED: "failed",
+    Status.CAUGHT: "caught",
     Status.REUSED: "reused",
     Status.CANCELLED: "cancelled",
     Status.UNREACHED: "not reached",
@@ -132,6 +135,7 @@ LIGHT: Final = Palette(
         Status.PENDING: Style(fill="#ffffff", stroke="#1d4ed8", text="#172554", muted="#1e40af", dashed=True),
         Status.WAITING: Style(fill="#fef3c7", stroke="#b45309", text="#451a03", muted="#92400e", width=3),
         Status.FAILED: Style(fill="#b91c1c", stroke="#7f1d1d", text="#ffffff", muted="#fee2e2", width=3),
+        Status.CAUGHT: Style(fill="#fee2e2", stroke="#b91c1c", text="#450a0a", muted="#991b1b", dashed=True),
         Status.REUSED: Style(fill="#f1f5f9", stroke="#15803d", text="#14532d", muted="#166534"),
         Status.CANCELLED: Style(fill="#e2e8f0", stroke="#475569", text="#0f172a", muted="#334155"),
         Status.UNREACHED: Style(
@@ -168,6 +172,7 @@ DARK: Final = Palette(
         Status.PENDING: Style(fill="#0d1117", stroke="#60a5fa", text="#dbeafe", muted="#93c5fd", dashed=True),
         Status.WAITING: Style(fill="#451a03", stroke="#fbbf24", text="#fef3c7", muted="#fcd34d", width=3),
         Status.FAILED: Style(fill="#b91c1c", stroke="#fca5a5", text="#ffffff", muted="#fee2e2", width=3),
+        Status.CAUGHT: Style(fill="#450a0a", stroke="#fca5a5", text="#fee2e2", muted="#fecaca", dashed=True),
         Status.REUSED: Style(fill="#1e293b", stroke="#4ade80", text="#dcfce7", muted="#86efac"),
         Status.CANCELLED: Style(fill="#334155", stroke="#94a3b8", text="#e2e8f0", muted="#cbd5e1"),
         Status.UNREACHED: Style(
@@ -178,6 +183,9 @@ DARK: Final = Palette(
 
 TAKEN_ON_BOTH: Final = "#22a55b"
 """The colour of a taken edge that has to show on a light and on a dark page."""
+
+FAILED_ON_BOTH: Final = "#e5484d"
+"""The colour of an error edge that has to show on both."""
 
 
 def palette(theme: Theme) -> Palette:

@@ -36,6 +36,7 @@ STYLES: Final[dict[Status, str]] = {
     Status.PENDING: "blue",
     Status.WAITING: "yellow",
     Status.FAILED: "bold red",
+    Status.CAUGHT: "red",
     Status.REUSED: "green",
     Status.CANCELLED: "bright_black",
     Status.UNREACHED: "bright_black",
@@ -127,7 +128,7 @@ def _node(node: DrawnNode) -> Text:
 def _ways(edges: Iterable[DrawnEdge], names: dict[str, str]) -> Text:
     rows: list[Text] = []
     for edge in edges:
-        arrow = "↺" if edge.back else "→"
+        arrow = "⇢" if edge.error else "↺" if edge.back else "→"
         label = one_line(" · ".join((*edge.lines, *([edge.type] if edge.type else []))))
         row = f"{arrow} {names[edge.target]}" + (f"   {label}" if label else "")
         rows.append(Text(row, style=MUTED if edge.taken == 0 else ""))
@@ -185,6 +186,7 @@ _BY_WEIGHT: Final = (
     Status.WAITING,
     Status.RUNNING,
     Status.PENDING,
+    Status.CAUGHT,
     Status.CANCELLED,
     Status.RETRIED,
     Status.DONE,
@@ -197,6 +199,6 @@ def _decisions(trace: Trace) -> Iterator[tuple[str, str, str, str]]:
     diagram = traced(trace)
     nodes = {node.id: node for node in diagram.nodes}
     for edge in diagram.edges:
-        if nodes[edge.source].kind == "decision" and edge.taken:
+        if edge.taken and (edge.error or nodes[edge.source].kind == "decision"):
             because = " · ".join(line for line in edge.lines)
             yield nodes[edge.source].title, nodes[edge.target].title, because, str(edge.taken)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from milepost.engine.assigned import with_policies
 from milepost.engine.catalogue import describe_nodes
 from milepost.engine.errors import UnsoundWorkflow
 from milepost.engine.findings import name_of
@@ -12,6 +13,7 @@ from milepost.engine.soundness import Examination
 from milepost.engine.spec import NodeSpec
 from milepost.engine.topology import Topology
 from milepost.engine.typed import Graph, Join, ParentFork
+from milepost.workflows.apart import said_policies
 from milepost.workflows.compiler import compile_graph
 from milepost.workflows.draft import Draft
 
@@ -32,11 +34,12 @@ def assemble(
         names=draft.names,
         is_generated=lambda node: node.id in compiled.made_up,
     )
+    specs, misplaced = with_policies(compiled.nodes, specs, said_policies(draft))
     topology = Topology(compiled.nodes, compiled.paths)
     joins = [node for node in compiled.nodes.values() if isinstance(node, Join) and node.id in topology.reachable]
     waits = {join.id: parent for join in joins if (parent := topology.parent_fork(join))}
     examination = Examination(topology, specs, waits, compiled.closed)
-    grave = [*draft.faults, *mixed_edges(draft), *unused_nodes(draft)]
+    grave = [*draft.faults, *mixed_edges(draft), *unused_nodes(draft), *misplaced]
     found = examination.findings()
     if grave or (found.faults and strict) or any(examination.unjoinable()):
         raise UnsoundWorkflow(graph.name, list(dict.fromkeys([*grave, *found.faults])))

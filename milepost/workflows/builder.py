@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 
 from pydantic_graph import BaseNode
 from pydantic_graph.util import unpack_type_expression
-from typing_extensions import TypeForm, TypeVar
+from typing_extensions import TypeForm, TypeVar, Unpack
 
+from milepost.engine.failure import Failure
 from milepost.engine.hints import Names, caller_names
-from milepost.engine.policy import Policy, Retry
+from milepost.engine.policy import OnFailure, PolicyOptions, check_rules, policy_of
+from milepost.engine.spec import Resume
 from milepost.engine.typed import (
     Decision,
     DestinationNode,
@@ -23,10 +25,13 @@ from milepost.engine.typed import (
     SourceNode,
     Step,
     StepContext,
+    StreamFunction,
 )
 from milepost.engine.workflow import Workflow
 from milepost.nodes.decision import DecideDecorator, DecideNode
 from milepost.nodes.function import Body, FunctionDecorator, Options, applied
+from milepost.nodes.stream import StreamDecorator
+from milepost.workflows.apart import say_policy
 from milepost.workflows.draft import Draft, Each, Unset, as_node, decide_by_class
 
 if TYPE_CHECKING:
@@ -44,8 +49,11 @@ OutputT = TypeVar("OutputT")
 LabelT = TypeVar("LabelT")
 T = TypeVar("T")
 AgentDepsT = TypeVar("AgentDepsT")
+NodeT = TypeVar("NodeT", bound=BaseNode[Any, Any, Any])
 
 DepsFactory = Callable[[], AbstractAsyncContextManager[DepsT]]
+OnError = Literal[True] | type[Exception] | tuple[type[Exception], ...]
+"""The exceptions that an error edge is for; True: any."""
 
 
 class WorkflowBuilder(GraphBuilder[StateT, DepsT, GraphInputT, GraphOutputT]):
@@ -53,7 +61,9 @@ class WorkflowBuilder(GraphBuilder[StateT, DepsT, GraphInputT, GraphOutputT]):
 
     It is a pydantic_graph.GraphBuilder, and everything of that works. version: of the definition; raise it when a
     change must not touch stored runs. deps: makes the dependencies where nobody gives them, an asynchronous context
-    manager. registered: the types that a value of undeclared type may have when it is stored.
+    manager. registered: the types that a value of undeclared type may have when it is stored. max_concurrency: tasks of
+    a run at once. on_failure: when a node has failed for good, "cancel" the others, or let those that are running
+    "finish" and commit them first.
     """
 
     def __init__(
@@ -67,14 +77,19 @@ class WorkflowBuilder(GraphBuilder[StateT, DepsT, GraphInputT, GraphOutputT]):
         version: int = 1,
         deps: DepsFactory[DepsT] | None = None,
         registered: tuple[type, ...] = (),
+        max_concurrency: int | None = None,
+        on_failure: OnFailure = "cancel",
         auto_instrument: bool = True,
     ) -> None:
+        check_rules(name, max_concurrency, on_failure)
         types: Any = {"state_type": state_type, "deps_type": deps_type}
         types |= {"input_type": input_type, "output_type": output_type}
         super().__init__(name=name, auto_instrument=auto_instrument, **types)
         self.version = version
         self.deps_factory = deps
         self.registered = registered
+        self.max_concurrency = max_concurrency
+        self.on_failure: OnFailure = on_failure
         self._draft = Draft(self._nodes, self._edges_by_source)
 
     @overload
@@ -91,29 +106,27 @@ class WorkflowBuilder(GraphBuilder[StateT, DepsT, GraphInputT, GraphOutputT]):
     def function(
         self,
         *,
-        retry: Retry | None = None,
-        timeout: float | None = None,
         label: str | None = None,
         node_id: str | None = None,
         thread: bool = False,
+        **policy: Unpack[PolicyOptions],
     ) -> FunctionDecorator[StateT, DepsT]: ...
 
     def function(
         self,
         function: Body | None = None,
         *,
-        retry: Retry | None = None,
-        timeout: float | None = None,
         label: str | None = None,
         node_id: str | None = None,
         thread: bool = False,
+        **policy: Unpack[PolicyOptions],
     ) -> Any:
         """Make a node of a function, synchronous or not. It takes a `StepContext`; what it returns flows on.
 
-        retry, timeout: how it is carried out. label: its name in pictures. node_id: its id, else the function's name.
-        thread: carry out a synchronous function in a worker thread, so that it may take its time.
+        label: its name in pictures. node_id: its id, else the function's name. thread: carry out a synchronous function
+        in a worker thread, so that it may take its time. policy: how it is carried out, as the parts of a `Policy`.
         """
-        options = self._options(node_id, label, Policy(retry=retry, timeout=timeout), caller_names())
+        options = self._options(node_id, label, policy, caller_names())
         decorator: FunctionDecorator[StateT, DepsT] = FunctionDecorator(options, thread)
         return applied(decorator, function)
 
@@ -131,26 +144,24 @@ class WorkflowBuilder(GraphBuilder[StateT, DepsT, GraphInputT, GraphOutputT]):
     def decide(
         self,
         *,
-        retry: Retry | None = None,
-        timeout: float | None = None,
         label: str | None = None,
         node_id: str | None = None,
+        **policy: Unpack[PolicyOptions],
     ) -> DecideDecorator[StateT, DepsT]: ...
 
     def decide(
         self,
         function: Body | None = None,
         *,
-        retry: Retry | None = None,
-        timeout: float | None = None,
         label: str | None = None,
         node_id: str | None = None,
+        **policy: Unpack[PolicyOptions],
     ) -> Any:
         """Make a node of a function that chooses: what it returns says which edge is taken, what came in flows on.
 
         Annotate it with a Literal, an Enum or bool, so that it can be known whether every choice has an edge.
         """
-        options = self._options(node_id, label, Policy(retry=retry, timeout=timeout), caller_names())
+        options = self._options(node_id, label, policy, caller_names())
         decorator: DecideDecorator[StateT, DepsT] = DecideDecorator(options)
         return applied(decorator, function)
 
@@ -160,10 +171,9 @@ class WorkflowBuilder(GraphBuilder[StateT, DepsT, GraphInputT, GraphOutputT]):
         *,
         deps: Callable[[StepContext[StateT, DepsT, Any]], AgentDepsT] | None = None,
         usage_limits: UsageLimits | None = None,
-        retry: Retry | None = None,
-        timeout: float | None = None,
         label: str | None = None,
         node_id: str | None = None,
+        **policy: Unpack[PolicyOptions],
     ) -> AgentDecorator[StateT, DepsT, OutputT]:
         """Make a node that asks a pydantic-ai agent. The decorated function, synchronous or not, makes the prompt.
 
@@ -171,10 +181,80 @@ class WorkflowBuilder(GraphBuilder[StateT, DepsT, GraphInputT, GraphOutputT]):
         """
         from milepost.nodes.agent import AgentDecorator
 
-        options = self._options(node_id, label, Policy(retry=retry, timeout=timeout), caller_names())
+        options = self._options(node_id, label, policy, caller_names())
         return AgentDecorator(agent, deps, usage_limits, options)
 
-    def _options(self, node_id: str | None, label: str | None, policy: Policy, names: Names) -> Options:
+    @overload
+    def stream(
+        self,
+        *,
+        node_id: str | None = None,
+        label: str | None = None,
+        resume: Resume = "skip",
+        **policy: Unpack[PolicyOptions],
+    ) -> Callable[
+        [StreamFunction[StateT, DepsT, InputT, OutputT]], Step[StateT, DepsT, InputT, AsyncIterable[OutputT]]
+    ]: ...
+
+    @overload
+    def stream(
+        self,
+        call: StreamFunction[StateT, DepsT, InputT, OutputT],
+        *,
+        node_id: str | None = None,
+        label: str | None = None,
+        resume: Resume = "skip",
+        **policy: Unpack[PolicyOptions],
+    ) -> Step[StateT, DepsT, InputT, AsyncIterable[OutputT]]: ...
+
+    @overload
+    def stream(
+        self,
+        call: StreamFunction[StateT, DepsT, InputT, OutputT] | None = None,
+        *,
+        node_id: str | None = None,
+        label: str | None = None,
+        resume: Resume = "skip",
+        **policy: Unpack[PolicyOptions],
+    ) -> (
+        Step[StateT, DepsT, InputT, AsyncIterable[OutputT]]
+        | Callable[
+            [StreamFunction[StateT, DepsT, InputT, OutputT]], Step[StateT, DepsT, InputT, AsyncIterable[OutputT]]
+        ]
+    ): ...
+
+    def stream(
+        self,
+        call: Body | None = None,
+        *,
+        node_id: str | None = None,
+        label: str | None = None,
+        resume: Resume = "skip",
+        **policy: Unpack[PolicyOptions],
+    ) -> Any:
+        """Make a node of an asynchronous generator. Its items start what follows as they come, through a map.
+
+        resume: how a run that is resumed gets past the items that are committed: "skip", the generator gives them again
+        and each is compared with what was stored; "seek", it asks `milepost.current().taken` how many there were and
+        goes on from there. A time limit is for one item. The rest is as in `function`.
+        """
+        options = self._options(node_id, label, policy, caller_names())
+        decorator: StreamDecorator[StateT, DepsT] = StreamDecorator(options, resume)
+        return applied(decorator, call)
+
+    def policy(
+        self,
+        node: Step[StateT, DepsT, Any, Any] | Decision[StateT, DepsT, Any] | type[BaseNode[StateT, DepsT, Any]] | str,
+        /,
+        **policy: Unpack[PolicyOptions],
+    ) -> None:
+        """Say how a node is carried out that has no decorator of ours, e.g. a step or a class of pydantic-graph's.
+
+        node: it, or its id, e.g. that of a map. What was said of it before stays where nothing else is said now.
+        """
+        say_policy(self._draft, node, policy)
+
+    def _options(self, node_id: str | None, label: str | None, policy: PolicyOptions, names: Names) -> Options:
         announce = self._draft.announced.append
         return Options(node_id=node_id, label=label, policy=policy, names=names, announce=announce)
 
@@ -227,6 +307,26 @@ class WorkflowBuilder(GraphBuilder[StateT, DepsT, GraphInputT, GraphOutputT]):
         label: str | None = None,
     ) -> None: ...
 
+    @overload
+    def edge(
+        self,
+        source: Step[StateT, DepsT, T, Any] | DecideNode[StateT, DepsT, T, Any],
+        destination: DestinationNode[StateT, DepsT, Failure[T]],
+        *,
+        on_error: OnError,
+        label: str | None = None,
+    ) -> None: ...
+
+    @overload
+    def edge(
+        self,
+        source: type[NodeT],
+        destination: DestinationNode[StateT, DepsT, Failure[NodeT]],
+        *,
+        on_error: OnError,
+        label: str | None = None,
+    ) -> None: ...
+
     def edge(
         self,
         source: Any,
@@ -234,6 +334,7 @@ class WorkflowBuilder(GraphBuilder[StateT, DepsT, GraphInputT, GraphOutputT]):
         *,
         when: object = Unset,
         otherwise: bool = False,
+        on_error: object = Unset,
         label: str | None = None,
     ) -> None:
         """Lead from one node to another.
@@ -241,9 +342,16 @@ class WorkflowBuilder(GraphBuilder[StateT, DepsT, GraphInputT, GraphOutputT]):
         Without a condition the edge is always taken; several of them broadcast. when: a label of a decide node, a type
         (which narrows what flows on) or a predicate. otherwise: when no other edge of the node is taken. The edges with
         conditions are tried in the order they were added, `otherwise` last, and the first that holds is taken.
+
+        on_error: the edge is taken when the node fails after its policy, with a `Failure` of its inputs: True for any
+        exception, or the classes it is for. A node may have such edges beside all others; the first that names the
+        exception is taken, and the run fails when none does.
         """
         self._draft.names.update(caller_names())
-        self._draft.connect(source, destination, when, otherwise, label)
+        if on_error is Unset:
+            self._draft.connect(source, destination, when, otherwise, label)
+        else:
+            self._draft.catch(source, destination, on_error, label, alone=when is Unset and not otherwise)
 
     def each(
         self,
@@ -251,13 +359,17 @@ class WorkflowBuilder(GraphBuilder[StateT, DepsT, GraphInputT, GraphOutputT]):
         *,
         join: Join[StateT, DepsT, Any, Any] | None = None,
         fork_id: str | None = None,
+        max_concurrency: int | None = None,
     ) -> Decision[StateT, DepsT, Iterable[T] | AsyncIterable[T]]:
         """Return a destination that leads to a node once for every item of what arrives.
 
         join: what collects the results; it gives its initial value when there are no items. A node that leads nowhere
-        else leads to it. fork_id: of the map, else made of the names of both nodes.
+        else leads to it. fork_id: of the map, else made of the names of both nodes. max_concurrency: items under way at
+        once.
         """
-        each: Each[StateT, DepsT, Iterable[T] | AsyncIterable[T]] = Each(as_node(node), join, fork_id)
+        target = as_node(node)
+        policy = policy_of({"max_concurrency": max_concurrency}, fork_id or f"each {target.id}")
+        each: Each[StateT, DepsT, Iterable[T] | AsyncIterable[T]] = Each(target, join, fork_id, policy)
         return each
 
     def add(self, *edges: EdgePath[StateT, DepsT]) -> None:
@@ -278,8 +390,8 @@ class WorkflowBuilder(GraphBuilder[StateT, DepsT, GraphInputT, GraphOutputT]):
         for step, hint in self._draft.unfollowed_hints():
             edge = self._edge_from_return_hint(step, hint)
             if edge is not None:
-                decide_by_class(edge)
                 self._draft.insert(edge)
+                decide_by_class(edge)
         blank: Graph[StateT, DepsT, GraphInputT, GraphOutputT] = Graph(
             name=self.name,
             state_type=unpack_type_expression(self.state_type),
@@ -300,4 +412,6 @@ class WorkflowBuilder(GraphBuilder[StateT, DepsT, GraphInputT, GraphOutputT]):
             warnings=warnings,
             registered=self.registered,
             deps_factory=self.deps_factory,
+            max_concurrency=self.max_concurrency,
+            on_failure=self.on_failure,
         )

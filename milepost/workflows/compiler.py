@@ -7,18 +7,23 @@ the author's own object, because `join.as_node()` refers to it by that id.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from pydantic_graph.id_types import NodeID, replace_placeholder_id
+from pydantic_graph.id_types import NodeID
 from pydantic_graph.paths import BroadcastMarker, DestinationMarker, LabelMarker, MapMarker, Path, TransformMarker
 
+from milepost.engine.failure import Succeeded
 from milepost.engine.joins import NOTHING, CopyOf, initial_value
 from milepost.engine.spec import unwrap_choice
-from milepost.engine.typed import AnyNode, Decision, DecisionBranch, Fork, Join, NodeStep, StartNode, Step
+from milepost.engine.typed import AnyNode, Decision, DecisionBranch, Fork, Join, NodeStep, Step
 from milepost.nodes.decision import DecideNode
 from milepost.workflows.draft import ConditionalEdge, Draft, Each
+from milepost.workflows.naming import name_placeholders, renamed
+
+BROADCAST = "_broadcast_fork"
+"""How the id of a broadcast ends that pydantic-graph, or this module, puts behind a node."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,73 +51,14 @@ def compile_graph(draft: Draft) -> Compiled:
     for source, leaving in draft.paths.items():
         if leaving:
             paths[renamed(source, final)] = [copied_path(path, final) for path in leaving]
+    given = frozenset(nodes)
     closed = add_decisions(draft, nodes, paths)
     add_maps(draft, nodes, paths)
+    add_outcomes(draft, nodes, paths)
     paths = flattened(nodes, paths)
-    forks = add_broadcasts(nodes, paths)
-    return Compiled(nodes, paths, closed, frozenset({*final.values(), *closed, *forks}))
-
-
-def renamed(node_id: str, final: Mapping[str, NodeID]) -> NodeID:
-    return final.get(node_id, NodeID(node_id))
-
-
-def name_placeholders(draft: Draft) -> None:
-    """Give every node without an id one that is free; the ones given in an earlier build stay."""
-    taken = {*draft.nodes, *draft.final.values()}
-    for key, node in draft.nodes.items():
-        wanted = str(replace_placeholder_id(key))
-        if wanted == key or key in draft.final:
-            continue
-        if isinstance(node, Each):
-            wanted = f"{plain_name(source_of(draft, key))}_each_{replace_placeholder_id(node.node.id)}"
-        draft.final[key] = free_id(wanted, taken)
-        if isinstance(node, Join):
-            node.id = draft.final[key]
-    for source in draft.conditional:
-        suffix = "choice" if isinstance(draft.nodes[source], DecideNode) else "decision"
-        own = f"{source}:{suffix}"
-        if own not in draft.final:
-            draft.final[own] = free_id(f"{plain_name(renamed(source, draft.final))}_{suffix}", taken)
-
-
-def free_id(wanted: str, taken: set[NodeID]) -> NodeID:
-    """Return the wanted id, or the first with a number behind it that is free, and take it."""
-    chosen, number = NodeID(wanted), 1
-    while chosen in taken:
-        number += 1
-        chosen = NodeID(f"{wanted}_{number}")
-    taken.add(chosen)
-    return chosen
-
-
-def plain_name(node_id: str) -> str:
-    """Return an id as part of another: "start" for "__start__"."""
-    return node_id.strip("_") if node_id == StartNode.id else node_id
-
-
-def source_of(draft: Draft, target: str) -> str:
-    """Return the first node from which an edge leads to `target`."""
-    for source, leaving in draft.paths.items():
-        if any(target in ends(path) for path in leaving):
-            return renamed(source, draft.final)
-    for source, edges in draft.conditional.items():
-        if any(edge.target == target for edge in edges):
-            return renamed(source, draft.final)
-    for node_id, node in draft.nodes.items():
-        if isinstance(node, Decision) and any(target in ends(branch.path) for branch in node.branches):
-            return replace_placeholder_id(node_id)
-    return "nothing"
-
-
-def ends(path: Path) -> Iterator[str]:
-    """Yield where a path leads, through all its broadcasts."""
-    for item in path.items:
-        if isinstance(item, DestinationMarker):
-            yield item.destination_id
-        elif isinstance(item, BroadcastMarker):
-            for inner in item.paths:
-                yield from ends(inner)
+    add_broadcasts(nodes, paths)
+    made_up = {*final.values(), *(node_id for node_id in nodes if node_id not in given)}
+    return Compiled(nodes, paths, closed, frozenset(made_up))
 
 
 def copied_node(node: AnyNode, final: Mapping[str, NodeID]) -> AnyNode:
@@ -189,6 +135,20 @@ def add_maps(draft: Draft, nodes: dict[NodeID, AnyNode], paths: dict[NodeID, lis
                 paths.setdefault(target, [Path([DestinationMarker(renamed(node.join.id, draft.final))])])
 
 
+def add_outcomes(draft: Draft, nodes: dict[NodeID, AnyNode], paths: dict[NodeID, list[Path]]) -> None:
+    """Put a decision right behind every node with error edges: those, and last the way that its output takes."""
+    anything: Any = Any
+    for key, edges in draft.failing.items():
+        source, outcome = renamed(key, draft.final), draft.final[f"{key}:outcome"]
+        branches = [branch_of(edge, decides=False, final=draft.final) for edge in edges]
+        leaving = paths.pop(source, [])
+        if len(leaving) > 1:
+            leaving = [broadcast(source, leaving, nodes, paths)]
+        branches += [DecisionBranch(anything, Succeeded(), path, destinations=[]) for path in leaving]
+        nodes[outcome] = Decision(id=outcome, branches=branches, note=None)
+        paths[source] = [Path([DestinationMarker(outcome)])]
+
+
 def flattened(nodes: Mapping[NodeID, AnyNode], paths: Mapping[NodeID, Sequence[Path]]) -> dict[NodeID, list[Path]]:
     """Cut every path at its maps and broadcasts, whose forks then have paths of their own, in the order draft."""
     waiting: deque[tuple[NodeID, Path]] = deque()
@@ -217,14 +177,19 @@ def cut(path: Path) -> tuple[Path, list[tuple[NodeID, Path]]]:
     return path, []
 
 
-def add_broadcasts(nodes: dict[NodeID, AnyNode], paths: dict[NodeID, list[Path]]) -> list[NodeID]:
-    """Put a broadcast behind every node from which several edges lead on; return the ids of those made."""
-    made: list[NodeID] = []
+def add_broadcasts(nodes: dict[NodeID, AnyNode], paths: dict[NodeID, list[Path]]) -> None:
+    """Put a broadcast behind every node from which several edges lead on."""
     for source, leaving in list(paths.items()):
         node = nodes.get(source)
         if len(leaving) > 1 and not (isinstance(node, Fork) and not node.is_map):
-            fork = NodeID(f"{source}_broadcast_fork")
-            nodes[fork] = Fork(fork, is_map=False, downstream_join_id=None)
-            paths[source], paths[fork] = [Path([DestinationMarker(fork)])], leaving
-            made.append(fork)
-    return made
+            paths[source] = [broadcast(source, leaving, nodes, paths)]
+
+
+def broadcast(
+    source: NodeID, leaving: list[Path], nodes: dict[NodeID, AnyNode], paths: dict[NodeID, list[Path]]
+) -> Path:
+    """Make the broadcast from which several paths leave; return the one that leads to it."""
+    fork = NodeID(f"{source}{BROADCAST}")
+    nodes[fork] = Fork(fork, is_map=False, downstream_join_id=None)
+    paths[fork] = leaving
+    return Path([DestinationMarker(fork)])

@@ -1,4 +1,4 @@
-"""Conditions on edges: a label of a decide node, a type, a predicate, or otherwise."""
+"""Conditions on edges: a label of a decide node, a type, a predicate, otherwise, or that the node failed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, Union, get_args, get_origin
 
+from typing_extensions import TypeIs
+
 from milepost.engine.assignability import members, runtime_class, type_name
+from milepost.engine.failure import FailedWith
+from milepost.engine.findings import listed
 from milepost.engine.flow import IsInstance
 from milepost.engine.hints import is_alias, strip
 from milepost.engine.spec import LabelIs
@@ -97,3 +101,35 @@ def lambda_source(function: Any) -> str:
         return ""
     here = [node for node in found if node.lineno == function.__code__.co_firstlineno]
     return (ast.get_source_segment(source, here[0].body) or "") if len(here) == 1 else ""
+
+
+def error_condition(on_error: object) -> Condition | str:
+    """Return the condition that a node failed with one of some exceptions, or what is wrong with them.
+
+    on_error: True for any exception, a class of exceptions, or several of them as a tuple.
+    """
+    given = (Exception,) if on_error is True else on_error if is_tuple(on_error) else (on_error,)
+    classes = [kind for kind in given if is_exception(kind)]
+    if not classes or len(classes) < len(given):
+        wrong = next((kind for kind in given if not is_exception(kind)), on_error)
+        return (
+            f"has on_error={shown(on_error)}, and no node fails with {shown(wrong)}. "
+            "Give True for any exception, or subclasses of Exception."
+        )
+    names = listed((kind.__name__ for kind in classes), "or")
+    return Condition(Any, FailedWith(tuple(classes)), "on error" if Exception in classes else names)
+
+
+def is_tuple(given: object) -> TypeIs[tuple[object, ...]]:
+    return isinstance(given, tuple)
+
+
+def is_exception(given: object) -> TypeIs[type[Exception]]:
+    return isinstance(given, type) and issubclass(given, Exception)
+
+
+def shown(given: object) -> str:
+    """Return something as its author may have written it: a class by its name."""
+    if is_tuple(given):
+        return f"({', '.join(map(shown, given))})"
+    return getattr(given, "__name__", None) or repr(given)

@@ -10,15 +10,18 @@ from pydantic_graph import BaseNode
 from pydantic_graph.id_types import NodeID, generate_placeholder_node_id
 from pydantic_graph.paths import BroadcastMarker, DestinationMarker, LabelMarker, MapMarker, Path
 
+from milepost.engine.branches import decides_by_instance
 from milepost.engine.declared import DeclaredStep
 from milepost.engine.findings import name_of
 from milepost.engine.flow import is_node_type
 from milepost.engine.hints import read_hints
-from milepost.engine.spec import UNKNOWN
+from milepost.engine.policy import Policy
+from milepost.engine.spec import NO_POLICY, UNKNOWN
 from milepost.engine.typed import AnyNode, Decision, EdgePath, EndNode, Fork, Join, NodeStep, StartNode, Step
 from milepost.nodes.decision import DecideNode
 from milepost.workflows.conditions import (
     Condition,
+    error_condition,
     is_type,
     label_condition,
     otherwise_condition,
@@ -44,11 +47,15 @@ class Each(Decision[StateT, DepsT, ManyT]):
 
     node: AnyNode
     join: Join[Any, Any, Any, Any] | None
+    policy: Policy
 
-    def __init__(self, node: AnyNode, join: Join[Any, Any, Any, Any] | None, fork_id: str | None) -> None:
+    def __init__(
+        self, node: AnyNode, join: Join[Any, Any, Any, Any] | None, fork_id: str | None, policy: Policy = NO_POLICY
+    ) -> None:
         super().__init__(id=NodeID(fork_id or generate_placeholder_node_id("each")), branches=[], note=None)
         self.node = node
         self.join = join
+        self.policy = policy
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,25 +71,30 @@ class ConditionalEdge:
 class Draft:
     """Everything that was declared, in the order it was declared.
 
-    final: the ids that stand for placeholders, kept over several builds. announced: nodes that were declared, also when
-    no edge has led to them yet. names: the local names that authors could see. faults: what was wrong at once.
+    failing: the error edges of each node. final: the ids that stand for placeholders, kept over several builds.
+    announced: nodes that were declared, also when no edge has led to them yet. names: the local names that authors
+    could see. faults: what was wrong at once. followed: the steps whose return hint has become an edge. inferred: the
+    decisions that pydantic-graph made of a return hint, with the node whose hint it is. policies: those that were said
+    apart from where a node was declared, by its id here.
     """
 
     nodes: dict[NodeID, AnyNode]
     paths: dict[NodeID, list[Path]]
     conditional: dict[NodeID, list[ConditionalEdge]] = field(default_factory=dict[NodeID, list[ConditionalEdge]])
+    failing: dict[NodeID, list[ConditionalEdge]] = field(default_factory=dict[NodeID, list[ConditionalEdge]])
     final: dict[str, NodeID] = field(default_factory=dict[str, NodeID])
     announced: list[AnyNode] = field(default_factory=list[AnyNode])
     names: dict[str, object] = field(default_factory=dict[str, object])
     faults: list[str] = field(default_factory=list[str])
     followed: set[NodeID] = field(default_factory=set[NodeID])
+    inferred: dict[NodeID, NodeID] = field(default_factory=dict[NodeID, NodeID])
+    policies: dict[str, Policy] = field(default_factory=dict[str, Policy])
 
     def connect(self, source: Any, destination: Any, when: object, otherwise: bool, label: str | None) -> None:
         """Add one edge, always taken or under a condition."""
         condition = unfit(source, destination) or condition_of(source, when, otherwise)
         if isinstance(condition, str):
-            ends = f"The edge from {name_of(id_of(source))} to {name_of(id_of(destination))}"
-            self.faults.append(f"{ends} {condition}")
+            self.refuse(source, destination, condition)
             return
         target = as_node(destination)
         if condition is None:
@@ -95,6 +107,23 @@ class Draft:
             self.insert_destination(target, set())
             self.conditional.setdefault(kept, []).append(ConditionalEdge(target.id, condition, label))
 
+    def catch(self, source: Any, destination: Any, on_error: object, label: str | None, *, alone: bool) -> None:
+        """Add one edge that is taken when its source fails. alone: it was given no other condition."""
+        condition = unfit_for_errors(source, destination) or error_condition(on_error)
+        if not alone:
+            condition = "has on_error= beside when= or otherwise=. Give one of them; an error edge needs no other."
+        if isinstance(condition, str):
+            self.refuse(source, destination, condition)
+            return
+        target = as_node(destination)
+        kept = self.insert_node(as_node(source))
+        self.insert_destination(target, set())
+        self.failing.setdefault(kept, []).append(ConditionalEdge(target.id, condition, label))
+
+    def refuse(self, source: Any, destination: Any, why: str) -> None:
+        """Note that something is wrong with an edge."""
+        self.faults.append(f"The edge from {name_of(id_of(source))} to {name_of(id_of(destination))} {why}")
+
     def insert(self, edge: EdgePath[Any, Any]) -> None:
         """Add a path with all that it leads to."""
         for source in edge.sources:
@@ -103,7 +132,11 @@ class Draft:
                     f"An edge leaves the decision {source.id!r} without saying for which value. Use when=."
                 )
                 continue
-            self.paths.setdefault(self.insert_node(source), []).append(edge.path)
+            kept = self.insert_node(source)
+            self.paths.setdefault(kept, []).append(edge.path)
+            for decision in edge.destinations:
+                if isinstance(decision, Decision) and decides_by_instance(decision.branches):
+                    self.inferred[decision.id] = kept
         for destination in edge.destinations:
             self.insert_destination(destination, set())
         self.insert_forks(edge.path)
@@ -206,6 +239,17 @@ def unfit(source: Any, destination: Any) -> str | None:
         return "is not needed: a BaseNode says itself what comes next. Add wf.add(wf.node(...)) instead."
     if not isinstance(source, StartNode | Step | Join | DecideNode):
         return f"begins at {source!r}, which no edge can leave. Begin at a node, or at wf.start_node."
+    return None
+
+
+def unfit_for_errors(source: Any, destination: Any) -> str | None:
+    """Return what is wrong with the ends of an error edge, None when nothing is."""
+    if not isinstance(as_node(destination), Step | Join | Fork | Decision | EndNode):
+        return f"leads to {destination!r}, which is no node. Decorate it with @wf.function first."
+    if isinstance(source, StartNode | Join):
+        return "has on_error=, and there is no function of a node at its beginning that could fail. Begin at a node."
+    if not isinstance(as_node(source), Step | DecideNode):
+        return f"begins at {source!r}, which cannot fail. Begin at a node."
     return None
 
 

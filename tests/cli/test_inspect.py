@@ -20,12 +20,20 @@ def two_runs(call: Call, folder: Path) -> None:
     call(*RUN, "--run-id", "failed-1")
 
 
-def test_a_store_that_is_not_there_has_no_runs_and_is_not_made(call: Call, folder: Path) -> None:
+def test_a_store_that_is_not_there_is_told_and_not_made(call: Call, folder: Path) -> None:
+    sentence = (
+        "There is no store at 'sqlite:///.milepost/runs.db' yet. Start a run there first, or name another with --store."
+    )
     answer = call("runs")
-    assert (answer.code, answer.out) == (0, "")
-    assert answer.err == "No runs in 'sqlite:///.milepost/runs.db'.\n"
-    assert call("runs", "--json").document["runs"] == []
+    assert (answer.code, answer.out, answer.err) == (8, "", f"{sentence}\n")
+    assert call("runs", "--json").document["error"] == {"type": "StoreError", "message": sentence}
     assert not (folder / ".milepost").exists()
+
+
+def test_a_store_without_runs_has_none(call: Call) -> None:
+    answer = call("runs", "--store", "memory://")
+    assert (answer.code, answer.out, answer.err) == (0, "", "No runs in 'memory://'.\n")
+    assert call("runs", "--store", "memory://", "--json").document["runs"] == []
 
 
 @pytest.mark.usefixtures("two_runs")

@@ -22,14 +22,17 @@ def test_a_durability_that_contradicts_the_address_is_refused() -> None:
 
 
 def test_a_store_that_is_not_a_file_is_always_there() -> None:
-    assert file_of("memory:") is None
-    assert is_there("memory:")
+    assert file_of("memory://") is None
+    assert is_there("memory://")
+    require("memory://")
 
 
 def test_looking_for_a_run_where_there_is_no_store_makes_none(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/none.db"
     with pytest.raises(UnknownRun, match="no store at"):
         require(url, "run-1")
+    with pytest.raises(StoreError, match="There is no store at"):
+        require(url)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -212,22 +212,3 @@ async def test_a_synchronous_function_can_run_in_a_thread_of_its_own() -> None:
     assert await one(work).run(inputs=[]) == 1
     assert threads[0] != threading.get_ident()
     assert threads[1] == threading.get_ident()
-
-
-def test_waits_grow_up_to_the_longest() -> None:
-    retry = Retry(attempts=9, wait=1.0, factor=3.0, longest=10.0)
-
-    assert [retry.pause(failed) for failed in (1, 2, 3, 4)] == [1.0, 3.0, 9.0, 10.0]
-
-
-@pytest.mark.parametrize(
-    ("make", "message"),
-    [
-        (lambda: Retry(attempts=0), r"Retry\(attempts=0\) would never run the node"),
-        (lambda: Retry(wait=-1.0), "cannot wait for a negative time"),
-        (lambda: Policy(timeout=0.0), "A timeout of 0.0 seconds can never be met"),
-    ],
-)
-def test_a_policy_that_cannot_work_is_refused(make: Callable[[], object], message: str) -> None:
-    with pytest.raises(WorkflowError, match=message):
-        make()

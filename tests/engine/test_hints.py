@@ -79,9 +79,9 @@ def test_names_of_the_caller_and_of_closures_are_known() -> None:
     def names() -> dict[str, object]:
         return caller_names()
 
-    assert read_hints(body).missing == ("ctx", "return")
+    assert list(read_hints(body).missing) == ["ctx", "return"]
     assert read_hints(body, names()).input_type is Local
-    assert read_hints(body, names()).missing == ("return",)
+    assert list(read_hints(body, names()).missing) == ["return"]
 
     class Later: ...
 
@@ -95,7 +95,7 @@ def test_names_of_the_caller_and_of_closures_are_known() -> None:
     def early(ctx: object) -> Unbound:
         return Unbound()
 
-    assert read_hints(early).missing == ("return",)
+    assert list(read_hints(early).missing) == ["return"]
 
     class Unbound: ...
 

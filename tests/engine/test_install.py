@@ -34,7 +34,7 @@ class Sentinel(Exception):
 
 def graph(fails: bool = False) -> Any:
     """Build a graph of one step with pydantic-graph alone; the step says whether it runs on our executor."""
-    g: Any = GraphBuilder(state_type=Log, input_type=int, output_type=int)
+    g: Any = GraphBuilder(name="counting", state_type=Log, input_type=int, output_type=int)
 
     async def step(ctx: StepContext[Log, None, int]) -> int:
         try:

@@ -148,8 +148,8 @@ async def test_opening_reads_only_what_follows_the_last_snapshot() -> None:
     read: list[int] = []
 
     class Watched(MemoryStore):
-        async def records(self, run_id: str, *, after: int = 0) -> Any:
-            found = await super().records(run_id, after=after)
+        async def records(self, run_id: str, *, after: int = 0, limit: int | None = None) -> Any:
+            found = await super().records(run_id, after=after, limit=limit)
             read.append(len(found))
             return found
 

@@ -116,7 +116,7 @@ async def test_a_stream_that_gives_other_items_after_a_resume_is_found_out(other
         await ran(source, journals)
     looked = Counter(source.looked)
 
-    with pytest.raises(MilepostError, match="'give' gave other items after the resume than the 2 that are committed"):
+    with pytest.raises(MilepostError, match="'give' gave other items when it ran again than the 2 that are committed"):
         await ran(Source(other, looked=source.looked), journals)
     assert set(source.looked) == set(looked) | {1, 2}
 

@@ -321,7 +321,7 @@ def everything(wf: GraphBuilder[None, None, int, int]) -> None:
     nothing: list[int] = []
     collect = wf.join(reduce_list_append, initial=nothing, parent_fork_id="items")
     choice = (
-        wf.decision(note="even?")
+        wf.decision(note="even?", node_id="even")
         .branch(wf.match(int, matches=is_fourth).label("four").to(double))
         .branch(wf.match(int).transform(inputs_of).to(text, double))
     )
@@ -351,7 +351,10 @@ async def test_what_pydantic_graph_declares_compiles_as_in_pydantic_graph() -> N
     everything(ours)
     everything(theirs)
     mine, real = ours.build(), theirs.build()
-    assert shape(mine) == shape(real)
+    names = {"decision": "Halve_decision"}  # ours are named after the node whose return hint they are made of
+    assert shape(mine) == {
+        names.get(node_id, node_id): [names.get(end, end) for end in ends] for node_id, ends in shape(real).items()
+    }
     assert mine.parent_forks == real.parent_forks
     assert mine.intermediate_join_nodes == real.intermediate_join_nodes
     assert await upstream(mine, 5) == await real.run(inputs=5)

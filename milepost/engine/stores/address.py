@@ -14,10 +14,10 @@ def open_store(url: str, *, create: bool = True) -> Store:
     """Return the store that a URL names; it is opened by the engine that uses it.
 
     `sqlite:///runs.db` is relative to the working directory, `sqlite:////var/runs.db` absolute; `?durability=process`
-    commits without waiting for the disk. `memory:` keeps everything in this process. create=False refuses a file that
+    commits without waiting for the disk. `memory://` keeps everything in this process. create=False refuses a file that
     is not there. Raises InputError: the URL names no kind of store.
     """
-    if url == "memory:":
+    if url in ("memory://", "memory:"):
         return MemoryStore()
     parts = urlsplit(url)
     path = parts.path[1:] if url.startswith("sqlite:///") else ""
@@ -26,6 +26,6 @@ def open_store(url: str, *, create: bool = True) -> Store:
     if not path or options or durability not in ("power", "process", "none"):
         raise InputError(
             f"{url!r} does not name a store. Write e.g. sqlite:///runs.db, sqlite:///runs.db?durability=process "
-            "or memory:."
+            "or memory://."
         )
     return SqliteStore(path, durability=durability, create=create)  # type: ignore[arg-type]  # one of the three, see above

@@ -14,7 +14,7 @@ from uuid import uuid4
 
 import anyio
 
-from milepost.engine.errors import LeaseLost, StoreError
+from milepost.engine.errors import InputError, LeaseLost, StoreError
 from milepost.engine.stores import sqlite_journal as journal
 from milepost.engine.stores.lockfile import LockFile, remove_free
 from milepost.engine.stores.sqlite_file import (
@@ -27,14 +27,18 @@ from milepost.engine.stores.sqlite_file import (
     prepare,
     set_patience,
 )
-from milepost.engine.stores.sqlite_journal import COLUMNS, Owner, row_of
+from milepost.engine.stores.sqlite_journal import Owner
+from milepost.engine.stores.sqlite_rows import COLUMNS, Value, listing, row_of
 from milepost.engine.stores.sqlite_writer import Writer, find_hop
-from milepost.engine.stores.store import Acknowledge, Entry, NewRun, Opening, RunRow, StoredRecord
+from milepost.engine.stores.store import Acknowledge, Entry, Message, NewRun, Notice, Opening, RunRow, StoredRecord
+from milepost.engine.trace import RunStatus
 
 T = TypeVar("T")
 
 _FAILURES: Final = (sqlite3.Error, UnicodeError, OverflowError, MemoryError, OSError)
 _RECORDS: Final = "SELECT seq, body, content, hash, at, snapshot FROM journal WHERE run_id=?"
+_MESSAGES: Final = "SELECT run_id, id, kind, payload, by, at, number FROM inbox"
+_NEWS: Final = "SELECT number, run_id FROM inbox WHERE taken IS NULL AND number > ? ORDER BY number"
 _RETRY_AFTER: Final = 0.01
 
 
@@ -48,6 +52,8 @@ class SqliteStore:
     create: make the file if it is missing. clock: seconds since 1970 UTC, for people; leases go by the database's own
     clock. ttl: seconds that a lease lasts unless it is renewed. max_takeovers: how often a run is taken over from dead
     owners without a new record, until CrashLoop.
+    Opening brings a file of an earlier version up to date, which no earlier Milepost can open afterwards.
+    Raises InputError: the path is SQLite's name for a database that is no file.
     """
 
     def __init__(
@@ -60,6 +66,11 @@ class SqliteStore:
         ttl: float = 30.0,
         max_takeovers: int = 100,
     ) -> None:
+        if os.fspath(path) == ":memory:":
+            raise InputError(
+                "A store named ':memory:' would be a file of that name. For runs that end with this process, use "
+                "MemoryStore(), or the URL memory://."
+            )
         self.path = Path(os.path.realpath(path))  # by its one name: files beside it must be found by everybody
         self.durability: Durability = durability
         self._create = create
@@ -170,11 +181,27 @@ class SqliteStore:
         found = self._read(f"SELECT {COLUMNS} FROM runs WHERE run_id=?", run_id)
         return row_of(found[0]) if found else None
 
-    async def rows(self) -> Sequence[RunRow]:
-        return [row_of(found) for found in self._read(f"SELECT {COLUMNS} FROM runs ORDER BY created DESC, run_id")]
+    async def rows(
+        self,
+        *,
+        prefix: str = "",
+        status: RunStatus | None = None,
+        workflow: str | None = None,
+        nested: bool = True,
+        limit: int | None = None,
+        before: RunRow | None = None,
+    ) -> Sequence[RunRow]:
+        statement, values = listing(prefix, status, workflow, nested, limit, before)
+        return [row_of(found) for found in self._read(statement, *values)]
 
-    async def records(self, run_id: str, *, after: int = 0) -> Sequence[StoredRecord]:
-        return [StoredRecord(*found) for found in self._read(f"{_RECORDS} AND seq>? ORDER BY seq", run_id, after)]
+    async def children(self, run_id: str) -> Sequence[RunRow]:
+        found = self._read(f"SELECT {COLUMNS} FROM runs WHERE parent_run=? ORDER BY number", run_id)
+        return [row_of(values) for values in found]
+
+    async def records(self, run_id: str, *, after: int = 0, limit: int | None = None) -> Sequence[StoredRecord]:
+        most = -1 if limit is None else limit
+        found = self._read(f"{_RECORDS} AND seq>? ORDER BY seq LIMIT ?", run_id, after, most)
+        return [StoredRecord(*values) for values in found]
 
     async def record(self, run_id: str, seq: int) -> StoredRecord | None:
         found = self._read(f"{_RECORDS} AND seq=?", run_id, seq)
@@ -187,6 +214,23 @@ class SqliteStore:
     async def definition(self, fingerprint: str) -> str | None:
         found = self._read("SELECT description FROM definitions WHERE fingerprint=?", fingerprint)
         return str(found[0][0]) if found else None
+
+    async def define(self, fingerprint: str, text: str) -> None:
+        await self._write(lambda connection: journal.define(connection, fingerprint, text))
+
+    async def cached(self, key: str, now: float) -> str | None:
+        found = self._read("SELECT value FROM cache WHERE key=? AND (expires IS NULL OR expires > ?)", key, now)
+        return str(found[0][0]) if found else None
+
+    async def post(self, message: Message) -> bool:
+        return await self._write(lambda connection: journal.post(connection, message))
+
+    async def inbox(self, run_id: str) -> Sequence[Message]:
+        found = self._read(f"{_MESSAGES} WHERE run_id=? AND taken IS NULL ORDER BY number", run_id)
+        return [Message(*values) for values in found]
+
+    async def news(self, after: int) -> Sequence[Notice]:
+        return [Notice(*values) for values in self._read(_NEWS, after)]
 
     def _get_ready(self) -> None:
         """Get what an owner needs: its lock file, its connection, and the thread that renews its leases."""
@@ -222,7 +266,7 @@ class SqliteStore:
                     raise failure(self.path, "written", error) from error
         return await writer.call(job)
 
-    def _read(self, statement: str, *values: str | int) -> list[Any]:
+    def _read(self, statement: str, *values: Value) -> list[Any]:
         if self._reader is None:
             raise self._closed()
         try:

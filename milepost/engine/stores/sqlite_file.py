@@ -13,7 +13,8 @@ from typing import Final, Literal
 from milepost.engine.errors import ForeignStore, StoreError
 
 APPLICATION_ID: Final = 0x4D494C45
-VERSION: Final = 1
+VERSION: Final = 2
+"""The newest version of the schema; sqlite_1.sql and those after it are the steps to it, none of which ever changes."""
 PATIENCE: Final = 30.0
 """Seconds to wait for a lock: SQLite hands it out in no order, so that one of several writers may wait for seconds."""
 
@@ -122,17 +123,17 @@ def _inspect(path: Path) -> None:
     how = "mode=ro" if log.exists() and log.stat().st_size else "immutable=1"
     try:
         with closing(sqlite3.connect(f"{path.as_uri()}?{how}", uri=True, timeout=PATIENCE)) as connection:
-            is_ours(path, connection)
+            version_of(path, connection)
     except sqlite3.Error as error:
         if primary_code(error) == sqlite3.SQLITE_NOTADB:
             raise ForeignStore(f"{path} is not a SQLite database, so it is no store. It was not changed.") from error
         raise failure(path, "opened", error) from error
 
 
-def is_ours(path: Path, connection: sqlite3.Connection) -> bool:
-    """Whether this is a store of this version; False for an empty database, which can become one.
+def version_of(path: Path, connection: sqlite3.Connection) -> int:
+    """Return the version of a store's schema, 0 for an empty database, which can become a store.
 
-    Raises ForeignStore: it is anything else.
+    Raises ForeignStore: it is anything else, or newer than this Milepost.
     """
     program, version, is_filled = connection.execute(_IDENTITY).fetchone()
     if program == APPLICATION_ID and version > VERSION:
@@ -140,17 +141,19 @@ def is_ours(path: Path, connection: sqlite3.Connection) -> bool:
             f"{path} was written by a newer Milepost (its format is {version}, this one knows {VERSION}). "
             "Upgrade Milepost, or choose another file. It was not changed."
         )
-    if program not in (0, APPLICATION_ID) or (is_filled and program != APPLICATION_ID):
+    if program not in (0, APPLICATION_ID) or (is_filled and (program != APPLICATION_ID or version < 1)):
         raise ForeignStore(f"{path} is a database of another program. Choose another file. It was not changed.")
-    return bool(is_filled)
+    return int(version) if is_filled else 0
 
 
 def establish(path: Path, durability: Durability) -> sqlite3.Connection | None:
-    """Connect, and make the tables unless they are there. Returns None when another process is at it: try again."""
+    """Connect, and bring the tables up to date. Returns None when another process is in the way: try again."""
     connection: sqlite3.Connection | None = None
     try:
         connection = connect(path, durability, patience=0.0)
-        _make_tables(path, connection)
+        connection.execute("PRAGMA journal_mode=WAL")
+        while _advance(path, connection) < VERSION:
+            pass
         set_patience(connection, PATIENCE)
     except BaseException as error:
         if connection is not None:
@@ -163,22 +166,26 @@ def establish(path: Path, durability: Durability) -> sqlite3.Connection | None:
     return connection
 
 
-def _make_tables(path: Path, connection: sqlite3.Connection) -> None:
-    connection.execute("PRAGMA journal_mode=WAL")
-    connection.execute("BEGIN")  # not IMMEDIATE: making them then counts as busy if anybody has written since the look
-    if not is_ours(path, connection):
-        for statement in _schema():
+def _advance(path: Path, connection: sqlite3.Connection) -> int:
+    """Bring the schema one version further, in one transaction, unless it is up to date. Returns its version then."""
+    connection.execute("BEGIN")  # not IMMEDIATE: the step then counts as busy if anybody has written since the look
+    version = version_of(path, connection)
+    if version < VERSION:
+        version += 1
+        for statement in step(version):
             connection.execute(statement)
     connection.execute("COMMIT")
+    return version
 
 
-def _schema() -> list[str]:
-    text = files("milepost.engine.stores").joinpath("schema.sql").read_text("utf-8")
+def step(version: int) -> list[str]:
+    """Return the statements that make a schema of this version from the one before, or from an empty database."""
+    text = files("milepost.engine.stores").joinpath(f"sqlite_{version}.sql").read_text("utf-8")
     statements = re.sub(r"--.*", "", text).split(";")
     return [
         *(statement for statement in statements if statement.strip()),
         f"PRAGMA application_id={APPLICATION_ID}",
-        f"PRAGMA user_version={VERSION}",
+        f"PRAGMA user_version={version}",
     ]
 
 

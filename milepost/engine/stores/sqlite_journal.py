@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from json import dumps
 from pathlib import Path
 from typing import Final
@@ -13,21 +13,33 @@ from typing import Final
 from milepost.engine.errors import CrashLoop, RunBusy, UnknownRun
 from milepost.engine.stores.lockfile import is_free
 from milepost.engine.stores.sqlite_file import roll_back
-from milepost.engine.stores.store import Entry, NewRun, RunRow
+from milepost.engine.stores.sqlite_rows import COLUMNS, NAMES, row_of, values_of
+from milepost.engine.stores.store import Entry, Message, NewRun, RunRow
 
 NOW: Final = "((julianday('now') - 2440587.5) * 86400.0)"
 """The database's own clock, seconds since 1970 UTC: leases are compared by no other."""
 
-_NAMES: Final = tuple(field.name for field in fields(RunRow))
-COLUMNS: Final = ", ".join(_NAMES)
-
+_NEW_RUN: Final = (
+    f"INSERT INTO runs ({COLUMNS}, lock_file, lease_until, takeovers) "
+    f"VALUES ({', '.join('?' * len(NAMES))}, ?, {NOW} + ?, 0)"
+)
 _ADVANCE: Final = (
     "UPDATE runs SET seq=?, hash=?, status=?, updated=?, error=?, output=?, snapshot_seq=max(snapshot_seq, ?), "
     "takeovers=0 WHERE number=? AND epoch=? AND seq=?"
 )
 _RECORD: Final = "INSERT INTO records (run, seq, body, content, hash, at, snapshot) VALUES (?, ?, ?, ?, ?, ?, ?)"
 _OPENING: Final = "INSERT INTO openings (run_id, epoch, owner, at) VALUES (?, ?, ?, ?)"
-
+_DEFINITION: Final = "INSERT INTO definitions (fingerprint, description) VALUES (?, ?) ON CONFLICT DO NOTHING"
+_MESSAGE: Final = "INSERT INTO inbox (run_id, id, kind, payload, by, at) VALUES (?, ?, ?, ?, ?, ?)"
+_IS_POSTED: Final = "SELECT EXISTS (SELECT 1 FROM inbox WHERE run_id=runs.run_id AND id=?) FROM runs WHERE run_id=?"
+_TAKE: Final = "UPDATE inbox SET taken=?, payload='' WHERE run_id=? AND id=? AND taken IS NULL"
+_KEEP: Final = (
+    "INSERT INTO cache (key, value, expires) VALUES (?, ?, ?) "
+    "ON CONFLICT (key) DO UPDATE SET value=excluded.value, expires=excluded.expires"
+)
+_DROP: Final = (  # a few: more than are kept, so that they become fewer, and not so many that a commit would be slow
+    "DELETE FROM cache WHERE rowid IN (SELECT rowid FROM cache WHERE expires <= ? ORDER BY expires LIMIT 10)"
+)
 
 Numbers = dict[str, int]
 """Run id to the number of the run, filled as runs are met: numbers never change and are never used twice."""
@@ -40,11 +52,6 @@ class Owner:
     text: str
     lock: Path
     ttl: float
-
-
-def row_of(values: Sequence[object]) -> RunRow:
-    """Return a row from its columns."""
-    return RunRow(**dict(zip(_NAMES, values, strict=True)))  # type: ignore[arg-type]  # what the schema says
 
 
 @contextmanager
@@ -60,32 +67,16 @@ def transaction(connection: sqlite3.Connection) -> Generator[None]:
 
 def create(connection: sqlite3.Connection, owner: Owner, run: NewRun, first: Entry) -> bool:
     """Create a run with its first record, owned; False if the id is taken."""
-    snapshot_seq = 0 if first.snapshot is None else first.seq
     with transaction(connection):
         if connection.execute("SELECT 1 FROM runs WHERE run_id=?", (run.run_id,)).fetchone():
             return False
-        connection.execute("INSERT OR IGNORE INTO definitions VALUES (?, ?)", (run.fingerprint, run.definition))
-        connection.execute(
-            f"INSERT INTO runs ({COLUMNS}, lock_file, lease_until, takeovers) "
-            f"VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, {NOW} + ?, 0)",
-            (
-                *(run.run_id, run.workflow, run.version, run.fingerprint, first.status, run.isolation),
-                *(
-                    first.at,
-                    first.at,
-                    first.seq,
-                    first.hash,
-                    snapshot_seq,
-                    first.epoch,
-                    owner.text,
-                    first.error,
-                    first.output,
-                ),
-                *(owner.lock.name, owner.ttl),
-            ),
-        )
-        (number,) = connection.execute("SELECT number FROM runs WHERE run_id=?", (run.run_id,)).fetchone()
-        connection.execute(_RECORD, _record(number, first))
+        connection.execute(_DEFINITION, (run.fingerprint, run.definition))
+        row = run.row(first, owner.text)
+        connection.execute(_NEW_RUN, (*values_of(row), owner.lock.name, owner.ttl))
+        cursor = connection.cursor()
+        number = _look_up(cursor, {}, run.run_id)
+        cursor.execute(_RECORD, _record(number, first))
+        _add(cursor, first)
         connection.execute(_OPENING, (run.run_id, first.epoch, owner.text, first.at))
     return True
 
@@ -155,7 +146,7 @@ def renew(connection: sqlite3.Connection, owner: Owner, run_ids: Sequence[str]) 
 
 def append_one(cursor: sqlite3.Cursor, numbers: Numbers, entry: Entry) -> bool:
     """Commit one entry; False if its lease is lost. Every microsecond counts here: the event loop stands still."""
-    run_id, epoch, seq, body, content, digest, at, snapshot, status, error, output = entry
+    run_id, epoch, seq, body, content, digest, at, snapshot, status, error, output, cache, taken, fingerprint = entry
     number = numbers.get(run_id) or _look_up(cursor, numbers, run_id)
     execute = cursor.execute
     try:
@@ -166,6 +157,8 @@ def append_one(cursor: sqlite3.Cursor, numbers: Numbers, entry: Entry) -> bool:
             execute("ROLLBACK")
             return False
         execute(_RECORD, (number, seq, body, content, digest, at, snapshot))
+        if cache is not None or taken or fingerprint is not None:
+            _add(cursor, entry)
         execute("COMMIT")
     except BaseException:
         roll_back(cursor.connection)
@@ -186,6 +179,8 @@ def append(connection: sqlite3.Connection, numbers: Numbers, entries: Sequence[E
             chain = _chain([entries[place] for place in of_run])
             if _advance(cursor, number, chain):
                 cursor.executemany(_RECORD, [_record(number, entry) for entry in chain])
+                for entry in chain:
+                    _add(cursor, entry)
                 for place in of_run[: len(chain)]:
                     kept[place] = True
     return kept
@@ -225,3 +220,33 @@ def _advance(cursor: sqlite3.Cursor, number: int, chain: Sequence[Entry]) -> boo
 
 def _record(number: int, entry: Entry) -> tuple[int, int, str, str, str, float, str | None]:
     return number, entry.seq, entry.body, entry.content, entry.hash, entry.at, entry.snapshot
+
+
+def _add(cursor: sqlite3.Cursor, entry: Entry) -> None:
+    """Write what an entry brings besides its record."""
+    if entry.fingerprint is not None:
+        cursor.execute("UPDATE runs SET fingerprint=? WHERE run_id=?", (entry.fingerprint, entry.run_id))
+    if entry.taken:
+        cursor.executemany(_TAKE, [(entry.seq, entry.run_id, message_id) for message_id in entry.taken])
+    if entry.cache is not None:
+        cursor.execute(_KEEP, entry.cache)
+        cursor.execute(_DROP, (entry.at,))
+
+
+def define(connection: sqlite3.Connection, fingerprint: str, text: str) -> None:
+    """Keep the description of a workflow unless it is there."""
+    with transaction(connection):
+        connection.execute(_DEFINITION, (fingerprint, text))
+
+
+def post(connection: sqlite3.Connection, message: Message) -> bool:
+    """Put a message into the inbox of a run; False if it is or was there."""
+    *columns, _ = message
+    with transaction(connection):
+        found = connection.execute(_IS_POSTED, (message.id, message.run_id)).fetchone()
+        if found is None:
+            raise UnknownRun(message.run_id)
+        is_new = not found[0]
+        if is_new:
+            connection.execute(_MESSAGE, columns)
+    return is_new

@@ -5,6 +5,8 @@
 - One owner per run: `create` and `acquire` give a lease with a growing fencing number (the epoch), and an entry of
   another epoch is refused with LeaseLost.
 - What is read is what was written, or an error.
+- Whoever is not the owner speaks to a run by its inbox alone: a message is one insert, unique by its id in the run, and
+  the owner takes it into a record in the transaction that commits the record.
 """
 
 from __future__ import annotations
@@ -24,7 +26,8 @@ class RunRow:
     """What a store knows of a run without reading its journal.
 
     seq, hash: of its newest record. snapshot_seq: the newest record that carries a snapshot, 0 for none. created,
-    updated: seconds since 1970 UTC. output: JSON text. isolation: "task" or "shared".
+    updated: seconds since 1970 UTC. output: JSON text. isolation: "task" or "shared". parent_run, parent_task: the run
+    that this one is a task of, and the key of that task; None for a run of its own.
     """
 
     run_id: str
@@ -42,10 +45,26 @@ class RunRow:
     owner: str | None
     error: str | None
     output: str | None
+    parent_run: str | None = None
+    parent_task: str | None = None
+
+
+class CacheEntry(NamedTuple):
+    """A result that any later task with the same key may use. value: JSON text. expires: seconds since 1970 UTC."""
+
+    key: str
+    value: str
+    expires: float | None = None
 
 
 class Entry(NamedTuple):
-    """One record to be committed, with what it changes in the run's row."""
+    """One record to be committed, with all that changes in the same transaction.
+
+    status, error, output: what the run's row says from now on. cache: a result to be kept, in place of an earlier one
+    of its key. taken: ids of the messages that the record has taken in; they leave the inbox with their payloads, and
+    an id that is not in it changes nothing. fingerprint: of the definition that the run follows from now on, which
+    `define` has made known.
+    """
 
     run_id: str
     epoch: int
@@ -58,6 +77,9 @@ class Entry(NamedTuple):
     status: RunStatus
     error: str | None
     output: str | None
+    cache: CacheEntry | None = None
+    taken: tuple[str, ...] = ()
+    fingerprint: str | None = None
 
 
 class StoredRecord(NamedTuple):
@@ -79,9 +101,37 @@ class Opening(NamedTuple):
     at: float
 
 
+class Message(NamedTuple):
+    """Something said to a run from outside.
+
+    id: unique in the run, for ever: a message that is posted again, as after a crash, is not told twice. kind: what the
+    owner is to do with it, e.g. "cancel". payload: JSON text. by: who says it, for people. at: when it was said,
+    seconds since 1970 UTC. number: given by the store, see `Store.news`.
+    """
+
+    run_id: str
+    id: str
+    kind: str
+    payload: str
+    by: str | None
+    at: float
+    number: int = 0
+
+
+class Notice(NamedTuple):
+    """That a message waits in the inbox of a run. number: of the message."""
+
+    number: int
+    run_id: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewRun:
-    """A run to be created. definition: the JSON text of its workflow's definition."""
+    """A run to be created.
+
+    definition: the JSON text of its workflow's definition. parent_run, parent_task: as in `RunRow`; the parent need not
+    be in this store.
+    """
 
     run_id: str
     workflow: str
@@ -89,6 +139,30 @@ class NewRun:
     fingerprint: str
     definition: str
     isolation: str
+    parent_run: str | None = None
+    parent_task: str | None = None
+
+    def row(self, first: Entry, owner: str) -> RunRow:
+        """Return the row of this run with its first record, in the hands of its first owner."""
+        return RunRow(
+            run_id=self.run_id,
+            workflow=self.workflow,
+            version=self.version,
+            fingerprint=self.fingerprint,
+            status=first.status,
+            isolation=self.isolation,
+            created=first.at,
+            updated=first.at,
+            seq=first.seq,
+            hash=first.hash,
+            snapshot_seq=0 if first.snapshot is None else first.seq,
+            epoch=first.epoch,
+            owner=owner,
+            error=first.error,
+            output=first.output,
+            parent_run=self.parent_run,
+            parent_task=self.parent_task,
+        )
 
 
 class Store(Protocol):
@@ -125,12 +199,30 @@ class Store(Protocol):
         """Return the row of a run."""
         ...
 
-    async def rows(self) -> Sequence[RunRow]:
-        """Return all rows, the newest run first."""
+    async def rows(
+        self,
+        *,
+        prefix: str = "",
+        status: RunStatus | None = None,
+        workflow: str | None = None,
+        nested: bool = True,
+        limit: int | None = None,
+        before: RunRow | None = None,
+    ) -> Sequence[RunRow]:
+        """Return rows, the run that was created last first, runs of one moment by their ids.
+
+        prefix: what the ids begin with. status, workflow: only runs of these. nested: with the runs inside runs. limit:
+        at most so many, so that nobody has to load what nobody looks at. before: the last row of the page before this
+        one; it need not be there any more.
+        """
         ...
 
-    async def records(self, run_id: str, *, after: int = 0) -> Sequence[StoredRecord]:
-        """Return the records of a run whose number is greater than `after`, in order."""
+    async def children(self, run_id: str) -> Sequence[RunRow]:
+        """Return the rows of the runs that are tasks of a run, not of those inside them, as they were created."""
+        ...
+
+    async def records(self, run_id: str, *, after: int = 0, limit: int | None = None) -> Sequence[StoredRecord]:
+        """Return the records of a run whose number is greater than `after`, in order, at most `limit` of them."""
         ...
 
     async def record(self, run_id: str, seq: int) -> StoredRecord | None:
@@ -143,4 +235,37 @@ class Store(Protocol):
 
     async def definition(self, fingerprint: str) -> str | None:
         """Return the description of a workflow that ran here."""
+        ...
+
+    async def define(self, fingerprint: str, text: str) -> None:
+        """Keep the description of a workflow, so that an entry can name its fingerprint. The first text stays."""
+        ...
+
+    async def cached(self, key: str, now: float) -> str | None:
+        """Return the value that an entry has kept under a key, unless it has expired by now (seconds since 1970 UTC).
+
+        What has expired is removed a little at a time, whenever another value is kept.
+        """
+        ...
+
+    async def post(self, message: Message) -> bool:
+        """Put a message into the inbox of a run, whoever owns it, and however it stands.
+
+        Returns False, changing nothing, if the run has or had a message of that id. When two post at the same instant,
+        one gets True. Raises UnknownRun.
+        """
+        ...
+
+    async def inbox(self, run_id: str) -> Sequence[Message]:
+        """Return the messages to a run that no record has taken, in the order of their numbers."""
+        ...
+
+    async def news(self, after: int) -> Sequence[Notice]:
+        """Return which runs have messages with a number greater than `after` that no record has taken, in order.
+
+        Cheap enough to be asked many times a second, from each process once for all its runs: go on from the number of
+        the last notice, 0 at first. The store numbers all messages in the order in which they become visible, so
+        nothing is missed by whoever acquires a run first, reads its inbox then, and the news afterwards. A message may
+        be met in both: its id tells.
+        """
         ...

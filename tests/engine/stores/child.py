@@ -2,6 +2,7 @@
 
 It does what the lines on its standard input say, and answers each with one line:
 open | create RUN | acquire RUN | append RUN EPOCH FIRST LAST | stream RUN EPOCH FIRST (a line a record, for ever)
+post RUN FIRST LAST (which were new) | migrate (begin a step of the schema, and wait for the end)
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ from collections.abc import Sequence
 
 from milepost.engine.errors import MilepostError
 from milepost.engine.stores.sqlite import SqliteStore
-from tests.engine.stores.worlds import append, entry, new_run
+from milepost.engine.stores.sqlite_file import VERSION, connect, step
+from tests.engine.stores.worlds import append, entry, message, new_run
 
 
 async def obey(store: SqliteStore, words: Sequence[str]) -> str:
@@ -30,6 +32,16 @@ async def obey(store: SqliteStore, words: Sequence[str]) -> str:
             for seq in range(int(first), 1_000_000):
                 await append(store, entry(run_id, seq, epoch=int(epoch), content="x" * (seq * 37 % 9000)))
                 print(seq, flush=True)
+        case ["post", run_id, first, last]:
+            numbers = range(int(first), int(last) + 1)
+            return " ".join([str(number) for number in numbers if await store.post(message(run_id, str(number)))])
+        case ["migrate"]:
+            connection = connect(store.path, "power")
+            connection.execute("BEGIN IMMEDIATE")
+            for statement in step(VERSION):
+                connection.execute(statement)
+            print("half way", flush=True)
+            sys.stdin.read()
         case _:
             raise ValueError(words)
     return "done"

@@ -17,7 +17,7 @@ import pytest
 from milepost.engine.errors import CrashLoop, RunBusy, StoreError
 from milepost.engine.stores.sqlite import SqliteStore
 from milepost.engine.stores.sqlite_file import Durability, failure
-from tests.engine.stores.worlds import Answers, append, begin, entry, in_file, locks, new_run, opened
+from tests.engine.stores.worlds import Answers, append, begin, entry, in_file, locks, message, new_run, opened
 
 pytestmark = pytest.mark.anyio
 
@@ -304,6 +304,8 @@ async def test_a_closed_store_says_so(path: Path) -> None:
         lambda: store.create(new_run("new"), entry("new", 1)),
         lambda: store.release("run", 1),
         lambda: append(store, entry("run", 2)),
+        lambda: store.post(message("run", "a")),
+        lambda: store.news(0),
     ]
     for use in uses:
         with pytest.raises(StoreError, match=r"The store .*runs\.db is not open\."):

@@ -10,10 +10,10 @@ from pathlib import Path
 import anyio
 import pytest
 
-from milepost.engine.errors import ForeignStore, StoreError
+from milepost.engine.errors import ForeignStore, InputError, StoreError
 from milepost.engine.stores import sqlite
 from milepost.engine.stores.sqlite import SqliteStore
-from milepost.engine.stores.sqlite_file import establish
+from milepost.engine.stores.sqlite_file import VERSION, establish
 from tests.engine.stores.test_sqlite import damage
 from tests.engine.stores.worlds import begin, opened
 
@@ -76,6 +76,19 @@ async def test_a_database_that_another_program_named_its_own_is_no_store(path: P
     assert await refusal(path) == f"ForeignStore: {path} {OTHER_PROGRAM}"
 
 
+async def test_tables_without_a_version_are_no_store(path: Path) -> None:
+    async with opened(SqliteStore(path)) as store:
+        await begin(store)
+    do(path, "PRAGMA user_version=0")
+    assert await refusal(path) == f"ForeignStore: {path} {OTHER_PROGRAM}"
+
+
+@pytest.mark.parametrize("name", [":memory:", Path(":memory:")])
+def test_a_database_that_is_no_file_is_refused(name: str | Path) -> None:
+    with pytest.raises(InputError, match=r"a file of that name\. .* use MemoryStore\(\), or the URL memory://\."):
+        SqliteStore(name)
+
+
 async def test_tables_that_are_only_in_the_log_yet_make_it_no_store(path: Path) -> None:
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("PRAGMA journal_mode=WAL")
@@ -89,9 +102,10 @@ async def test_tables_that_are_only_in_the_log_yet_make_it_no_store(path: Path) 
 async def test_a_store_of_a_newer_version_is_refused(path: Path) -> None:
     async with opened(SqliteStore(path)) as store:
         await begin(store)
-    do(path, "PRAGMA user_version=2")
+    do(path, f"PRAGMA user_version={VERSION + 1}")
     assert await refusal(path) == (
-        f"ForeignStore: {path} was written by a newer Milepost (its format is 2, this one knows 1). "
+        f"ForeignStore: {path} was written by a newer Milepost "
+        f"(its format is {VERSION + 1}, this one knows {VERSION}). "
         "Upgrade Milepost, or choose another file. It was not changed."
     )
 
@@ -167,7 +181,7 @@ async def test_what_is_asked_for_in_the_file_names_this_program(path: Path) -> N
         pass
     with closing(sqlite3.connect(path)) as connection:
         assert connection.execute("PRAGMA application_id").fetchone() == (0x4D494C45,)
-        assert connection.execute("PRAGMA user_version").fetchone() == (1,)
+        assert connection.execute("PRAGMA user_version").fetchone() == (VERSION,)
         assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
 
 

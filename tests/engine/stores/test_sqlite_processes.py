@@ -17,7 +17,7 @@ from milepost.engine.errors import RunBusy
 from milepost.engine.stores.sqlite import SqliteStore
 from milepost.engine.stores.sqlite_file import Durability
 from tests.engine.stores.test_sqlite import DURABILITIES, execute, names
-from tests.engine.stores.worlds import append, begin, entry, opened
+from tests.engine.stores.worlds import append, begin, entry, message, opened
 
 pytestmark = pytest.mark.anyio
 ROOT = Path(__file__).parents[3]
@@ -126,6 +126,33 @@ async def test_two_processes_write_to_different_runs_of_one_file_at_once(path: P
             assert other.answer() == "done"
             for run_id in ("ours", "theirs"):
                 assert [record.seq for record in await store.records(run_id)] == list(range(1, 201))
+
+
+async def test_a_run_of_another_live_process_can_be_spoken_to(path: Path) -> None:
+    with child(path) as owner:
+        owner.ask("open")
+        owner.ask("create run")
+        async with opened(SqliteStore(path)) as store:
+            assert await store.post(message("run", "stop"))
+        assert owner.ask("append run 1 2 2") == "done"
+
+
+@pytest.mark.parametrize("durability", DURABILITIES)
+async def test_of_processes_that_post_one_message_at_once_exactly_one_is_first(
+    path: Path, durability: Durability
+) -> None:
+    async with opened(SqliteStore(path)) as store:
+        await begin(store)
+        with ExitStack() as stack:
+            children = [stack.enter_context(child(path, durability)) for _ in range(3)]
+            for each in children:
+                each.ask("open")
+            for each in children:
+                each.tell("post run 1 200")
+            answers = [each.answer().split() for each in children]
+        assert sorted(int(number) for first in answers for number in first) == list(range(1, 201))
+        assert [int(each.id) for each in await store.inbox("run")] == list(range(1, 201))
+        assert len(await store.news(0)) == 200
 
 
 async def test_processes_that_make_a_store_at_once_all_succeed(path: Path) -> None:

@@ -12,7 +12,7 @@ import anyio
 from milepost.engine.stores.memory import Journals, MemoryStore
 from milepost.engine.stores.sqlite import SqliteStore
 from milepost.engine.stores.sqlite_file import Durability
-from milepost.engine.stores.store import Entry, NewRun, Store
+from milepost.engine.stores.store import CacheEntry, Entry, Message, NewRun, Store
 from milepost.engine.trace import RunStatus
 
 
@@ -58,14 +58,25 @@ def locks(path: Path) -> list[Path]:
     return sorted(path.parent.glob("*.lock"))
 
 
-def new_run(run_id: str, *, fingerprint: str = "f1", definition: str = '{"nodes":[]}') -> NewRun:
+def new_run(
+    run_id: str,
+    *,
+    workflow: str = "claims",
+    fingerprint: str = "f1",
+    definition: str = '{"nodes":[]}',
+    parent: tuple[str, str] | None = None,
+) -> NewRun:
+    """parent: the run and the task that it is in."""
+    parent_run, parent_task = parent or (None, None)
     return NewRun(
         run_id=run_id,
-        workflow="claims",
+        workflow=workflow,
         version=3,
         fingerprint=fingerprint,
         definition=definition,
         isolation="task",
+        parent_run=parent_run,
+        parent_task=parent_task,
     )
 
 
@@ -81,8 +92,18 @@ def entry(
     status: RunStatus = "running",
     error: str | None = None,
     output: str | None = None,
+    cache: CacheEntry | None = None,
+    taken: tuple[str, ...] = (),
+    fingerprint: str | None = None,
 ) -> Entry:
-    return Entry(run_id, epoch, seq, body, content, f"hash {seq}", at, snapshot, status, error, output)
+    digest = f"hash {seq}"
+    return Entry(
+        *(run_id, epoch, seq, body, content, digest, at, snapshot, status, error, output, cache, taken, fingerprint)
+    )
+
+
+def message(run_id: str, message_id: str, *, payload: str = "{}", at: float = 1000.0) -> Message:
+    return Message(run_id, message_id, "answer", payload, "Ann", at)
 
 
 @dataclass

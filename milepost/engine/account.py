@@ -1,0 +1,91 @@
+"""What a committed record tells those who watch its run, live or through the store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+
+from milepost.engine.edges import Passed, Shape, passages
+from milepost.engine.events import (
+    Checkpoint,
+    CommittedEvent,
+    EdgeTaken,
+    ItemEmitted,
+    JoinFired,
+    RunEnded,
+    RunStarted,
+    TaskCancelled,
+    TaskFailed,
+    TaskFinished,
+    TaskStarted,
+)
+from milepost.engine.journal import Kind, Record
+from milepost.engine.logs import status_of
+from milepost.engine.position import START, Task
+from milepost.engine.tracing import begins_stream, moment, task_of
+
+
+def events_of(record: Record, spawned: Sequence[Task], shape: Shape) -> Iterator[CommittedEvent]:
+    """Yield the events of a record that was applied and committed. spawned: the tasks that it made.
+
+    What happened comes first, then what followed from it, then its checkpoint, and at last the end of the run.
+    """
+    seq, at = record.seq, moment(record.at)
+    yield from _cause(record, shape, at)
+    for passage in passages(record, shape):
+        if isinstance(passage, Passed):
+            source, target, branch = passage.edge
+            yield EdgeTaken(seq=seq, at=at, source=source, target=target, branch=branch, times=passage.times)
+        else:
+            yield JoinFired(seq=seq, at=at, node=passage.join)
+    for task in record.dropped:
+        if task.node != START:
+            yield TaskCancelled(seq=seq, at=at, node=task.node, task=task.key)
+    for task in spawned:
+        index = task.ref.index if task.ref.index >= 0 else None
+        yield TaskStarted(seq=seq, at=at, node=task.node, task=task.key, index=index)
+    yield Checkpoint(seq=seq, at=at)
+    ended = end_of(record)
+    if ended is not None:
+        yield ended
+
+
+def end_of(record: Record) -> RunEnded | None:
+    """Return the end of the run, if this record is it."""
+    status = status_of(record)
+    if status == "running":
+        return None
+    return RunEnded(seq=record.seq, at=moment(record.at), status=status, error=record.error)
+
+
+def _cause(record: Record, shape: Shape, at: datetime) -> Iterator[CommittedEvent]:
+    """Yield what the record is about."""
+    seq, node, error = record.seq, record.node, record.error or ""
+    task = task_of(record)
+    if record.kind is Kind.STARTED:
+        yield RunStarted(seq=seq, at=at, workflow=shape.workflow)
+    elif record.kind is Kind.EMITTED:
+        number = 0 if record.stream is None else record.stream[1]
+        yield ItemEmitted(seq=seq, at=at, node=node, task=task, number=number, usage=record.usage)
+    elif node in ("", START):  # what is fed into the run is no task's
+        return
+    elif record.kind is Kind.EXHAUSTED or (record.kind is Kind.COMPLETED and not begins_stream(record)):
+        yield _finished(record, task, at)
+    elif record.kind in (Kind.FAILED, Kind.CAUGHT):
+        attempts = 1 if record.timing is None else record.timing.attempts
+        caught = record.kind is Kind.CAUGHT
+        yield TaskFailed(seq=seq, at=at, node=node, task=task, error=error, attempts=attempts, caught=caught)
+
+
+def _finished(record: Record, task: str, at: datetime) -> TaskFinished:
+    timing = record.timing
+    return TaskFinished(
+        seq=record.seq,
+        at=at,
+        node=record.node,
+        task=task,
+        attempts=0 if timing is None else timing.attempts,
+        seconds=0.0 if timing is None else timing.finished - timing.started,
+        cached=record.cached,
+        usage=record.usage,
+    )

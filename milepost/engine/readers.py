@@ -1,0 +1,253 @@
+"""Those who watch a run in the process that drives it, and what waits for each of them."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from threading import get_ident
+from typing import Final, Literal, Protocol, Self
+
+import anyio
+
+from milepost.engine.events import Committed, CommittedEvent, Dropped, Event
+
+Slow = Literal["drop_oldest", "wait"]
+"""What becomes of a reader that is slower than its run: it loses the oldest events, or the run waits for it."""
+
+RECHECK: Final = 1.0
+"""Seconds after which a run that waits looks again whether its readers are still there: one may be gone unnoticed."""
+
+
+class Past(Protocol):
+    """The committed events of a run that lie in its store. seq: the number of the last record read."""
+
+    @property
+    def seq(self) -> int: ...
+
+    async def more(self) -> Sequence[CommittedEvent]:
+        """Return the events of the next records; nothing when there are none yet."""
+        ...
+
+
+class Backlog:
+    """What one reader has yet to read. most: events. after: committed ones are taken from the record after this.
+
+    owner: the task that reads.
+    """
+
+    def __init__(self, slow: Slow, most: int, owner: int) -> None:
+        self.waiting: deque[Event] = deque()
+        self.slow: Slow = slow
+        self.most = most
+        self.owner = owner
+        self.after = 0
+        self.lost = 0
+        self.closed = False
+        self.wake: anyio.Event | None = None
+
+    @property
+    def is_full(self) -> bool:
+        return len(self.waiting) >= self.most
+
+    def add(self, event: Event, *, held: bool) -> None:
+        """Take an event in. held: the run waits for this reader, so that nothing committed has to be lost."""
+        if isinstance(event, Committed):
+            if event.seq <= self.after:
+                return
+        elif held and self.is_full:
+            self._lose_this()
+            return
+        if self.is_full and not held:
+            self._lose_oldest()
+        self.waiting.append(event)
+        self.rouse()
+
+    def _lose_oldest(self) -> None:
+        oldest = self.waiting.popleft()
+        self.lost += oldest.number if isinstance(oldest, Dropped) else 1
+
+    def _lose_this(self) -> None:
+        """Leave out a passing event: a body tells without waiting, so it cannot be held up."""
+        last = self.waiting[-1]
+        if isinstance(last, Dropped):
+            self.waiting[-1] = Dropped(number=last.number + 1)
+        else:
+            self.waiting.append(Dropped(number=1))
+
+    def take(self) -> Event | None:
+        """Return the next event, None when there is none."""
+        if self.lost:
+            lost, self.lost = self.lost, 0
+            return Dropped(number=lost)
+        return self.waiting.popleft() if self.waiting else None
+
+    def rouse(self) -> None:
+        """Wake the reader."""
+        if self.wake is not None:
+            self.wake.set()
+            self.wake = None
+
+
+class Readers:
+    """Hands the events of one run to any number of readers.
+
+    changed: is called when the first reader has come, the last has gone, or another begins or ceases to hold the run up.
+    seq: the newest record that was told.
+    """
+
+    def __init__(self, changed: Callable[[], None] = lambda: None) -> None:
+        self.seq = 0
+        self._changed = changed
+        self._backlogs: list[Backlog] = []
+        self._over = False
+        self._hurrying = False
+        self._excused: dict[int, int] = {}
+        self._room: anyio.Event | None = None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing will be told any more."""
+        return self._over
+
+    @property
+    def watched(self) -> bool:
+        """Whether anybody reads."""
+        return bool(self._backlogs)
+
+    @property
+    def can_wait(self) -> bool:
+        """Whether anybody reads for whom the run may have to wait."""
+        return any(one.slow == "wait" for one in self._backlogs)
+
+    def send(self, event: Event) -> None:
+        """Give an event to every reader, at once."""
+        for backlog in list(self._backlogs):
+            backlog.add(event, held=self._holds(backlog))
+
+    def end(self, last: Event | None) -> None:
+        """Tell the last event. Every reader comes to its end when it has read what waits for it."""
+        if last is not None:
+            self.send(last)
+        self._over = True
+        for backlog in self._backlogs:
+            backlog.rouse()
+
+    # --- waiting for slow readers ------------------------------------------------------------------------------------
+
+    async def room(self) -> None:
+        """Wait until every reader that the run waits for has room. Returns at once when there is none."""
+        while any(one.is_full and self._holds(one) for one in self._backlogs):
+            if self._room is None:
+                self._room = anyio.Event()
+            with anyio.move_on_after(RECHECK):
+                await self._room.wait()
+            self._drop_closed()
+
+    def _holds(self, backlog: Backlog) -> bool:
+        return backlog.slow == "wait" and not (self._hurrying or backlog.closed or backlog.owner in self._excused)
+
+    def make_room(self) -> None:
+        """Have the run look again whether it has to wait."""
+        if self._room is not None:
+            self._room.set()
+            self._room = None
+
+    def hurry(self) -> None:
+        """Wait for nobody any more: the run is to end."""
+        self._hurrying = True
+        self.make_room()
+
+    def excuse(self, task: int) -> None:
+        """Wait for no reader of this task until it is expected back: it waits for the run itself, and cannot read."""
+        self._excused[task] = self._excused.get(task, 0) + 1
+        self.make_room()
+
+    def expect(self, task: int) -> None:
+        """Wait for the readers of this task again."""
+        self._excused[task] -= 1
+        if not self._excused[task]:
+            del self._excused[task]
+
+    # --- coming and going --------------------------------------------------------------------------------------------
+
+    def join(self, backlog: Backlog) -> None:
+        """Give a reader what is told from now on."""
+        if not self._over:
+            self._backlogs.append(backlog)
+            self._changed()
+
+    def leave(self, backlog: Backlog) -> None:
+        """Give a reader nothing any more."""
+        backlog.closed = True
+        backlog.rouse()
+        self._drop_closed()
+        self.make_room()
+
+    def _drop_closed(self) -> None:
+        kept = [one for one in self._backlogs if not one.closed]
+        if len(kept) < len(self._backlogs):
+            self._backlogs = kept
+            self._changed()
+
+
+class Reader:
+    """The events of one run as one reader gets them: an async iterator, to be read by one task at a time.
+
+    It ends with the run. Whoever leaves earlier holds nothing up: `aclose`, or letting go of it, is enough.
+    """
+
+    def __init__(self, readers: Readers, backlog: Backlog, past: Past | None = None) -> None:
+        self._readers = readers
+        self._backlog = backlog
+        self._past = past
+        self._thread = get_ident()
+        if past is None:
+            readers.join(backlog)
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Event:
+        backlog = self._backlog
+        if backlog.slow == "wait":
+            backlog.owner = anyio.get_current_task().id
+        while True:
+            was_full = backlog.is_full
+            event = backlog.take()
+            if event is not None:
+                if was_full:
+                    self._readers.make_room()
+                return event
+            if backlog.closed:
+                raise StopAsyncIteration
+            if self._past is not None:
+                await self._catch_up(self._past)
+            elif self._readers.is_over:
+                self._close()
+            else:
+                backlog.wake = backlog.wake or anyio.Event()
+                await backlog.wake.wait()
+
+    async def _catch_up(self, past: Past) -> None:
+        """Read on in the store; go over to what is told live when that has told nothing more."""
+        events = await past.more()
+        self._backlog.waiting.extend(events)
+        if not events and past.seq >= self._readers.seq:
+            self._past = None
+            self._backlog.after = past.seq
+            self._readers.join(self._backlog)
+
+    async def aclose(self) -> None:
+        """Read no more."""
+        self._close()
+
+    def _close(self) -> None:
+        self._backlog.waiting.clear()
+        self._backlog.lost = 0
+        self._readers.leave(self._backlog)
+
+    def __del__(self) -> None:
+        if self._thread == get_ident():
+            self._close()
+        else:  # collected in another thread, which must not touch the event loop: the run finds it closed when it looks
+            self._backlog.closed = True

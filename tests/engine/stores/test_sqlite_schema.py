@@ -1,0 +1,225 @@
+"""A store of an earlier version is brought up to date when it is opened, whole or not at all."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from collections.abc import Sequence
+from contextlib import ExitStack, closing
+from pathlib import Path
+
+import pytest
+from pydantic import BaseModel
+
+from milepost.engine.engine import Engine
+from milepost.engine.errors import ForeignStore, StoreError
+from milepost.engine.stores.sqlite import SqliteStore
+from milepost.engine.stores.sqlite_file import VERSION, connect, step
+from milepost.engine.stores.store import CacheEntry, Message
+from milepost.engine.typed import StepContext, reduce_list_append
+from milepost.engine.workflow import Workflow
+from milepost.workflows.builder import WorkflowBuilder
+from tests.engine.stores.test_sqlite import DURABILITIES, execute
+from tests.engine.stores.test_sqlite_processes import child
+from tests.engine.stores.worlds import append, entry, message, opened
+
+pytestmark = pytest.mark.anyio
+
+WRITTEN = Path(__file__).with_name("version_1.sql")
+"""What sqlite3's .dump says of a store that version 1 wrote: runs of `tally`, that ended, failed, and was killed."""
+
+WRITES_OF_VERSION_1 = """
+INSERT OR IGNORE INTO definitions VALUES ('f', '{}');
+INSERT INTO runs (run_id, workflow, version, fingerprint, status, isolation, created, updated, seq, hash, snapshot_seq,
+    epoch, owner, error, output, lock_file, lease_until, takeovers)
+VALUES ('new', 'w', 1, 'f', 'running', 'task', 1.0, 1.0, 1, 'h', 0, 1, 'me', NULL, NULL, 'x.lock', 1.0, 0);
+INSERT INTO records (run, seq, body, content, hash, at, snapshot) VALUES (4, 1, '{}', '[]', 'h', 1.0, NULL);
+INSERT INTO openings (run_id, epoch, owner, at) VALUES ('new', 1, 'me', 1.0);
+UPDATE runs SET seq=2, hash='i', status='running', updated=2.0, error=NULL, output=NULL,
+    snapshot_seq=max(snapshot_seq, 0), takeovers=0 WHERE number=4 AND epoch=1 AND seq=1;
+INSERT INTO records (run, seq, body, content, hash, at, snapshot) VALUES (4, 2, '{}', '[]', 'i', 2.0, NULL);
+UPDATE runs SET lease_until=9.0 WHERE run_id IN (SELECT value FROM json_each('["new"]')) AND owner='me';
+UPDATE runs SET owner=NULL, lock_file=NULL WHERE run_id='new'
+"""
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """A store of version 1 with runs in it."""
+    with closing(sqlite3.connect(tmp_path / "runs.db", isolation_level=None)) as connection:
+        connection.executescript(WRITTEN.read_text("utf-8"))
+    return tmp_path / "runs.db"
+
+
+class Tally(BaseModel):
+    seen: list[int] = []
+
+
+def tally() -> Workflow[Tally, None, list[int], int]:
+    """The workflow of the runs in the store of version 1."""
+    wf = WorkflowBuilder(name="tally", state_type=Tally, input_type=list[int], output_type=int)
+    collect = wf.join(reduce_list_append, initial_factory=list[int], node_id="collect")
+
+    @wf.function
+    async def double(ctx: StepContext[Tally, None, int]) -> int:
+        raise AssertionError("it had run before")
+
+    @wf.function
+    async def note(ctx: StepContext[Tally, None, list[int]]) -> int:
+        raise AssertionError("it had run before")
+
+    @wf.function
+    async def check(ctx: StepContext[Tally, None, int]) -> int:
+        return ctx.inputs + len(ctx.state.seen)
+
+    wf.edge(wf.start_node, wf.each(double, join=collect))
+    wf.edge(collect, note)
+    wf.edge(note, check)
+    wf.edge(check, wf.end_node)
+    return wf.build()
+
+
+def schema(path: Path) -> list[tuple[object, ...]]:
+    """Everything that a file declares."""
+    return execute(path, "SELECT type, name, sql FROM sqlite_master ORDER BY type, name")
+
+
+def plain(rows: Sequence[tuple[object, ...]]) -> set[str]:
+    """Declarations without their layout and comments."""
+    return {" ".join(str(sql).split()) for _, _, sql in rows if sql is not None}
+
+
+def test_the_first_step_makes_what_version_1_made(path: Path, tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "new.db", isolation_level=None)) as connection:
+        for statement in step(1):
+            connection.execute(statement)
+    assert plain(schema(tmp_path / "new.db")) == plain(schema(path))
+
+
+async def test_a_store_that_was_brought_up_to_date_is_like_a_new_one(path: Path, tmp_path: Path) -> None:
+    async with opened(SqliteStore(path)), opened(SqliteStore(tmp_path / "new.db")):
+        pass
+    assert plain(schema(path)) == plain(schema(tmp_path / "new.db"))
+    assert execute(path, "PRAGMA user_version") == execute(tmp_path / "new.db", "PRAGMA user_version") == [(VERSION,)]
+
+
+async def test_an_earlier_store_keeps_all_that_is_in_it(path: Path) -> None:
+    statements = [
+        f"SELECT * FROM {table}" for table in ("records", "openings", "definitions", "journal", "sqlite_sequence")
+    ]
+    runs = execute(path, "SELECT * FROM runs")
+    before = [execute(path, statement) for statement in statements[:-1]]
+    async with opened(SqliteStore(path)) as store:
+        rows = {row.run_id: row for row in await store.rows()}
+        assert [execute(path, statement) for statement in statements[:-1]] == before
+        assert execute(path, "SELECT * FROM runs") == [(*run, None, None) for run in runs]
+        assert {run_id: row.status for run_id, row in rows.items()} == {
+            "completed": "completed",
+            "failed": "failed",
+            "killed": "running",
+        }
+        assert (rows["completed"].output, rows["failed"].parent_run) == ("15", None)
+        assert list(await store.inbox("failed")) == [
+            Message("failed", "m1", "answer", "[1]", None, 1700000001.5, 1),
+            Message("failed", "m2", "cancel", "{}", "Ann", 1700000002.5, 2),
+        ]
+
+
+async def test_an_earlier_store_can_do_all_that_a_new_one_can(path: Path) -> None:
+    async with opened(SqliteStore(path)) as store:
+        row = await store.acquire("killed")
+        assert row.epoch == 2
+        assert await store.post(message("killed", "a"))
+        assert not await store.post(message("failed", "m1"))
+        await store.define("f2", "{}")
+        await append(
+            store,
+            entry("killed", row.seq + 1, epoch=2, taken=("a",), fingerprint="f2", cache=CacheEntry("k", "1")),
+        )
+        assert await store.cached("k", 0.0) == "1"
+        assert [notice.run_id for notice in await store.news(0)] == ["failed", "failed"]
+
+
+@pytest.mark.parametrize("run_id", ["failed", "killed", "completed"])
+async def test_a_run_that_version_1_began_goes_on(path: Path, run_id: str) -> None:
+    async with Engine(SqliteStore(path)) as engine:
+        run = await engine.resume(run_id, tally())
+        assert await run.result() == 15
+        assert [task.node for task in (await engine.trace(run_id)).tasks] == ["double"] * 3 + ["note", "check"]
+
+
+async def test_an_earlier_store_that_may_not_be_changed_is_told(path: Path) -> None:
+    execute(path, "CREATE TABLE cache (taken)")
+    with pytest.raises(StoreError, match=r"runs\.db could not be opened: table cache already exists\."):
+        await SqliteStore(path).open()
+    assert execute(path, "PRAGMA user_version") == [(1,)]
+    assert execute(path, "SELECT id FROM inbox ORDER BY id") == [("m1",), ("m2",)]
+    execute(path, "DROP TABLE cache")
+    async with opened(SqliteStore(path)) as store:
+        assert len(await store.inbox("failed")) == 2
+
+
+@pytest.mark.parametrize("version", range(VERSION))
+async def test_a_store_left_between_two_steps_goes_on_from_there(tmp_path: Path, version: int) -> None:
+    with closing(sqlite3.connect(tmp_path / "runs.db", isolation_level=None)) as connection:
+        for number in range(1, version + 1):
+            for statement in step(number):
+                connection.execute(statement)
+    async with opened(SqliteStore(tmp_path / "runs.db")), opened(SqliteStore(tmp_path / "new.db")):
+        pass
+    assert schema(tmp_path / "runs.db") == schema(tmp_path / "new.db")
+
+
+@pytest.mark.parametrize("done", range(len(step(VERSION)) + 1))
+async def test_a_crash_within_a_step_leaves_the_version_before_it(path: Path, tmp_path: Path, done: int) -> None:
+    crashed = tmp_path / "crashed"
+    crashed.mkdir()
+    with closing(connect(path, "power")) as connection:
+        connection.execute("PRAGMA cache_size=1")  # so that the file has a part of what is not committed
+        connection.execute("BEGIN IMMEDIATE")
+        for statement in step(VERSION)[:done]:
+            connection.execute(statement)
+        for each in path.parent.glob("runs.db*"):
+            shutil.copy(each, crashed)
+    assert execute(crashed / "runs.db", "PRAGMA user_version") == [(1,)]
+    async with opened(SqliteStore(crashed / "runs.db")) as store:
+        assert len(await store.rows()) == 3
+        assert len(await store.inbox("failed")) == 2
+
+
+async def test_a_process_that_is_killed_within_a_step_holds_nobody_up(path: Path) -> None:
+    with child(path) as victim:
+        assert victim.ask("migrate") == "half way"
+        victim.kill()
+    async with opened(SqliteStore(path)) as store:
+        assert len(await store.rows()) == 3
+        assert len(await store.inbox("failed")) == 2
+
+
+async def test_processes_that_open_an_earlier_store_at_once_all_succeed(path: Path) -> None:
+    with ExitStack() as stack:
+        children = [stack.enter_context(child(path, DURABILITIES[number % 3])) for number in range(4)]
+        for each in children:
+            each.tell("open")
+        assert [each.answer() for each in children] == ["done"] * 4
+        assert sorted(each.ask("post failed 3 3") for each in children) == ["", "", "", "3"]
+    assert execute(path, "SELECT id FROM inbox ORDER BY number") == [("m1",), ("m2",), ("3",)]
+
+
+async def test_a_process_of_version_1_goes_on_while_another_brings_the_store_up_to_date(path: Path) -> None:
+    with closing(connect(path, "process")) as old:
+        old.execute("SELECT * FROM runs").fetchall()
+        async with opened(SqliteStore(path)) as store:
+            for statement in WRITES_OF_VERSION_1.split(";"):
+                assert old.execute(statement).rowcount == 1
+            row = await store.acquire("new")
+            assert (row.epoch, row.seq, row.parent_run) == (2, 2, None)
+            assert len(await store.records("new")) == 2
+
+
+async def test_an_earlier_store_of_a_newer_milepost_is_refused_before_anything_is_changed(path: Path) -> None:
+    execute(path, f"PRAGMA user_version={VERSION + 1}")
+    before = schema(path)
+    with pytest.raises(ForeignStore, match="written by a newer Milepost"):
+        await SqliteStore(path).open()
+    assert schema(path) == before
