@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from pydantic_graph import End as End
     from pydantic_graph import GraphRunContext as GraphRunContext
 
+    from milepost.engine.current import Current as Current
+    from milepost.engine.current import current as current
     from milepost.engine.definition import Definition as Definition
     from milepost.engine.definition import describe as describe
     from milepost.engine.engine import Engine as Engine
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from milepost.engine.errors import MilepostError as MilepostError
     from milepost.engine.errors import NodeError as NodeError
     from milepost.engine.errors import NotStorable as NotStorable
+    from milepost.engine.errors import OutcomeUnknown as OutcomeUnknown
     from milepost.engine.errors import ResumeError as ResumeError
     from milepost.engine.errors import RoutingError as RoutingError
     from milepost.engine.errors import RunBusy as RunBusy
@@ -34,6 +37,7 @@ if TYPE_CHECKING:
     from milepost.engine.errors import UnknownRun as UnknownRun
     from milepost.engine.errors import UnsoundWorkflow as UnsoundWorkflow
     from milepost.engine.errors import WorkflowError as WorkflowError
+    from milepost.engine.failure import Failure as Failure
     from milepost.engine.install import install as install
     from milepost.engine.mergers import add as add
     from milepost.engine.mergers import append as append
@@ -46,6 +50,8 @@ if TYPE_CHECKING:
     from milepost.engine.policy import RateLimit as RateLimit
     from milepost.engine.policy import Retry as Retry
     from milepost.engine.run import Run as Run
+    from milepost.engine.settlement import Again as Again
+    from milepost.engine.settlement import Done as Done
     from milepost.engine.spec import NodeKind as NodeKind
     from milepost.engine.spec import NodeSpec as NodeSpec
     from milepost.engine.stores.address import open_store as open_store
@@ -76,6 +82,7 @@ if TYPE_CHECKING:
 
 NAMES = {
     "pydantic_graph": ("BaseNode", "End", "GraphRunContext"),
+    "milepost.engine.current": ("Current", "current"),
     "milepost.engine.definition": ("Definition", "describe"),
     "milepost.engine.engine": ("Engine",),
     "milepost.engine.errors": (
@@ -89,6 +96,7 @@ NAMES = {
         "MilepostError",
         "NodeError",
         "NotStorable",
+        "OutcomeUnknown",
         "ResumeError",
         "RoutingError",
         "RunBusy",
@@ -100,10 +108,12 @@ NAMES = {
         "UnsoundWorkflow",
         "WorkflowError",
     ),
+    "milepost.engine.failure": ("Failure",),
     "milepost.engine.install": ("install",),
     "milepost.engine.mergers": ("add", "append", "last", "merger", "union"),
     "milepost.engine.policy": ("Cache", "CircuitBreaker", "Policy", "RateLimit", "Retry"),
     "milepost.engine.run": ("Run",),
+    "milepost.engine.settlement": ("Again", "Done"),
     "milepost.engine.spec": ("NodeKind", "NodeSpec"),
     "milepost.engine.stores.address": ("open_store",),
     "milepost.engine.stores.memory": ("MemoryStore",),

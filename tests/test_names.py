@@ -24,6 +24,7 @@ PUBLIC = [
     "Definition",
     "End",
     "Engine",
+    "Failure",
     "ForeignStore",
     "Graph",
     "GraphBuilder",

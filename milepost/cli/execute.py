@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from types import NoneType
@@ -16,6 +16,7 @@ from milepost.cli.options import common_options, durability_option, store_option
 from milepost.cli.progress import shown
 from milepost.cli.records import describe_run, find_run, read_store
 from milepost.cli.screen import Invocation, print_json, print_value, prints_to_stderr, say
+from milepost.cli.signals import stopping
 from milepost.cli.stores import DEFAULT_STORE, prepare, require, with_durability
 from milepost.engine.errors import InputError, StoreError
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from milepost.cli.target import AnyWorkflow
     from milepost.engine.engine import Engine, RunSummary
     from milepost.engine.run import Run
+    from milepost.engine.settlement import Settlement
 
 
 EXIT_OF_STATUS: Final[Mapping[str, Exit]] = {
@@ -93,11 +95,26 @@ def run(
 @click.command()
 @click.argument("run", metavar="RUN")
 @click.argument("target", required=False)
+@click.option(
+    "--settle",
+    metavar="TASK=again|JSON",
+    multiple=True,
+    help="What became of a task that may run at most once and had begun: run it again, or its output. Repeatable.",
+)
+@click.option("--reopen", is_flag=True, help="Go on with a run that was cancelled, too.")
 @store_option
 @durability_option
 @common_options
 @click.pass_obj
-def resume(asked: Invocation, run: str, target: str | None, store: str, durability: str | None) -> int:
+def resume(
+    asked: Invocation,
+    run: str,
+    target: str | None,
+    settle: Sequence[str],
+    reopen: bool,
+    store: str,
+    durability: str | None,
+) -> int:
     """Go on with RUN from its last checkpoint and print its output.
 
     TARGET may be left out when the workflow of the run is registered. A run that is done only prints its recorded
@@ -112,10 +129,33 @@ def resume(asked: Invocation, run: str, target: str | None, store: str, durabili
     workflow = named or find_registered(summary.workflow, summary.run_id)
     _check_ready(workflow, None)
 
+    settled = _settlements(url, summary.run_id, workflow, settle) if settle else {}
+
     async def go_on(engine: Engine, deps: Any) -> Run:
-        return await engine.resume(summary.run_id, workflow, deps=deps)
+        return await engine.resume(summary.run_id, workflow, deps=deps, settle=settled, reopen=reopen)
 
     return _drive(asked, Drive(workflow, url, target, go_on, summary.run_id))
+
+
+def _settlements(url: str, run_id: str, workflow: AnyWorkflow, given: Sequence[str]) -> dict[str, Settlement]:
+    """Read what became of tasks, as it is written on the command line, by the types that their nodes declare."""
+    from milepost.cli.inputs import parse
+    from milepost.engine.settlement import Again, Done
+
+    trace = read_store(url, lambda engine: engine.trace(run_id))
+    nodes = {task.key: task.node for task in trace.tasks}
+    settled: dict[str, Settlement] = {}
+    for text in given:
+        task, equals, became = text.partition("=")
+        if not equals or task not in nodes:
+            raise InputError(
+                f"--settle {text!r} names no task of run {run_id!r}. Write TASK=again, or TASK= and its output as "
+                "JSON; resuming without --settle lists the tasks."
+            )
+        spec = workflow.specs.get(nodes[task])
+        kind = Any if spec is None else spec.output_type
+        settled[task] = Again() if became == "again" else Done(parse(became, kind, what=f"output of {nodes[task]!r}"))
+    return settled
 
 
 def _initial_state(workflow: AnyWorkflow, given: str | None) -> object:
@@ -149,6 +189,8 @@ def _drive(asked: Invocation, drive: Drive) -> int:
             summary, error = anyio.run(_carry_out, drive)
     except KeyboardInterrupt:
         raise Interrupted(_saved(drive)) from None
+    if isinstance(error, Interrupted):
+        raise error
     if asked.as_json:
         print_json(describe_run(summary))
     elif summary.status == "completed":
@@ -169,14 +211,17 @@ async def _carry_out(drive: Drive) -> tuple[RunSummary, Exception | None]:
         run = await drive.open_run(engine, deps)
         drive.run_id = run.id
         failure: Exception | None = None
-        async with shown(run):
-            try:
-                await run.result()
-            except Exception as error:
-                failure = error
+        with stopping(run.stop) as stops:
+            async with shown(run):
+                try:
+                    await run.result()
+                except Exception as error:
+                    failure = error
         if isinstance(failure, StoreError):
             raise failure
         summary = await engine.find(run.id)
+        if stops.asked and summary.status == "running":
+            return summary, Interrupted(_saved(drive))
         if failure is not None and summary.status != "failed":
             raise failure
         return summary, failure

@@ -13,6 +13,7 @@ import click
 from milepost.cli.exits import Exit, exit_of
 from milepost.cli.options import debug_option
 from milepost.cli.screen import Invocation, print_json, say
+from milepost.cli.signals import raised_as_interrupt
 from milepost.engine.errors import MilepostError
 
 
@@ -26,6 +27,7 @@ class Listed(NamedTuple):
 COMMANDS: Final[Mapping[str, Listed]] = {
     "run": Listed("milepost.cli.execute:run", "Run a workflow, or go on with the run of that id."),
     "resume": Listed("milepost.cli.execute:resume", "Go on with a run that was stopped, killed or failed."),
+    "cancel": Listed("milepost.cli.cancel:cancel", "End a run for good, whichever process drives it."),
     "runs": Listed("milepost.cli.inspect:runs", "List the runs of a store."),
     "show": Listed("milepost.cli.inspect:show", "Show what a run did, on the terminal."),
     "trace": Listed("milepost.cli.inspect:trace", "Draw or export what a run did."),
@@ -88,12 +90,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Carry out one command line and return its exit code. Every error is one sentence on stderr."""
     asked = Invocation()
     try:
-        result: object = cli.main(
-            args=None if arguments is None else list(arguments), prog_name="milepost", standalone_mode=False, obj=asked
-        )
+        with raised_as_interrupt():
+            result: object = cli.main(
+                args=None if arguments is None else list(arguments),
+                prog_name="milepost",
+                standalone_mode=False,
+                obj=asked,
+            )
         return result if isinstance(result, int) else Exit.DONE
-    except click.Abort:
-        return _report(asked, "Interrupted.", Exit.INTERRUPTED, None)
+    except (click.Abort, KeyboardInterrupt) as error:
+        return _report(asked, "Interrupted.", Exit.INTERRUPTED, error)
     except click.ClickException as error:
         return _report(asked, _usage(error), Exit.WRONG, error)
     except Exception as error:

@@ -32,6 +32,26 @@ def unstorable(workflow: AnyWorkflow, codec: Codec) -> Sequence[str]:
     return faults
 
 
+def workflows_inside(workflow: AnyWorkflow) -> list[AnyWorkflow]:
+    """Return every workflow that a run of this one may have runs of inside it, each once."""
+    found: list[AnyWorkflow] = []
+    seen: list[object] = [workflow]
+    pending: list[tuple[AnyWorkflow, int | None]] = [(workflow, None)]
+    while pending:
+        outer, left = pending.pop()
+        for child in (spec.child for spec in outer.specs.values() if spec.child is not None):
+            deeper = (child.depth if left is None else left) - 1
+            if deeper < 0 or any(known is child.given for known in seen):
+                continue
+            inner = child.find()
+            seen.append(child.given)
+            if not any(known is inner for known in seen[:-1]):
+                found.append(inner)
+                seen.append(inner)
+                pending.append((inner, deeper))
+    return found
+
+
 def is_stream(type_: Any) -> bool:
     """Tell whether a type is an async iterable, which is stored item by item."""
     origin = get_origin(type_) or type_

@@ -6,11 +6,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Final
 
-from milepost.engine.findings import did_you_mean, listed, name_of
+from milepost.engine.findings import did_you_mean, listed, name_of, sentence
 from milepost.engine.flow import Nodes, is_node_type
 from milepost.engine.policy import NAMES, Policy
 from milepost.engine.spec import NO_POLICY, UNKNOWN, NodeKind, NodeSpec
 from milepost.engine.typed import AnyNode, Fork, NodeStep, Step
+
+ENDS: Final = (NodeKind.START, NodeKind.END)
 
 ONE_ITEM_AT_A_TIME: Final = ("cache", "at_most_once")
 """What makes no sense of a stream, whose items are committed one by one and whose body runs again on a resume."""
@@ -39,9 +41,6 @@ def with_policies(
     return given, faults
 
 
-ENDS: Final = (NodeKind.START, NodeKind.END)
-
-
 def misplaced(node: AnyNode, spec: NodeSpec) -> Iterator[str]:
     """Yield a fault when a node has a policy that means nothing for it."""
     wrong = [name for name in NAMES if getattr(spec.policy, name) != getattr(NO_POLICY, name)]
@@ -62,11 +61,12 @@ def misplaced(node: AnyNode, spec: NodeSpec) -> Iterator[str]:
     else:
         return
     if wrong:
-        yield f"{kind_of(node, spec)} {name_of(spec.id)} cannot have {listed(wrong)}: {reason}."
+        yield f"{subject(node, spec)} cannot have {listed(wrong)}: {reason}."
 
 
-def kind_of(node: AnyNode, spec: NodeSpec) -> str:
-    """Return what people call a node of this kind, to begin a sentence with."""
-    if spec.stream:
-        return "The stream"
-    return "Node" if isinstance(node, Step) or spec.kind in ENDS else f"The {spec.kind.value}"
+def subject(node: AnyNode, spec: NodeSpec) -> str:
+    """Name a node with its kind, to begin a sentence with."""
+    if spec.kind in ENDS:
+        return sentence(name_of(spec.id))
+    kind = "The stream" if spec.stream else "Node" if isinstance(node, Step) else f"The {spec.kind.value}"
+    return f"{kind} {spec.id!r}"

@@ -15,15 +15,18 @@ from typing import Any, Generic, Protocol, TypeVar, cast
 import anyio
 
 from milepost.engine.caching import MISSING, NodeCache
+from milepost.engine.children import ChildWork, Parent, Place
 from milepost.engine.current import Current, set_current, total_usage, unset_current
-from milepost.engine.errors import CircuitOpen
-from milepost.engine.events import Event, TaskRetried
+from milepost.engine.errors import CircuitOpen, WorkflowError
+from milepost.engine.events import AttemptStarted, Event, TaskRetried
+from milepost.engine.facilities import Facilities
 from milepost.engine.journal import Timing
-from milepost.engine.limits import Breaker, Traffic
+from milepost.engine.limits import Breaker
 from milepost.engine.plan import Plan
 from milepost.engine.policy import Policy
 from milepost.engine.position import Task
 from milepost.engine.retrying import next_wait
+from milepost.engine.spans import Spans
 from milepost.engine.state import State, StateView
 from milepost.engine.trace import Usage
 from milepost.engine.values import Values
@@ -107,35 +110,53 @@ class Host(Protocol):
         """Commit that a task which may run at most once is about to begin. Returns False when the run is over."""
         ...
 
+    def is_wanted(self, task: str) -> bool:
+        """Tell whether a task is still to be done, here or by whoever resumes the run."""
+        ...
+
 
 class Attempt:
     """One attempt of a task: what runs in its `with` block can ask about it, and what it raises is its outcome's.
 
-    seconds: how long it may take, None for no limit. taken: how many items of its stream are committed.
+    seconds: how long it may take, None for no limit. taken: how many items of its stream are committed, None where it
+    does not read one.
     """
 
-    __slots__ = ("_number", "_outcome", "_started", "_token", "current")
+    __slots__ = ("_number", "_outcome", "_span", "_started", "_token", "current")
 
     def __init__(
-        self, body: Body, task: Task, outcome: Outcome, number: int, seconds: float | None, taken: int = 0
+        self, body: Body, task: Task, outcome: Outcome, number: int, seconds: float | None, taken: int | None = None
     ) -> None:
         deadline = None if seconds is None and outcome.until is None else deadline_of(seconds, outcome.until)
-        self.current = Current(body.run_id, task.node, task.key, number, deadline, taken, None, body.host.listener)
+        self.current = Current(
+            body.run_id, task.node, task.key, number, deadline, taken or 0, None, body.host.listener, body.nest
+        )
         self._outcome = outcome
         self._number = number
+        self._span = None if body.spans is None else body.spans.attempt(task, number, reads=taken is not None)
 
     def __enter__(self) -> Attempt:
         self._token = set_current(self.current)
         self._started = time.time()
+        tell = self.current.listener()
+        if tell is not None:
+            tell(AttemptStarted(node=self.current.node, task=self.current.task, attempt=self._number))
+        if self._span is not None:
+            self._span.__enter__()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> bool:
+        if self._span is not None:
+            self._span.__exit__(kind, error, traceback)
         unset_current(self._token)
         outcome = self._outcome
         outcome.timing = Timing(self._started, time.time(), self._number)
-        outcome.usage = total_usage(outcome.usage, self.current.usage)
+        if self.current.usage is not None:
+            outcome.usage = total_usage(outcome.usage, self.current.usage)
+        if error is None:
+            return False
         if isinstance(error, Exception) or (isinstance(error, CancelledError) and not is_being_cancelled()):
             outcome.error = error  # a cancellation that nobody asked for is the body's own, e.g. of what it waited for
             return True
@@ -163,17 +184,21 @@ class Body:
         deps: Any,
         run_id: str,
         host: Host,
-        traffic: Traffic,
+        facilities: Facilities,
         cache: NodeCache | None,
+        place: Place,
+        spans: Spans | None,
     ) -> None:
         self.run_id = run_id
         self.host = host
+        self.spans = spans
         self._plan = plan
         self._values = values
         self._state = state
         self._deps = deps
-        self._traffic = traffic
+        self._facilities = facilities
         self._cache = cache
+        self._place = place
 
     async def carry_out(self, task: Task) -> Outcome:
         """Try a task until it succeeds or its policy is used up."""
@@ -205,7 +230,9 @@ class Body:
         return outcome
 
     async def _attempts(self, task: Task, policy: Policy, outcome: Outcome, attempt: Try) -> None:
-        throttle, breaker = self._traffic.limits(self._plan.workflow.name or "", task.node, policy)
+        throttle, breaker = self._facilities.traffic.limits(self._plan.workflow.name or "", task.node, policy)
+        if self._place.is_inside(task.node):  # the outermost attempt counts, and none can pass that it waits for
+            breaker = None
         began = time.time()
         number = 0
         while True:
@@ -222,7 +249,11 @@ class Body:
                 return
             now = time.time()
             left = None if outcome.until is None else outcome.until - now
-            wait = next_wait(policy.retry, number, began, error, now, left=left)
+            try:
+                wait = next_wait(policy.retry, number, began, error, now, left=left)
+            except WorkflowError as fault:  # the author's own strategy failed, and nobody can say how to go on
+                outcome.error = fault
+                return
             if wait is None:
                 return
             self._state.drop(outcome.view)
@@ -248,6 +279,14 @@ class Body:
         with Attempt(self, task, outcome, number, seconds):
             waited = self.call(task, view)
             outcome.output = await (waited if seconds is None else within(seconds, waited))
+
+    async def nest(self, attempt: Current, work: ChildWork) -> Any:
+        """Drive a run inside this one for an attempt of a task."""
+        is_wanted = partial(self.host.is_wanted, attempt.task)
+        parent = Parent(
+            run_id=self.run_id, task=attempt.task, node=attempt.node, place=self._place, is_wanted=is_wanted
+        )
+        return await self._facilities.nest(parent, work)
 
     def call(self, task: Task, view: StateView) -> Awaitable[Any]:
         """Call a node's function."""

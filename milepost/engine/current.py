@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextvars import ContextVar, Token
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from milepost.engine.children import ChildWork
 from milepost.engine.events import Custom, Event, TextDelta
 from milepost.engine.keys import idempotency_key
 from milepost.engine.trace import Usage
@@ -26,7 +27,8 @@ class Current:
 
     task: its key. attempt: from 1. deadline: when the attempt runs out of time, aware UTC, None for no limit. taken: of
     a stream, how many of its items are committed, which a body declared with resume="seek" goes on from. usage: what it
-    reported to have cost. listener: returns who is told what happens, None while nobody watches.
+    reported to have cost. listener: returns who is told what happens, None while nobody watches. nest: drives a run
+    inside this one.
     """
 
     run_id: str
@@ -37,6 +39,7 @@ class Current:
     taken: int = 0
     usage: Usage | None = None
     listener: Callable[[], Tell | None] = field(default=nobody, repr=False)
+    nest: Callable[[Current, ChildWork], Awaitable[Any]] | None = field(default=None, repr=False)
 
     @property
     def idempotency_key(self) -> str:
@@ -62,6 +65,18 @@ _current: ContextVar[Current] = ContextVar("milepost_current")
 def current() -> Current:
     """Return the attempt that is running this code. Raises LookupError outside of a node."""
     return _current.get()
+
+
+async def run_child(node: str, work: ChildWork) -> Any:
+    """Have a workflow driven for the running task of a node, as a run inside its run, and return the output.
+
+    Where that node is not run by Milepost, the workflow has a run of its own, of which nothing is kept.
+    """
+    attempt = _current.get(None)
+    if attempt is not None and attempt.node == node and attempt.nest is not None:
+        return await attempt.nest(attempt, work)
+    inputs, state = work.begin()
+    return await work.workflow.run(inputs=inputs, state=state, deps=work.deps)
 
 
 def set_current(attempt: Current) -> Token[Current]:

@@ -32,7 +32,9 @@ class DefinedNode:
 
     kind: a `NodeKind`'s value. label: the author's words for it, None when there are none. doc: the first sentence of
     its docstring. marks: its policy in short words, e.g. "retry ≤ 3". input, output: names of types, "" when not
-    declared. stream: it sends its output item by item. generated: its id was not given by the author.
+    declared. stream: it sends its output item by item. generated: its id was not given by the author. workflow: the
+    name of the workflow that it runs, "" for any other node. child: that workflow, None where it is one that this node
+    is already inside of.
     """
 
     id: str
@@ -44,6 +46,8 @@ class DefinedNode:
     output: str = ""
     stream: bool = False
     generated: bool = False
+    workflow: str = ""
+    child: Definition | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,13 +78,7 @@ class Definition:
 
     def to_json(self) -> str:
         """Return the canonical JSON text: equal definitions give equal text."""
-        data = {
-            "name": self.name,
-            "version": self.version,
-            "nodes": [asdict(node) for node in self.nodes],
-            "edges": [asdict(edge) for edge in self.edges],
-        }
-        return json.dumps(data, sort_keys=True, separators=(",", ":"), allow_nan=False)
+        return json.dumps(asdict(self), sort_keys=True, separators=(",", ":"), allow_nan=False)
 
     @classmethod
     def from_json(cls, text: str) -> Definition:
@@ -89,10 +87,7 @@ class Definition:
         Raises StoreError: the text is not a definition. Fields that this version does not know are left out.
         """
         try:
-            data = json.loads(text)
-            nodes = tuple(DefinedNode(**_known(DefinedNode, item)) for item in data["nodes"])
-            edges = tuple(DefinedEdge(**_known(DefinedEdge, item)) for item in data["edges"])
-            return cls(str(data["name"]), int(data["version"]), nodes, edges)
+            return _definition(json.loads(text))
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as fault:
             raise StoreError(
                 f"A stored definition of a workflow cannot be read ({type(fault).__name__}: {fault}). "
@@ -106,10 +101,32 @@ class Definition:
 
 
 def describe(workflow: Workflow[Any, Any, Any, Any]) -> Definition:
-    """Write down what `workflow` declares: one node per compiled node, one edge per compiled path."""
-    nodes = tuple(_defined_node(spec) for spec in workflow.specs.values())
+    """Write down what `workflow` declares: one node per compiled node, one edge per compiled path.
+
+    The workflows that its nodes run are written down inside it, each with those that it runs, until one comes again.
+    Raises WorkflowError: a function that gives such a workflow failed.
+    """
+    return _described(workflow, (), None)
+
+
+def _described(workflow: Workflow[Any, Any, Any, Any], above: tuple[object, ...], depth: int | None) -> Definition:
+    """Describe a workflow. above: those that it is inside of, each with what gave it. depth: how many there may be."""
+    path = (*above, workflow)
+    nodes = tuple(_described_node(spec, path, depth) for spec in workflow.specs.values())
     edges = tuple(edge for source in workflow.nodes for edge in _edges_from(workflow, source))
     return Definition(workflow.name or "workflow", workflow.version, nodes, edges)
+
+
+def _described_node(spec: NodeSpec, path: tuple[object, ...], depth: int | None) -> DefinedNode:
+    """Describe a node, with the workflow that it runs unless that, or what gives it, is on the path already."""
+    node = _defined_node(spec)
+    if spec.child is None:
+        return node
+    inner: Workflow[Any, Any, Any, Any] = spec.child.find()
+    given, most = spec.child.given, spec.child.depth if depth is None else depth
+    is_new = not any(known is inner or known is given for known in path) and len(path) // 2 < most
+    child = _described(inner, (*path, given), most) if is_new else None
+    return replace(node, workflow=inner.name or "workflow", child=child)
 
 
 def type_name(hint: object) -> str:
@@ -150,10 +167,18 @@ def _plain_name(hint: object) -> str:
     return str(name).rsplit("<locals>.", 1)[-1] if name else str(hint).removeprefix("typing.")
 
 
+def _definition(data: dict[str, Any]) -> Definition:
+    nodes = tuple(DefinedNode(**_known(DefinedNode, item)) for item in data["nodes"])
+    edges = tuple(DefinedEdge(**_known(DefinedEdge, item)) for item in data["edges"])
+    return Definition(str(data["name"]), int(data["version"]), nodes, edges)
+
+
 def _known(kind: type[DefinedNode] | type[DefinedEdge], item: dict[str, Any]) -> dict[str, Any]:
     known = {name: value for name, value in item.items() if name in kind.__slots__}
     if "marks" in known:
         known["marks"] = tuple(known["marks"])
+    if known.get("child") is not None:
+        known["child"] = _definition(known["child"])
     return known
 
 

@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from datetime import datetime
-from difflib import get_close_matches
 from types import NoneType, TracebackType
 from typing import Any, Literal, Self
 from uuid import uuid4
@@ -17,7 +16,9 @@ import anyio
 from anyio.abc import TaskGroup
 
 from milepost.engine.accumulators import NoRoute
-from milepost.engine.admission import check_given, given_state, unstorable
+from milepost.engine.admission import check_given, given_state, unstorable, workflows_inside
+from milepost.engine.cancelling import cancel_forsaken, cancel_stored
+from milepost.engine.children import ChildWork, Parent, Place, ended_inside, name_of, result_for
 from milepost.engine.codec import Codec
 from milepost.engine.definition import Definition, describe
 from milepost.engine.errors import (
@@ -26,17 +27,21 @@ from milepost.engine.errors import (
     NodeError,
     OutcomeUnknown,
     RoutingError,
+    RunBusy,
     RunCancelled,
     RunMismatch,
     UnknownRun,
     UnsoundWorkflow,
     WorkflowError,
 )
-from milepost.engine.executor import Driver
+from milepost.engine.executor import Driver, only_one
 from milepost.engine.facilities import Facilities
+from milepost.engine.following import Follower, History, similar_runs
 from milepost.engine.journal import Kind, Record, from_text
-from milepost.engine.keys import ROOT
+from milepost.engine.keys import ROOT, child_run
+from milepost.engine.limits import CircuitChange, Traffic
 from milepost.engine.logs import NoLog, StoredLog
+from milepost.engine.mailroom import Mailroom
 from milepost.engine.opening import adopt_orphans, check_fit, read_position
 from milepost.engine.plan import Plan, compile_plan
 from milepost.engine.policy import check_concurrency
@@ -54,6 +59,9 @@ from milepost.engine.workflow import Workflow
 
 Isolation = Literal["task", "shared"]
 AnyWorkflow = Workflow[Any, Any, Any, Any]
+
+ASK_AGAIN = 0.1
+"""Seconds between two tries to become the owner of a run inside a run."""
 
 
 @dataclass(slots=True)
@@ -78,16 +86,21 @@ def prepare(workflow: AnyWorkflow) -> Prepared:
     prepared: Prepared | None = vars(workflow).get("_prepared")
     if prepared is None:
         prepared = Prepared(plan_of(workflow), describe(workflow), Codec(workflow.registered))
-        faults = unstorable(workflow, prepared.codec)
-        if faults:
-            raise UnsoundWorkflow(workflow.name, faults)
+        for one in (workflow, *workflows_inside(workflow)):
+            faults = unstorable(one, Codec(one.registered))
+            if faults:
+                raise UnsoundWorkflow(one.name, faults)
         vars(workflow)["_prepared"] = prepared
     return prepared
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunSummary:
-    """A run as a list shows it. seq: how many checkpoints it has. output: JSON text."""
+    """A run as a list shows it. seq: how many checkpoints it has. output: JSON text.
+
+    parent_run, parent_task: the run that this one is inside of, and the key of the task that drives it; None for a run
+    of its own.
+    """
 
     run_id: str
     workflow: str
@@ -98,6 +111,8 @@ class RunSummary:
     seq: int
     error: str | None
     output: str | None
+    parent_run: str | None = None
+    parent_task: str | None = None
 
 
 class Engine:
@@ -118,8 +133,12 @@ class Engine:
             check_concurrency(max_concurrency, "the engine")
         self._store = open_store(store) if isinstance(store, str) else store
         self._clock = clock
-        self._facilities = Facilities(gates=Gates(max_concurrency), store=self._store, clock=clock)
+        traffic = Traffic(changed=self._tell_circuit)
+        self._facilities = Facilities(
+            gates=Gates(max_concurrency), traffic=traffic, store=self._store, clock=clock, nest=self._nest
+        )
         self._runs: dict[str, Run[Any]] = {}
+        self._mailroom = None if self._store is None else Mailroom(self._store, self._runs)
         self._starting: WeakValueDictionary[str, anyio.Lock] = WeakValueDictionary()
         self._group: TaskGroup | None = None
         self._stack = AsyncExitStack()
@@ -134,9 +153,10 @@ class Engine:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> bool | None:
-        if error is not None:
-            for run in self._runs.values():
+        for run in self._runs.values():
+            if error is not None:
                 run.stop()
+            run.expect_no_reader(anyio.get_current_task().id)
         try:
             return await self._stack.__aexit__(kind, error, traceback)
         except BaseExceptionGroup as several:
@@ -186,19 +206,22 @@ class Engine:
         row = await store.row(run_id)
         if row is None:
             check_given(workflow, deps)
-            run = await self._create(store, prepared, run_id, inputs, state, deps, isolation)
+            place = Place(workflow=prepared.definition.name, isolation=isolation)
+            run = await self._create(store, prepared, run_id, inputs, state, deps, place)
             if run is not None:
                 return run
             row = await store.row(run_id)
             assert row is not None
         await self._check_same(store, prepared, row, inputs, None if run_id in self._runs else state)
-        return self._runs.get(run_id) or await self._go_on(store, prepared, row, state, deps)
+        run = self._runs.get(run_id)
+        return run or await self._go_on(store, prepared, row, state, deps, await self._place_of(store, row))
 
     def _start_live(
         self, workflow: AnyWorkflow, run_id: str, inputs: Any, state: Any, deps: Any, isolation: Isolation | None
     ) -> Run[Any]:
         check_given(workflow, deps)
-        driver = live_driver(workflow, run_id, given_state(workflow, state), deps, isolation, self._facilities)
+        place = Place(workflow=name_of(workflow), isolation=isolation)
+        driver = live_driver(workflow, run_id, given_state(workflow, state), deps, place, self._facilities)
         driver.start(first_record(), inputs)
         return self._launch(self._new_run(run_id, workflow), driver, None)
 
@@ -208,6 +231,8 @@ class Engine:
     def _launch(self, run: Run[Any], driver: Driver, log: StoredLog | None) -> Run[Any]:
         assert self._group is not None, "Enter the engine first: async with Engine(...) as engine"
         self._runs[run.id] = run
+        if self._mailroom is not None:
+            self._mailroom.serve(run.id, self._group)
         self._group.start_soon(self._drive, run, driver, log)
         return run
 
@@ -216,19 +241,27 @@ class Engine:
             await run.drive(driver)
         finally:
             del self._runs[run.id]
+            if self._mailroom is not None and not self._runs:
+                self._mailroom.rest()
             if log is not None and self._store is not None:
                 with anyio.CancelScope(shield=True):
+                    if driver.nests:
+                        await cancel_forsaken(self._store, run.id, driver.is_wanted, self._clock)
                     await self._store.release(run.id, log.epoch)
 
+    def _tell_circuit(self, change: CircuitChange) -> None:
+        for run in self._runs.values():
+            run.tell_circuit(change)
+
     async def _create(
-        self, store: Store, prepared: Prepared, run_id: str, inputs: Any, state: Any, deps: Any, isolation: str
+        self, store: Store, prepared: Prepared, run_id: str, inputs: Any, state: Any, deps: Any, place: Place
     ) -> Run[Any] | None:
         """Create a run with its first checkpoint. Returns None when somebody else took the id meanwhile."""
         workflow = prepared.plan.workflow
         log = StoredLog(store, run_id, self._clock)
         position = Position()
         driver = stored_driver(
-            prepared, run_id, position, given_state(workflow, state), deps, log, isolation, self._facilities
+            prepared, run_id, position, given_state(workflow, state), deps, log, place, self._facilities
         )
         driver.start(first_record(), inputs)
         assert log.first is not None
@@ -239,13 +272,59 @@ class Engine:
             version=prepared.definition.version,
             fingerprint=prepared.definition.fingerprint,
             definition=prepared.definition.to_json(),
-            isolation=isolation,
+            isolation=place.isolation or "task",
+            parent_run=place.parent_run,
+            parent_task=place.parent_task,
         )
         if not await store.create(new, entry._replace(epoch=1)):
             return None
         log.epoch = 1
         committed(None)
         return self._launch(self._new_run(run_id, workflow), driver, log)
+
+    # --- runs inside runs --------------------------------------------------------------------------------------------
+
+    async def _nest(self, parent: Parent, work: ChildWork) -> Any:
+        """Drive a run for a task of another, or go on with it, and return its output."""
+        if self._store is None:
+            return await nest_live(parent, work, self._facilities)
+        run = await self._open_child(self._store, parent, work)
+        return await result_for(parent, run)
+
+    async def _open_child(self, store: Store, parent: Parent, work: ChildWork) -> Run[Any]:
+        place, run_id = parent.inside(work), child_run(parent.run_id, parent.task)
+        prepared = prepare(work.workflow)
+        row = await store.row(run_id)
+        if row is None:
+            inputs, state = work.begin()
+            check_given(work.workflow, work.deps)
+            run = await self._create(store, prepared, run_id, inputs, state, work.deps, place)
+            if run is not None:
+                return run
+        while True:
+            row = await store.row(run_id)
+            assert row is not None
+            self._check_name(prepared, row)
+            try:
+                return self._runs.get(run_id) or await self._go_on(store, prepared, row, None, work.deps, place)
+            except RunBusy:  # whoever drives it has lost the parent, and will soon be done with it or let it go
+                await anyio.sleep(ASK_AGAIN)
+
+    async def _place_of(self, store: Store, row: RunRow, reopen: bool = False) -> Place:
+        """Return the place of a run that is opened by itself, though it may have been begun inside others."""
+        passed: list[tuple[str, str]] = []
+        above = row
+        while above.parent_run is not None and (outer := await store.row(above.parent_run)) is not None:
+            passed.insert(0, (outer.workflow, ""))
+            above = outer
+        return Place(
+            workflow=row.workflow,
+            parent_run=row.parent_run,
+            parent_task=row.parent_task,
+            passed=tuple(passed),
+            isolation=row.isolation,
+            reopen=reopen,
+        )
 
     # --- going on ----------------------------------------------------------------------------------------------------
 
@@ -274,9 +353,8 @@ class Engine:
                 raise UnknownRun(run_id, await self._similar(run_id))
             prepared = prepare(workflow)
             self._check_name(prepared, row)
-            if row.status == "cancelled" and reopen:
-                row = replace(row, status="running")
-            return await self._go_on(store, prepared, row, state, deps, settle)
+            place = await self._place_of(store, row, reopen)
+            return await self._go_on(store, prepared, row, state, deps, place, settle)
 
     async def _go_on(
         self,
@@ -285,11 +363,15 @@ class Engine:
         row: RunRow,
         state: Any,
         deps: Any,
+        place: Place,
         settled: Mapping[str, Settlement] = NOTHING_SETTLED,
     ) -> Run[Any]:
-        if row.status == "cancelled":
-            raise RunCancelled(row.run_id)
         plan, codec = prepared.plan, prepared.codec
+        cancelled = row.status == "cancelled" and not place.reopen
+        if plan.nests and (cancelled or row.status == "completed"):  # it may have ended with its process
+            await cancel_forsaken(store, row.run_id, lambda task: False, self._clock)
+        if cancelled:
+            raise RunCancelled(row.run_id)
         if row.status == "completed":
             opened = await read_position(store, row)
             adopt_orphans(plan, opened.position)
@@ -314,7 +396,7 @@ class Engine:
                 given_state(plan.workflow, state, made=True),
                 deps,
                 log,
-                row.isolation,
+                replace(place, isolation=row.isolation),
                 self._facilities,
             )
             check_settled(row.run_id, opened.position, settled)
@@ -345,6 +427,21 @@ class Engine:
                 begun = {name: change[2] for name, change in record.patch.items() if change is not None}
                 raise RunMismatch(row.run_id, "initial state", shown(whole_of(begun)), shown(whole_of(now)))
 
+    async def cancel(self, run_id: str, *, patience: float = 10.0) -> RunStatus:
+        """End a run for good, whoever drives it; return how it ended: "cancelled", or "completed" if that was before.
+
+        A run that nobody drives is ended here. The process that drives another one is asked to end it, which it does
+        within about a second. patience: seconds to wait for that. Raises RunBusy when it has not answered by then: what
+        it was asked stays asked. Raises UnknownRun, StoreError.
+        """
+        run = self._runs.get(run_id)
+        if run is not None:
+            run.cancel()
+            status = await run.wait()
+            if status in ("completed", "cancelled") or self._store is None:
+                return status
+        return await cancel_stored(self._need_store(), run_id, self._clock, patience)
+
     # --- looking -----------------------------------------------------------------------------------------------------
 
     def _need_store(self) -> Store:
@@ -354,9 +451,16 @@ class Engine:
             )
         return self._store
 
-    async def runs(self) -> list[RunSummary]:
-        """Return all stored runs, the newest first."""
-        return [summary(row) for row in await self._need_store().rows()]
+    async def runs(self, *, nested: bool = False) -> list[RunSummary]:
+        """Return all stored runs, the newest first. nested: with those that are inside other runs."""
+        return [summary(row) for row in await self._need_store().rows(nested=nested)]
+
+    async def children(self, run_id: str) -> list[RunSummary]:
+        """Return the runs that the tasks of a run drive, as they were created. Raises UnknownRun."""
+        store = self._need_store()
+        if await store.row(run_id) is None:
+            raise UnknownRun(run_id, await self._similar(run_id))
+        return [summary(row) for row in await store.children(run_id)]
 
     async def find(self, prefix: str) -> RunSummary:
         """Return the run of this id, or the only one whose id begins so. Raises UnknownRun."""
@@ -369,8 +473,19 @@ class Engine:
             raise UnknownRun(prefix, [row.run_id for row in rows[:3]] or await self._similar(prefix))
         return summary(rows[0])
 
+    def follow(self, run_id: str, *, after: int = 0, poll: float = 0.05) -> Follower:
+        """Yield what is committed in a stored run, in order, whichever process drives it, until the run has ended.
+
+        after: only what came after this checkpoint; 0: from the beginning. poll: seconds between two looks into the
+        store. A failed run has ended unless somebody has resumed it. Raises InputError; while it is read, UnknownRun,
+        BrokenJournal, StoreError.
+        """
+        if poll <= 0:
+            raise InputError(f"poll={poll} would never let anything else run. Give seconds, more than 0.")
+        return Follower(History(self._need_store(), run_id, after=after), poll)
+
     async def _similar(self, run_id: str) -> list[str]:
-        return get_close_matches(run_id, [row.run_id for row in await self._need_store().rows()], 3)
+        return await similar_runs(self._need_store(), run_id)
 
     async def trace(self, run_id: str) -> Trace:
         """Return what a stored run did. Needs nothing of its code. Raises UnknownRun, BrokenJournal."""
@@ -408,6 +523,8 @@ def summary(row: RunRow) -> RunSummary:
         seq=row.seq,
         error=row.error,
         output=row.output,
+        parent_run=row.parent_run,
+        parent_task=row.parent_task,
     )
 
 
@@ -433,19 +550,19 @@ def check_settled(run_id: str, position: Position, settled: Mapping[str, Settlem
 
 
 def live_driver(
-    workflow: AnyWorkflow, run_id: str, state: Any, deps: Any, isolation: str | None, facilities: Facilities
+    workflow: AnyWorkflow, run_id: str, state: Any, deps: Any, place: Place, facilities: Facilities
 ) -> Driver:
     """Return a driver that keeps nothing. Tasks get views of the state when that is asked for, or a retry needs it."""
     plan = plan_of(workflow)
     position = Position(keep_items=False)
     retried = state is not None and any(spec.policy.retry is not None for spec in workflow.specs.values())
-    if isolation == "task" or (isolation is None and retried):
+    if place.isolation == "task" or (place.isolation is None and retried):
         kept: LiveState | StoredState = StoredState(
             Codec(workflow.registered), workflow.state_type, state, position, isolated=True
         )
     else:
         kept = LiveState(state)
-    return Driver(plan, position, LiveValues(), kept, NoLog(), deps, run_id, facilities)
+    return Driver(plan, position, LiveValues(), kept, NoLog(), deps, run_id, facilities, place)
 
 
 def stored_driver(
@@ -455,7 +572,7 @@ def stored_driver(
     state: Any,
     deps: Any,
     log: StoredLog,
-    isolation: str,
+    place: Place,
     facilities: Facilities,
 ) -> Driver:
     """Return a driver that stores everything."""
@@ -466,8 +583,8 @@ def stored_driver(
             "Declare it: state_type=..."
         )
     values = StoredValues(prepared.codec, prepared.plan.type_of)
-    kept = StoredState(prepared.codec, workflow.state_type, state, position, isolated=isolation == "task")
-    return Driver(prepared.plan, position, values, kept, log, deps, run_id, facilities)
+    kept = StoredState(prepared.codec, workflow.state_type, state, position, isolated=place.isolation != "shared")
+    return Driver(prepared.plan, position, values, kept, log, deps, run_id, facilities, place)
 
 
 async def run_workflow(
@@ -496,11 +613,32 @@ async def run_workflow(
 
 async def run_live(workflow: AnyWorkflow, inputs: Any, state: Any, deps: Any, isolation: str | None) -> Any:
     """Run without a store, in the caller's own task."""
-    driver = live_driver(workflow, uuid4().hex[:12], state, deps, isolation, Facilities())
+    facilities = Facilities(nest=lambda parent, work: nest_live(parent, work, facilities))
+    place = Place(workflow=name_of(workflow), isolation=isolation)
+    driver = live_driver(workflow, uuid4().hex[:12], state, deps, place, facilities)
     driver.start(first_record(), inputs)
     await driver.drive()
     if driver.failure is not None:
         raise driver.failure
+    return driver.output()
+
+
+async def nest_live(parent: Parent, work: ChildWork, facilities: Facilities) -> Any:
+    """Run a workflow inside a run without a store, in a task of its own, so that recursion does not deepen the stack."""
+    place, run_id = parent.inside(work), child_run(parent.run_id, parent.task)
+    inputs, state = work.begin()
+    check_given(work.workflow, work.deps)
+    driver = live_driver(
+        work.workflow, run_id, given_state(work.workflow, state), work.deps, place, facilities
+    )
+    driver.start(first_record(), inputs)
+    try:
+        async with anyio.create_task_group() as group:
+            group.start_soon(driver.drive)
+    except BaseExceptionGroup as several:
+        raise only_one(several) from None
+    if driver.failure is not None:
+        raise ended_inside(driver.failure, run_id)
     return driver.output()
 
 

@@ -29,7 +29,16 @@ from collections.abc import Sequence
 
 
 class MilepostError(Exception):
-    """The root of every error that Milepost raises on purpose."""
+    """The root of every error that Milepost raises on purpose.
+
+    child_run: the run inside the run that it comes from, None when it is of the run itself.
+    """
+
+    child_run: str | None = None
+
+    def __str__(self) -> str:
+        text = super().__str__()
+        return text if self.child_run is None else f"In run {self.child_run!r}: {text}"
 
 
 class WorkflowError(MilepostError):
@@ -117,10 +126,18 @@ class NodeError(MilepostError):
         self.task = task
         self.attempt = attempt
         self.summary = summary
-        self.detail = detail or f"{type(cause).__name__}: {cause}"
+        self.detail = detail or cause_in_words(cause)
         tries = "on its only attempt" if attempt <= 1 else f"on all {attempt} attempts"
         super().__init__(f"Node {node!r} failed {tries}: {self.detail}")
         self.__cause__ = cause
+
+
+def cause_in_words(cause: BaseException | None) -> str:
+    """Return what made a node fail; what comes from a run inside the run says by itself where it comes from."""
+    text = str(cause)
+    if isinstance(cause, MilepostError) and cause.child_run is not None:
+        return f"{text[:1].lower()}{text[1:]}"
+    return f"{type(cause).__name__}: {text}"
 
 
 class CircuitOpen(MilepostError):
@@ -243,5 +260,5 @@ class OutcomeUnknown(ResumeError):
         super().__init__(
             f"Run {run_id!r} cannot go on by itself: what may run at most once had begun and was not finished, so it "
             f"may or may not have had its effect:{lines}\nFind out, then resume the run with settle={{task: Again()}} "
-            "to run it again, or settle={task: Output(value)} to go on with what it gave."
+            "to run it again, or settle={task: Done(value)} to go on with what it gave."
         )

@@ -17,6 +17,8 @@ from anyio.abc import TaskGroup
 from anyio.lowlevel import checkpoint
 
 from milepost.engine.attempts import Body, InOwnContext, Outcome, printable
+from milepost.engine.caching import NodeCache
+from milepost.engine.children import Place
 from milepost.engine.errors import MilepostError, RoutingError, RunCancelled, WorkflowError
 from milepost.engine.events import Event
 from milepost.engine.facilities import Facilities
@@ -26,8 +28,9 @@ from milepost.engine.patch import Patch
 from milepost.engine.plan import Plan
 from milepost.engine.position import Cancel, Finish, LiveStream, Position, Task, newest_tasks, patch_state
 from milepost.engine.route import Router
-from milepost.engine.settlement import NOTHING_SETTLED, Output, Settlement
+from milepost.engine.settlement import NOTHING_SETTLED, Done, Settlement
 from milepost.engine.slots import slots_for
+from milepost.engine.spans import spans_for
 from milepost.engine.state import State, StateView
 from milepost.engine.streams import Streams
 from milepost.engine.values import Ref, Values
@@ -60,7 +63,7 @@ class Driver:
 
     ended: the end was reached and is committed. failure: why it stopped without an output. watch: is told of every
     committed record and what it spawned. tell: takes what happens without a record. room: waits until those who watch
-    can take more. Single use.
+    can take more. Single use. place: where the run is among runs inside one another, None for a run of its own.
     """
 
     def __init__(
@@ -73,7 +76,9 @@ class Driver:
         deps: Any,
         run_id: str,
         facilities: Facilities,
+        place: Place | None = None,
     ) -> None:
+        place = place or Place(workflow=plan.workflow.name or "")
         self.position = position
         self.ended = False
         self.failure: BaseException | None = None
@@ -86,9 +91,10 @@ class Driver:
         self._log = log
         self._run_id = run_id
         self._cache = facilities.cache(plan, values)
-        self._slots = slots_for(plan, facilities.gates, self._enter)
+        self._slots = slots_for(plan, facilities.gates, place, self._enter)
         self._router = Router(plan, position, values, deps, isolated=state.isolated, changes=state.changes)
-        self._body = Body(plan, values, state, deps, run_id, self, facilities.traffic, self._cache)
+        self._spans = spans_for(plan.workflow, run_id)
+        self._body = Body(plan, values, state, deps, run_id, self, facilities, self._cache, place, self._spans)
         self._streams = Streams(plan, values, state, self._router, self._body, self, self._slots)
         self._failures = Failures(plan, values, state, self._router, self)
         self._mail: deque[Callable[[], None]] = deque()
@@ -111,6 +117,13 @@ class Driver:
 
     async def drive(self) -> None:
         """Run until the end. Leaves the outcome in `position.output` or `failure`."""
+        if self._spans is None:
+            await self._drive()
+        else:
+            with self._spans.graph(lambda: self.failure):
+                await self._drive()
+
+    async def _drive(self) -> None:
         try:
             async with anyio.create_task_group() as group:
                 self._group = group
@@ -139,7 +152,7 @@ class Driver:
             self._slots.spawned([*self.position.tasks.values(), *self.position.streams.values()])
         for task in self.position.tasks.values():
             settlement = settled.get(task.key)
-            if isinstance(settlement, Output):
+            if isinstance(settlement, Done):
                 self.post(partial(self._done, task, Outcome(settlement.value, self._state.view(lambda: False))))
             elif self._slots is None or self._slots.enter(task):
                 self._waiting.append(task)
@@ -160,18 +173,22 @@ class Driver:
         record = Record(self.position.seq + 1, Kind.ROUTED, task.key, task.node)
         self.route(record, view, lambda: self._router.routed(record, task, output, view))
 
-    def _cancel_run(self) -> None:
+    def _cancel_run(self, taken: tuple[str, ...]) -> None:
         if self._broken or self.position.output is not None:
             return
-        record = Record(self.position.seq + 1, Kind.CANCELLED, "")
-        record.error = "cancelled"
+        record = Record(self.position.seq + 1, Kind.CANCELLED, "", error="cancelled", taken=taken)
         self.break_off(record, RunCancelled(self._run_id))
 
-    def ask_to_cancel(self) -> None:
-        """Have the run end for good, also while the loop waits for a lone task."""
-        self.post(self._cancel_run)
+    def ask_to_cancel(self, taken: tuple[str, ...] = ()) -> None:
+        """Have the run end for good, also while the loop waits for a lone task. taken: the messages that ask for it."""
+        self.post(partial(self._cancel_run, taken))
         if self._interrupt is not None and None in self._running.values():
             self._interrupt.cancel()
+
+    @property
+    def nests(self) -> bool:
+        """Whether runs may be inside this one."""
+        return self._plan.nests
 
     @property
     def is_broken(self) -> bool:
@@ -189,11 +206,13 @@ class Driver:
     async def _loop(self) -> None:
         turn = time.perf_counter()
         while not self._is_over():
+            if self.room is not None:
+                await self.room()
+                if self._is_over():
+                    return
             if self._mail:
                 self._handle()
             elif self._waiting and not (self._broken or self._failures.pending):
-                if self.room is not None:
-                    await self.room()
                 await self._start_waiting()
                 now = time.perf_counter()
                 if now - turn > FAIR:
@@ -258,6 +277,8 @@ class Driver:
     async def _carry_out(self, task: Task, scope: anyio.CancelScope) -> None:
         with scope:
             outcome = await self._body.carry_out(task)
+            if self.room is not None:
+                await self.room()
             self.post(lambda: self._done(task, outcome))
             self._handle()  # here and now: bodies that never wait would otherwise all run before one of them is kept
 
@@ -277,6 +298,10 @@ class Driver:
                 self._wake.set()
         elif self._slots is not None:
             self._slots.leave(task.key)
+
+    def is_wanted(self, task: str) -> bool:
+        """Tell whether a task is still to be done, here or by whoever resumes the run."""
+        return task in self.position.tasks and not isinstance(self.failure, RunCancelled)
 
     async def intend(self, task: Task) -> bool:
         """Commit that a task which may run at most once is about to begin. Returns False when the run is over."""
@@ -316,27 +341,28 @@ class Driver:
         record.timing, record.usage, record.cached = outcome.timing, outcome.usage, outcome.cached
         try:
             record.patch = self._state.changes(outcome.view, task, task.node)
-            self._remember(task, outcome, record)
+            if self._cache is not None:
+                self._remember(self._cache, task, outcome, record)
             self.route(
                 record,
                 outcome.view,
                 lambda: self._router.completed(record, task, outcome.output, outcome.view),
-                partial(self.gone, task.key),
+                None if self._slots is None else partial(self.gone, task.key),
             )
         except Exception as error:
             self.fail(task, outcome, error)
 
-    def _remember(self, task: Task, outcome: Outcome, record: Record) -> None:
+    def _remember(self, cache: NodeCache, task: Task, outcome: Outcome, record: Record) -> None:
         """Have the output kept for other runs, when the node's policy says so."""
         policy = self._plan.nodes[task.node].policy
-        if policy is None or policy.cache is None or self._cache is None or outcome.cached:
+        if policy is None or policy.cache is None or outcome.cached:
             return
         if record.patch:
             raise WorkflowError(
                 f"Node {task.node!r} has a cache and changed the state, which would not happen when its output is "
                 "taken from the cache. Return what it changes, or remove the cache."
             )
-        record.keep = self._cache.place(task, policy.cache)
+        record.keep = cache.place(task, policy.cache)
 
     def gone(self, key: str) -> None:
         """Note that a task or stream exists no more."""

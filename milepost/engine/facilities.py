@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from milepost.engine.caching import NodeCache
+from milepost.engine.children import Nest, nowhere
 from milepost.engine.limits import Traffic
 from milepost.engine.plan import Plan
 from milepost.engine.slots import Gates
@@ -18,13 +19,14 @@ from milepost.engine.values import StoredValues, Values
 class Facilities:
     """The limits that all runs of an engine keep together, and the store that keeps outputs for other runs.
 
-    clock: seconds since 1970 UTC.
+    clock: seconds since 1970 UTC. nest: drives a run inside another.
     """
 
     gates: Gates = field(default_factory=Gates)
     traffic: Traffic = field(default_factory=Traffic)
     store: Store | None = None
     clock: Callable[[], float] = time.time
+    nest: Nest = nowhere
 
     def cache(self, plan: Plan, values: Values) -> NodeCache | None:
         """Return the cache of a workflow's nodes, None when nothing of theirs is stored or kept."""

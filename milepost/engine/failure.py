@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar
 InputT = TypeVar("InputT", covariant=True)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)  # with slots, Python 3.11 could not make one by `Failure[int](...)`
 class Failure(Generic[InputT]):
     """A node that failed after its policy, as its error edge hands it on.
 

@@ -83,8 +83,8 @@ def wrong_reducer(join: Join[Any, Any, Any, Any]) -> str | None:
     for one in parameters:
         if one.kind not in plain or one.default is not inspect.Parameter.empty:
             return (
-                f"{begin} has a parameter {str(one)!r}, which is never left out: all are given by position, as "
-                "(current, item) or (ctx, current, item). Wrap it in a function that has no others."
+                f"{begin} has the parameter {one.name!r}, which is optional or a keyword. A reducer is called with all "
+                "of its parameters, (current, item) or (ctx, current, item): wrap it in a function with no others."
             )
     return None
 

@@ -73,9 +73,10 @@ class Record:
     decided, as short text, in the order of the decisions passed. error: of a failure or of the routing.
     more: another failure follows, and it is the one that the run fails with.
     given: a hash of the state a run was started with. cached: the output was taken from the cache. keep: where the
-    output is to be put into the cache, as (key, when it expires). stream: the stream it is about, and how many items that
-    had given. dropped: the tasks that it cancelled. at: when it was committed, seconds since 1970 UTC, 0 without a store.
-    The last four are not part of the journal: they follow from it, or lie beside it.
+    output is to be put into the cache, as (key, when it expires). taken: ids of the messages that it takes in. stream:
+    the stream it is about, and how many items that had given. dropped: the tasks that it cancelled. at: when it was
+    committed, seconds since 1970 UTC, 0 without a store. The last five are not part of the journal: they follow from
+    it, or lie beside it.
     """
 
     seq: int
@@ -94,6 +95,7 @@ class Record:
     given: str | None = None
     cached: bool = False
     keep: tuple[str, float | None] | None = None
+    taken: tuple[str, ...] = ()
     stream: tuple[LiveStream, int] | None = field(default=None, compare=False)
     dropped: Sequence[Task] = field(default=(), compare=False)
     at: float = field(default=0.0, compare=False)

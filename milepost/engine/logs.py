@@ -62,6 +62,7 @@ class StoredLog:
             error,
             output,
             to_be_cached(record),
+            record.taken,
         )
         if self.epoch:
             self._store.append(entry, committed)

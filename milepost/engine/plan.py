@@ -75,7 +75,8 @@ class PlanNode:
     mark: `#` when passing this fork is kept in the fork stack, else `:`. eager: the join that a map opens at once, so
     that it fires for no items too. inferred: the edges come from a return hint, so the returned instance decides.
     catches: it is the decision between a node's error edges and, last, the way of its output. policy: None when its
-    author asked for nothing. resume: how a stream gets past the items that are committed, see `NodeSpec`.
+    author asked for nothing. resume: how a stream gets past the items that are committed, see `NodeSpec`. nests: it
+    runs a workflow.
     """
 
     id: str
@@ -91,6 +92,7 @@ class PlanNode:
     catches: bool = False
     policy: Policy | None = None
     resume: Resume = "skip"
+    nests: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +100,7 @@ class Plan:
     """Everything that the core needs to know of a workflow.
 
     parents: the joins whose parent fork a fork is. cancelling: the parent forks of joins that may cancel the rest.
-    limits: how many items of a map may be under way at once.
+    limits: how many items of a map may be under way at once. nests: some node runs a workflow.
     """
 
     workflow: Workflow[Any, Any, Any, Any]
@@ -106,6 +108,7 @@ class Plan:
     parents: Mapping[str, tuple[str, ...]]
     cancelling: frozenset[str]
     limits: Mapping[str, int]
+    nests: bool
 
     def type_of(self, tag: str) -> object:
         """Return the declared type that a value's tag names; see `milepost.engine.values.Value`."""
@@ -148,7 +151,7 @@ def compile_plan(workflow: Workflow[Any, Any, Any, Any]) -> Plan:
         for node_id, node in workflow.nodes.items()
     }
     cancelling = frozenset(node.join.fork for node in nodes.values() if node.join is not None and node.join.arity == 3)
-    return Plan(workflow, nodes, parents, cancelling, limits)
+    return Plan(workflow, nodes, parents, cancelling, limits, any(node.nests for node in nodes.values()))
 
 
 def plan_node(
@@ -182,6 +185,7 @@ def plan_node(
         eager,
         policy=None if spec.policy == NO_POLICY else spec.policy,
         resume=spec.resume,
+        nests=spec.child is not None,
     )
 
 

@@ -35,12 +35,12 @@ class Backlog:
     owner: the task that reads.
     """
 
-    def __init__(self, slow: Slow, most: int, owner: int) -> None:
+    def __init__(self, slow: Slow, most: int, owner: int, after: int = 0) -> None:
         self.waiting: deque[Event] = deque()
         self.slow: Slow = slow
         self.most = most
         self.owner = owner
-        self.after = 0
+        self.after = after
         self.lost = 0
         self.closed = False
         self.wake: anyio.Event | None = None
@@ -60,6 +60,12 @@ class Backlog:
         if self.is_full and not held:
             self._lose_oldest()
         self.waiting.append(event)
+        self.rouse()
+
+    def end(self, last: Event | None) -> None:
+        """Take the last event in, for which there always is room."""
+        if last is not None and not (isinstance(last, Committed) and last.seq <= self.after):
+            self.waiting.append(last)
         self.rouse()
 
     def _lose_oldest(self) -> None:
@@ -91,8 +97,7 @@ class Backlog:
 class Readers:
     """Hands the events of one run to any number of readers.
 
-    changed: is called when the first reader has come, the last has gone, or another begins or ceases to hold the run up.
-    seq: the newest record that was told.
+    changed: is called whenever a reader has come or gone. seq: the newest record that was told.
     """
 
     def __init__(self, changed: Callable[[], None] = lambda: None) -> None:
@@ -121,16 +126,15 @@ class Readers:
 
     def send(self, event: Event) -> None:
         """Give an event to every reader, at once."""
-        for backlog in list(self._backlogs):
+        for backlog in self._backlogs:
             backlog.add(event, held=self._holds(backlog))
+        self._drop_closed()
 
     def end(self, last: Event | None) -> None:
         """Tell the last event. Every reader comes to its end when it has read what waits for it."""
-        if last is not None:
-            self.send(last)
         self._over = True
         for backlog in self._backlogs:
-            backlog.rouse()
+            backlog.end(last)
 
     # --- waiting for slow readers ------------------------------------------------------------------------------------
 
@@ -184,9 +188,8 @@ class Readers:
         self.make_room()
 
     def _drop_closed(self) -> None:
-        kept = [one for one in self._backlogs if not one.closed]
-        if len(kept) < len(self._backlogs):
-            self._backlogs = kept
+        if any(one.closed for one in self._backlogs):
+            self._backlogs = [one for one in self._backlogs if not one.closed]
             self._changed()
 
 
@@ -234,7 +237,7 @@ class Reader:
         self._backlog.waiting.extend(events)
         if not events and past.seq >= self._readers.seq:
             self._past = None
-            self._backlog.after = past.seq
+            self._backlog.after = max(self._backlog.after, past.seq)
             self._readers.join(self._backlog)
 
     async def aclose(self) -> None:

@@ -43,7 +43,7 @@ def next_wait(
     try:
         wait = float(wait_strategy(retry)(state))
     except Exception as fault:
-        raise failed("wait strategy", fault) from fault
+        raise broken("wait strategy", fault, error) from fault
     if not is_number(wait) or wait < 0:
         raise WorkflowError(f"The wait strategy of a retry gave {wait}. It has to give seconds, 0 or more.")
     wait = max(wait, asked_to_wait(error, at) or 0.0)
@@ -53,7 +53,7 @@ def next_wait(
     try:
         stops = retry.stop is not None and retry.stop(state)
     except Exception as fault:
-        raise failed("stop strategy", fault) from fault
+        raise broken("stop strategy", fault, error) from fault
     return None if stops else wait
 
 
@@ -67,7 +67,7 @@ def is_retried(retry: Retry, error: BaseException) -> bool:
     try:
         return bool(on(error))
     except Exception as fault:
-        raise failed("function that says which errors to retry", fault) from fault
+        raise broken("function on=", fault, error) from fault
 
 
 def wait_strategy(retry: Retry) -> WaitStrategy:
@@ -94,10 +94,11 @@ def call_state(attempt: int, started: float, error: BaseException, now: float, i
     return state
 
 
-def failed(what: str, fault: Exception) -> WorkflowError:
-    """Return the error for a function of the author's that failed where nobody expects it to."""
+def broken(what: str, fault: Exception, error: BaseException) -> WorkflowError:
+    """Return the error for a function of the author's that failed. error: how the node had failed before."""
     return WorkflowError(
-        f"The {what} of a retry failed with {type(fault).__name__}: {str(fault).rstrip('.')}. Correct it and resume."
+        f"The {what} of a retry failed with {type(fault).__name__}: {str(fault).rstrip('.')}. The node had failed with "
+        f"{type(error).__name__}: {str(error).rstrip('.')}. Correct the retry and resume."
     )
 
 

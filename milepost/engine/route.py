@@ -513,11 +513,11 @@ class Router:
 
     def _settle(self) -> None:
         """Fire every join that nothing can reach any more, until none is left."""
-        self._cancelled.clear()
         ready = self.holds.ready
         while ready and self.position.output is None:
             key = ready.popleft()
             if key in self.position.joins and key not in self.holds.counts:
+                self._cancelled.clear()  # it kept out what followed the item that cancelled, not what follows the join
                 self._fire(key)
 
     def _fire(self, key: JoinRun) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Generic
 
 import anyio
@@ -13,10 +13,11 @@ from milepost.engine.account import end_of, events_of
 from milepost.engine.definition import describe
 from milepost.engine.edges import Shape, shape_of
 from milepost.engine.errors import InputError, MilepostError, RunCancelled
-from milepost.engine.events import Event, RunEnded, RunStopped
+from milepost.engine.events import CircuitChanged, Event, RunEnded, RunStopped
 from milepost.engine.executor import Driver
 from milepost.engine.following import History
 from milepost.engine.journal import Record
+from milepost.engine.limits import CircuitChange
 from milepost.engine.position import Task
 from milepost.engine.readers import Backlog, Reader, Readers, Slow
 from milepost.engine.stores.store import Store
@@ -53,7 +54,7 @@ class Run(Generic[OutputT]):
         self._output: Any = None
         self._failure: BaseException | None = None
         self._driver: Driver | None = None
-        self._cancel_asked = False
+        self._cancel_asked: tuple[str, ...] | None = None
 
     def __repr__(self) -> str:
         return f"<Run {self.id!r}, {self.status}>"
@@ -80,33 +81,36 @@ class Run(Generic[OutputT]):
         """Yield what happens from now on, up to the end.
 
         most: how many events wait for this reader. slow: what becomes of it when it is that far behind: it loses the
-        oldest ones and is told how many by a `Dropped`, or the run waits for it. While the task that reads waits for the
-        run's result instead, or the run is being cancelled, the run does not wait; and what bodies emit in between is
-        dropped, as they do not wait. after: first what is committed after this checkpoint, read from the store (0: from
-        the beginning), then what happens, without a gap and without saying anything twice.
-        Raises InputError: a number makes no sense, or there is no store to read what has happened from.
+        oldest ones, and a `Dropped` tells how many, or the run waits for it. The run waits for nobody while it is being
+        cancelled, nor for a reader that waits for the run's result instead of reading on; and what bodies emit while it
+        has to wait is lost all the same, as they do not wait. after: first what is committed after this checkpoint, read
+        from the store (0: from the beginning), then what happens, without a gap and without saying anything twice.
+        Raises InputError: an option makes no sense, or there is no store to read what has happened from.
         """
         if slow not in ("drop_oldest", "wait"):
             raise InputError(f"slow={slow!r} is not known. Write 'drop_oldest' or 'wait'.")
         if most < 1:
             raise InputError(f"A reader for which at most {most} events wait could never read any. Give 1 or more.")
-        backlog = Backlog(slow, most, anyio.get_current_task().id)
+        backlog = Backlog(slow, most, anyio.get_current_task().id, after or 0)
         return Reader(self._readers, backlog, None if after is None else self._history(after))
 
     def _history(self, after: int) -> History:
         if self._store is None:
             raise InputError(
-                f"Run {self.id!r} has no store, so what has happened is not kept. Leave `after` out, or give the engine "
-                "a store: Engine('sqlite:///runs.db')."
+                f"Run {self.id!r} has no store, so what has happened is not kept. Leave `after` out, or give the "
+                "engine a store: Engine('sqlite:///runs.db')."
             )
         return History(self._store, self.id, after=after)
 
-    def cancel(self) -> None:
-        """End the run for good. What is committed stays; running tasks are stopped and nothing of theirs is kept."""
-        self._cancel_asked = True
+    def cancel(self, *, taken: Sequence[str] = ()) -> None:
+        """End the run for good. What is committed stays; running tasks are stopped and nothing of theirs is kept.
+
+        taken: the ids of the messages in the run's inbox that ask for it.
+        """
+        self._cancel_asked = tuple(taken)
         self._readers.hurry()
         if self._driver is not None:
-            self._driver.ask_to_cancel()
+            self._driver.ask_to_cancel(self._cancel_asked)
 
     def stop(self) -> None:
         """Stop driving the run here. It stays resumable from its newest checkpoint."""
@@ -130,21 +134,30 @@ class Run(Generic[OutputT]):
             ended = end_of(self._newest)
         return ended or (RunStopped(reason=str(self._failure)) if self._failure is not None else None)
 
-    def tell(self, event: Event) -> None:
-        """Tell those who watch of something that no record says."""
-        self._readers.send(event)
+    def tell_circuit(self, change: CircuitChange) -> None:
+        """Tell those who watch that the circuit of a node has changed, if it is one of this workflow's."""
+        if change.workflow == (self._workflow.name or ""):
+            event = CircuitChanged(
+                workflow=change.workflow, node=change.node, state=change.state, seconds=change.seconds
+            )
+            self._readers.send(event)
 
     def expect_no_reader(self, task: int) -> None:
         """Wait for no reader of this task any more, because it waits for the run."""
         self._readers.excuse(task)
+
+    async def wait(self) -> RunStatus:
+        """Wait for the end and return how the run stands then; "running" when it was only stopped here."""
+        await self._done.wait()
+        return self.status
 
     async def drive(self, driver: Driver) -> None:
         """Drive the run to its end, failure or stop."""
         self._driver = driver
         driver.watch = self._note
         self._wire()
-        if self._cancel_asked:
-            driver.ask_to_cancel()
+        if self._cancel_asked is not None:
+            driver.ask_to_cancel(self._cancel_asked)
         try:
             with self._scope:
                 await driver.drive()

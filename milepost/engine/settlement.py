@@ -13,12 +13,12 @@ class Again:
 
 
 @dataclass(frozen=True, slots=True)
-class Output:
+class Done:
     """It had its effect: go on with this value as its output."""
 
     value: Any
 
 
-Settlement = Again | Output
+Settlement = Again | Done
 
 NOTHING_SETTLED: Final[Mapping[str, Settlement]] = {}

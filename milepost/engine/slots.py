@@ -8,6 +8,7 @@ from functools import partial
 
 import anyio
 
+from milepost.engine.children import Place
 from milepost.engine.plan import Plan
 from milepost.engine.position import LiveStream, Stack, Task
 
@@ -51,12 +52,12 @@ class Gates:
         return gate
 
 
-def slots_for(plan: Plan, gates: Gates, start: Callable[[Task], None]) -> Slots | None:
+def slots_for(plan: Plan, gates: Gates, place: Place, start: Callable[[Task], None]) -> Slots | None:
     """Return what limits a run, or None when nothing does, so that it costs nothing."""
     limited = any(node.policy is not None and node.policy.max_concurrency for node in plan.nodes.values())
     if gates.all is None and getattr(plan.workflow, "max_concurrency", None) is None and not limited:
         return None
-    return Slots(plan, gates, start)
+    return Slots(plan, gates, place, start)
 
 
 class Slots:
@@ -65,9 +66,10 @@ class Slots:
     start: is called with a task that had to wait and may begin now.
     """
 
-    def __init__(self, plan: Plan, gates: Gates, start: Callable[[Task], None]) -> None:
+    def __init__(self, plan: Plan, gates: Gates, place: Place, start: Callable[[Task], None]) -> None:
         self._plan = plan
         self._gates = gates
+        self._place = place
         self._start = start
         most = getattr(plan.workflow, "max_concurrency", None)
         self._run = Gate(most) if most is not None else None
@@ -145,9 +147,15 @@ class Slots:
         return True
 
     def _needed(self, task: Task) -> list[Gate]:
-        policy = self._plan.nodes[task.node].policy
-        needed = [gate for gate in (self._gates.all, self._run) if gate is not None]
-        if policy is not None and policy.max_concurrency is not None:
+        """Return what a task needs room in: never in what the tasks that it is inside of have taken, as they wait for it.
+
+        So a task that runs a workflow is none of the engine's, and a limit of a node that comes again inside itself is
+        for the outermost.
+        """
+        node = self._plan.nodes[task.node]
+        policy = node.policy
+        needed = [gate for gate in (None if node.nests else self._gates.all, self._run) if gate is not None]
+        if policy is not None and policy.max_concurrency is not None and not self._place.is_inside(task.node):
             needed.append(self._gates.node(self._plan.workflow.name or "", task.node, policy.max_concurrency))
         return needed
 

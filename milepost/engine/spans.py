@@ -1,7 +1,8 @@
 """OpenTelemetry spans under the names that pydantic-graph gives them: one per run, in it one per attempt of a task.
 
-    run graph NAME      milepost.workflow.name, milepost.workflow.version, milepost.run.id
-    └── run node ID     node_id, milepost.run.id, milepost.task.key, milepost.task.attempt
+    run graph NAME           milepost.workflow.name, milepost.workflow.version, milepost.run.id
+    ├── run node ID          node_id, milepost.run.id, milepost.task.key, milepost.task.attempt
+    └── read stream ID       the same; from the first item of a node's stream to the last
 
 Nothing is done, and during a run nothing is even looked at, when OpenTelemetry is not installed, when nobody collects
 spans, or when the graph was built with `auto_instrument=False`.
@@ -18,6 +19,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Protocol
 
 from milepost.engine.errors import NodeError, RoutingError
+from milepost.engine.position import Task
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
@@ -83,18 +85,19 @@ class Spans:
         finally:
             _given.reset(token)
 
-    def node(self, node: str, task: str, attempt: int) -> AbstractContextManager[Span]:
+    def attempt(self, task: Task, number: int, *, reads: bool) -> AbstractContextManager[object]:
         """Open the span of one attempt, under that of the run. An exception that leaves it is recorded on it.
 
-        To be cancelled is not an error to OpenTelemetry, as it is to logfire.
+        reads: the attempt reads the stream that the node gave. To be cancelled is not an error to OpenTelemetry.
         """
+        name = f"read stream {task.node}" if reads else f"run node {task.node}"
         attributes = {
-            "node_id": node,
+            "node_id": task.node,
             "milepost.run.id": self._run_id,
-            "milepost.task.key": task,
-            "milepost.task.attempt": attempt,
+            "milepost.task.key": task.key,
+            "milepost.task.attempt": number,
         }
-        return self._tracer.start_as_current_span(f"run node {node}", context=self._parent, attributes=attributes)
+        return self._tracer.start_as_current_span(name, context=self._parent, attributes=attributes)
 
 
 def spans_for(workflow: Instrumented, run_id: str) -> Spans | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final, Literal, Protocol
@@ -29,6 +30,21 @@ class NodeKind(StrEnum):
     MAP = "map"
     BROADCAST = "broadcast"
     JOIN = "join"
+    WORKFLOW = "workflow"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Child:
+    """The workflow that a node runs.
+
+    given: what its author gave, the workflow itself or a function that returns it. find: returns the workflow, the same
+    every time; it need not be there yet when the node is declared. depth: how many workflows may be inside one another,
+    when this node is the outermost of them.
+    """
+
+    given: object
+    find: Callable[[], Any]
+    depth: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +56,7 @@ class NodeSpec:
     items. thread: a synchronous function that was declared to run in a worker thread. resume: how a stream gets past
     the items that are committed when it is resumed: "skip", its body gives them again and their hashes are compared;
     "seek", its body asks how many were taken and goes on from there. unresolved: what could not be found in the
-    annotations that say what flows through the node, a sentence each.
+    annotations that say what flows through the node, a sentence each. child: the workflow that the node runs.
     """
 
     id: str
@@ -55,6 +71,7 @@ class NodeSpec:
     thread: bool = False
     resume: Resume = "skip"
     unresolved: tuple[str, ...] = ()
+    child: Child | None = None
 
 
 @dataclass(frozen=True, slots=True)

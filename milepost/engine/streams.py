@@ -193,9 +193,7 @@ class Streams:
         try:
             if seeks:
                 record.patch = self._state.changes(view, owner, node)
-            self._host.route(
-                record, view, lambda: self._router.emitted(record, stream, item, view, owner), handled
-            )
+            self._host.route(record, view, lambda: self._router.emitted(record, stream, item, view, owner), handled)
         except Exception as error:
             self._host.fail(stream.task, Outcome(None, feed.view), error, stream)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import replace
 from importlib import import_module
 from types import NoneType
@@ -15,6 +15,7 @@ import pydantic_graph
 from milepost.engine.errors import InputError, UnsoundWorkflow
 from milepost.engine.hints import caller_names
 from milepost.engine.policy import OnFailure, Policy
+from milepost.engine.spans import entered
 from milepost.engine.spec import (
     UNKNOWN,
     Choice,
@@ -203,7 +204,7 @@ class Workflow(Graph[StateT, DepsT, InputT, OutputT]):
         around the run. infer_name: accepted because pydantic-graph takes it; a workflow has the name it was given.
         """
         engine = import_module("milepost.engine.engine")  # by name: the engine stands on this module, not the other way
-        with span or nullcontext():
+        with entered(span, self):
             output: OutputT = await engine.run_workflow(
                 self, inputs=inputs, state=state, deps=deps, store=store, run_id=run_id, isolation=isolation
             )

@@ -193,7 +193,8 @@ class _View:
             yield f"waiting {duration((self.trace.updated - since).total_seconds())}" if since else "waiting"
         yield from _progress(box, tasks)
         if status in (Status.FAILED, Status.CAUGHT):
-            yield error_name(next((task.error for task in tasks if task.status == status and task.error), "failed"))
+            errors = (task.error for task in tasks if task_status(task) is status and task.error)
+            yield error_name(next(errors, "failed"))
         retries = sum(max(0, task.attempts - 1) for task in tasks)
         if retries:
             yield f"{RETRY} {plural(retries, 'retry')}"

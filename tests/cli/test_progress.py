@@ -3,45 +3,144 @@
 from __future__ import annotations
 
 import io
+from datetime import UTC, datetime
 
 from rich.console import Console
 from rich.status import Status
 
-from milepost.cli.progress import Progress
-from milepost.engine.events import Checkpoint, RunEnded, TaskFailed, TaskFinished, TaskStarted
+from milepost.cli.progress import MOST_NOTICES, Progress
+from milepost.engine.events import (
+    AttemptStarted,
+    Checkpoint,
+    CircuitChanged,
+    Dropped,
+    RunEnded,
+    TaskCancelled,
+    TaskFailed,
+    TaskFinished,
+    TaskRetried,
+    TaskStarted,
+)
+from milepost.engine.limits import CircuitState
+
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 
-def progress() -> Progress:
-    """Return the progress of a run that has not done anything yet."""
-    return Progress("o-1", Status("", console=Console(file=io.StringIO())))
+class Screen:
+    """The progress of a run that has not done anything yet, and what it writes."""
+
+    def __init__(self, width: int = 100) -> None:
+        self.file = io.StringIO()
+        self.progress = Progress("o-1", Status("", console=Console(file=self.file, width=width)))
+
+    def begin(self, node: str, task: str) -> None:
+        """Have a body begin."""
+        self.progress.take(TaskStarted(seq=1, at=NOON, node=node, task=task))
+        self.progress.take(AttemptStarted(node=node, task=task, attempt=1))
+
+    def retry(self, node: str, wait: float = 0.0) -> None:
+        self.progress.take(TaskRetried(node=node, task="1", attempt=1, error="OSError: no\nroute", wait=wait))
+
+    @property
+    def line(self) -> str:
+        return self.progress.line()
+
+    @property
+    def notices(self) -> list[str]:
+        return self.file.getvalue().splitlines()
 
 
 def test_the_line_says_what_runs_how_much_is_done_and_saved() -> None:
-    shown = progress()
+    screen = Screen()
     for number in range(3):
-        shown.take(TaskStarted(node="review", task=str(number)))
-    shown.take(TaskStarted(node="split", task="3"))
-    shown.take(TaskFinished(node="review", task="0", attempts=1, seconds=0.1))
-    shown.take(Checkpoint(seq=2))
-    assert shown.line() == "Run o-1: review × 2, split (1 node done, checkpoint 2)"
+        screen.begin("review", str(number))
+    screen.begin("split", "3")
+    screen.progress.take(TaskFinished(seq=2, at=NOON, node="review", task="0"))
+    screen.progress.take(Checkpoint(seq=2, at=NOON))
+    assert screen.line == "Run o-1: review × 2, split (1 node done, checkpoint 2)"
+    assert screen.notices == []
 
 
 def test_a_run_with_many_nodes_at_work_names_the_first_four() -> None:
-    shown = progress()
+    screen = Screen()
     for node in "abcdef":
-        shown.take(TaskStarted(node=node, task=node))
-    assert shown.line() == "Run o-1: a, b, c, d, … (0 nodes done, checkpoint 0)"
+        screen.begin(node, node)
+    assert screen.line == "Run o-1: a, b, c, d, … (0 nodes done, checkpoint 0)"
+
+
+def test_a_task_whose_body_has_not_begun_waits() -> None:
+    screen = Screen()
+    for task in "123":
+        screen.progress.take(TaskStarted(seq=1, at=NOON, node="review", task=task))
+    assert screen.line == "Run o-1: 3 waiting (0 nodes done, checkpoint 0)"
+    screen.begin("review", "1")
+    screen.progress.take(TaskCancelled(seq=2, at=NOON, node="review", task="2"))
+    assert screen.line == "Run o-1: review, 1 waiting (0 nodes done, checkpoint 0)"
 
 
 def test_a_node_that_failed_no_longer_runs() -> None:
-    shown = progress()
-    shown.take(TaskStarted(node="ship", task="1"))
-    shown.take(TaskFailed(node="ship", task="1", error="the van broke down"))
-    shown.take(RunEnded(status="failed"))
-    assert shown.line() == "Run o-1: saving (0 nodes done, checkpoint 0)"
+    screen = Screen()
+    screen.begin("ship", "1")
+    screen.progress.take(TaskFailed(seq=2, at=NOON, node="ship", task="1", error="the van broke down"))
+    screen.progress.take(RunEnded(seq=2, at=NOON, status="failed", error="the van broke down"))
+    assert screen.line == "Run o-1: saving (0 nodes done, checkpoint 0)"
+    assert screen.notices == [], "the command itself says why the run failed"
+
+
+def test_a_retry_is_counted_and_says_why_and_when() -> None:
+    screen = Screen()
+    screen.begin("ship", "1")
+    screen.retry("ship", wait=2.5)
+    assert screen.line == "Run o-1: ship (0 nodes done, 1 retry, checkpoint 0)"
+    screen.retry("ship")
+    assert screen.line == "Run o-1: ship (0 nodes done, 2 retries, checkpoint 0)"
+    assert screen.notices == [
+        "↻ ship: attempt 1 failed, it is tried again in 2.5 s: OSError: no route",
+        "↻ ship: attempt 1 failed, it is tried again: OSError: no route",
+    ]
+
+
+def test_a_notice_is_one_line_however_narrow_the_screen_is() -> None:
+    screen = Screen(width=30)
+    screen.retry("ship")
+    assert screen.notices == ["↻ ship: attempt 1 failed, it …"]
+
+
+def test_after_many_notices_the_rest_is_only_counted() -> None:
+    screen = Screen()
+    for _ in range(MOST_NOTICES + 30):
+        screen.retry("ship")
+    assert len(screen.notices) == MOST_NOTICES
+    assert screen.notices[-1] == "… and more, which are only counted from here on"
+    assert f"{MOST_NOTICES + 30} retries" in screen.line
+
+
+def test_a_failure_that_an_error_edge_takes_is_told() -> None:
+    screen = Screen()
+    screen.begin("ship", "1")
+    screen.progress.take(TaskFailed(seq=2, at=NOON, node="ship", task="1", error="ValueError: no van", caught=True))
+    assert screen.notices == ["→ ship failed, and its error edge was taken: ValueError: no van"]
+
+
+def test_a_circuit_that_opens_is_tried_and_closes_is_told() -> None:
+    screen = Screen()
+    for state, seconds in ((CircuitState.OPEN, 30.0), (CircuitState.HALF_OPEN, 0.0), (CircuitState.CLOSED, 0.0)):
+        screen.progress.take(CircuitChanged(workflow="orders", node="ship", state=state, seconds=seconds))
+    assert screen.notices == [
+        "⊘ ship keeps failing and is not tried for 30 s",
+        "⊘ ship is tried once more",
+        "⊘ ship works again",
+    ]
+
+
+def test_events_that_were_lost_leave_nobody_running_for_ever() -> None:
+    screen = Screen()
+    screen.begin("ship", "1")
+    screen.progress.take(Dropped(number=3))
+    assert screen.line == "Run o-1: saving (0 nodes done, checkpoint 0)"
 
 
 def test_a_name_in_brackets_is_no_markup() -> None:
-    shown = progress()
-    shown.take(TaskStarted(node="[red]", task="1"))
-    assert "\\[red]" in shown.line()
+    screen = Screen()
+    screen.begin("[red]", "1")
+    assert "\\[red]" in screen.line

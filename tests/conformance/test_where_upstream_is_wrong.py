@@ -46,7 +46,13 @@ class Even(BaseNode[None, None, str]):
         return End(f"{self.number} is even")
 
 
-async def test_a_join_behind_a_join_waits_for_it_though_an_unrelated_branch_is_running(ways: Ways) -> None:
+async def turns(number: int) -> None:
+    """Let others run so many times."""
+    for _ in range(number):
+        await anyio.lowlevel.checkpoint()
+
+
+async def test_a_join_behind_a_join_waits_for_it_though_an_unrelated_branch_goes_on(ways: Ways) -> None:
     g = GraphBuilder[None, None, int, list[int]](name="chained joins", input_type=int, output_type=list[int])
 
     @g.step
@@ -54,22 +60,34 @@ async def test_a_join_behind_a_join_waits_for_it_though_an_unrelated_branch_is_r
         return ctx.inputs + 1
 
     @g.step
-    async def unrelated(ctx: StepContext[None, None, int]) -> list[int]:
-        await anyio.sleep_forever()
-        return []
-
-    @g.step
     async def after(ctx: StepContext[None, None, int]) -> int:
         return ctx.inputs + 100
+
+    @g.step
+    async def unrelated(ctx: StepContext[None, None, int]) -> int:
+        await turns(5)
+        return ctx.inputs
+
+    @g.step
+    async def goes_on(ctx: StepContext[None, None, int]) -> int:
+        await turns(5)
+        return ctx.inputs
+
+    @g.step
+    async def never_ends(ctx: StepContext[None, None, int]) -> list[int]:
+        await anyio.sleep_forever()
+        return []
 
     inner = g.join(reduce_sum, initial=0, node_id="inner")
     outer = g.join(reduce_list_append, initial_factory=list[int], node_id="outer")
     g.add(
         g.edge_from(g.start_node).to(quick, unrelated),
-        g.edge_from(quick).to(inner, outer),
+        g.edge_from(quick).to(outer, inner),
         g.edge_from(inner).to(after),
         g.edge_from(after).to(outer),
-        g.edge_from(outer, unrelated).to(g.end_node),
+        g.edge_from(unrelated).to(goes_on),
+        g.edge_from(goes_on).to(never_ends),
+        g.edge_from(outer, never_ends).to(g.end_node),
     )
 
     await ways.agree(g.build(), [1, 101], inputs=0, theirs=[1])
@@ -84,7 +102,7 @@ async def test_what_waits_in_another_join_does_not_overwrite_the_first_value(way
 
     @g.step
     async def wins(ctx: StepContext[None, None, int]) -> int:
-        await anyio.lowlevel.checkpoint()
+        await turns(1)
         return ctx.inputs + 10
 
     @g.step
@@ -113,8 +131,7 @@ async def test_what_follows_a_join_begins_as_soon_as_the_join_is_complete(ways: 
 
     @g.step
     async def slow(ctx: StepContext[None, None, int]) -> str:
-        for _ in range(100):
-            await anyio.lowlevel.checkpoint()
+        await turns(100)
         return "slow"
 
     @g.step

@@ -10,7 +10,7 @@ import pytest
 from milepost.engine.engine import Engine
 from milepost.engine.errors import InputError, NodeError, OutcomeUnknown
 from milepost.engine.journal import Kind, from_text
-from milepost.engine.settlement import Again, Output, Settlement
+from milepost.engine.settlement import Again, Done, Settlement
 from milepost.engine.stores.memory import Journals, MemoryStore
 from milepost.engine.typed import StepContext
 from milepost.engine.workflow import Workflow
@@ -113,7 +113,7 @@ async def test_a_person_may_say_what_it_gave() -> None:
         await resumed(bank, journals, {})
     ((task, _),) = caught.value.tasks
 
-    assert await resumed(bank, journals, {task: Output("receipt by mail")}) == "filed receipt by mail"
+    assert await resumed(bank, journals, {task: Done("receipt by mail")}) == "filed receipt by mail"
     assert bank.paid == [5]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import AsyncIterable, AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
@@ -248,6 +248,18 @@ def test_marks_are_the_policy_in_short_words() -> None:
     node = next(node for node in describe(workflow).nodes if node.id == "a")
     assert node.marks == ("timeout 60 s", "stream", "thread")
     assert (node.doc, node.stream) == ("One", True)
+
+
+def test_a_stream_that_seeks_says_so() -> None:
+    wf = WorkflowBuilder(name="marks", input_type=int, output_type=AsyncIterable[int])
+
+    @wf.stream(resume="seek")
+    async def ticks(ctx: StepContext[None, None, int]) -> AsyncIterator[int]:
+        yield ctx.inputs
+
+    wf.edge(wf.start_node, ticks)
+    wf.edge(ticks, wf.end_node)
+    assert [node.marks for node in describe(wf.build()).nodes if node.stream] == [("stream, seek",)]
 
 
 def test_definitions_are_read_without_loading_graph_theory() -> None:

@@ -166,7 +166,7 @@ async def test_the_state_of_a_caught_failure_is_rolled_back() -> None:
     wf = WorkflowBuilder(name="rolled", state_type=dict[str, int], input_type=int, output_type=dict[str, int])
 
     @wf.function
-    async def spoil(ctx: StepContext[dict[str, int], None, int]) -> int:
+    async def spoil(ctx: StepContext[dict[str, int], None, int]) -> dict[str, int]:
         ctx.state["spoilt"] = 1
         raise Refused
 
@@ -176,10 +176,9 @@ async def test_the_state_of_a_caught_failure_is_rolled_back() -> None:
 
     wf.edge(wf.start_node, spoil)
     wf.edge(spoil, look, on_error=True)
-    wf.edge(spoil, wf.end_node, when=lambda _: True)
-    wf.edge(spoil, wf.end_node, otherwise=True)
+    wf.edge(spoil, wf.end_node)
     wf.edge(look, wf.end_node)
-    workflow = wf.build(validate_graph_structure=False)
+    workflow = wf.build()
     state = {"kept": 1}
 
     assert await workflow.run(inputs=1, state=state, store=MemoryStore()) == {"kept": 1}
@@ -268,9 +267,7 @@ async def test_a_faulty_edge_behind_an_error_edge_runs_the_node_again_on_a_resum
 
 def siblings(on_failure: OnFailure) -> Workflow[None, Deps, int, int]:
     """Build two branches side by side; the slow one has another node after it."""
-    wf = WorkflowBuilder(
-        name="siblings", deps_type=Deps, input_type=int, output_type=int, on_failure=on_failure
-    )
+    wf = WorkflowBuilder(name="siblings", deps_type=Deps, input_type=int, output_type=int, on_failure=on_failure)
 
     @wf.function
     async def fast(ctx: StepContext[None, Deps, int]) -> int:

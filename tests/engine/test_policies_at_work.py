@@ -6,11 +6,12 @@ import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 import anyio
 import pytest
 from pydantic import BaseModel, Field
+from typing_extensions import Unpack
 
 from milepost.engine.current import current
 from milepost.engine.engine import Engine
@@ -48,11 +49,10 @@ class Flaky:
         return mine.attempt
 
 
-def one(**policy: Any) -> Workflow[None, Flaky, int, int]:
-    options: PolicyOptions = policy  # pyright: ignore[reportAssignmentType]  (the tests give what options are for)
+def one(**policy: Unpack[PolicyOptions]) -> Workflow[None, Flaky, int, int]:
     wf = WorkflowBuilder(name="one", deps_type=Flaky, input_type=int, output_type=int)
 
-    @wf.function(**options)
+    @wf.function(**policy)
     async def try_it(ctx: StepContext[None, Flaky, int]) -> int:
         return await ctx.deps.attempt()
 
@@ -170,11 +170,10 @@ class Seen(BaseModel):
     given: Annotated[list[int], append] = Field(default_factory=list[int])
 
 
-def streaming(*, seeks: bool, **policy: Any) -> Workflow[Seen, Source, None, list[int]]:
-    options: PolicyOptions = policy  # pyright: ignore[reportAssignmentType]  (the tests give what options are for)
+def streaming(*, seeks: bool, **policy: Unpack[PolicyOptions]) -> Workflow[Seen, Source, None, list[int]]:
     wf = WorkflowBuilder(name="streaming", state_type=Seen, deps_type=Source, output_type=list[int])
 
-    @wf.stream(resume="seek" if seeks else "skip", **options)
+    @wf.stream(resume="seek" if seeks else "skip", **policy)
     async def give(ctx: StepContext[Seen, Source, None]) -> AsyncIterator[int]:
         ctx.deps.taken.append(current().taken)
         for item in ctx.deps.items[current().taken :] if seeks else ctx.deps.items:

@@ -211,10 +211,10 @@ def failing(_: object) -> Any:
     [
         (
             lambda: Retry(wait=failing),
-            "The wait strategy of a retry failed with LookupError: no such thing. Correct it",
+            "The wait strategy of a retry failed with LookupError: no such thing. The node had failed with OSError: gone. Co",
         ),
         (lambda: Retry(stop=failing), "The stop strategy of a retry failed with LookupError"),
-        (lambda: Retry(on=failing), "The function that says which errors to retry of a retry failed with LookupError"),
+        (lambda: Retry(on=failing), "The function on= of a retry failed with LookupError"),
         (
             lambda: Retry(wait=lambda state: -1.0),
             "The wait strategy of a retry gave -1.0. It has to give seconds, 0 or",
@@ -224,7 +224,7 @@ def failing(_: object) -> Any:
 )
 def test_a_function_of_the_authors_that_fails_is_named(make: Callable[[], Retry], message: str) -> None:
     with pytest.raises(WorkflowError, match=message):
-        next_wait(make(), 1, 0.0, OSError(), 0.0)
+        next_wait(make(), 1, 0.0, OSError("gone"), 0.0)
 
 
 def test_a_model_that_asks_to_wait_is_given_the_time() -> None:

@@ -623,3 +623,76 @@ def test_parent_forks_are_those_of_pydantic_graph(seed: int, closest: bool) -> N
         if join.id in topology.reachable:
             found, real = topology.parent_fork(join), finder.find_parent_fork(join.id, prefer_closest=closest)
             assert (found and (found.fork_id, set(found.between))) == (real and (real.fork_id, real.intermediate_nodes))
+
+
+def only_item(item: int) -> int:
+    return item
+
+
+def with_default(current: int, item: int, more: int = 1) -> int:
+    return current + item + more
+
+
+def with_keyword(current: int, item: int, *, more: int) -> int:
+    return current + item + more
+
+
+def all_given(*values: int) -> int:
+    return sum(values)
+
+
+def first_of_three(ctx: object, current: int, item: int) -> int:
+    return item
+
+
+def of_four(ctx: object, current: int, item: int, more: int) -> int:
+    return item
+
+
+class Adds:
+    def __call__(self, current: int, item: int) -> int:
+        return current + item
+
+
+def joining(reducer: Any) -> Any:
+    wf = builder(list[int])
+    same = node(wf, "same", int, int)
+    total = wf.join(reducer, initial=0, node_id="total")
+    wf.edge(wf.start_node, wf.each(same, join=total, fork_id="items"))
+    wf.edge(total, wf.end_node)
+    return wf
+
+
+@pytest.mark.parametrize(
+    ("reducer", "fault"),
+    [
+        (
+            only_item,
+            "The reducer 'only_item' of the join 'total' takes 1 parameter. A reducer takes (current, item) or",
+        ),
+        (of_four, "The reducer 'of_four' of the join 'total' takes 4 parameters. A reducer takes"),
+        (
+            with_default,
+            "The reducer 'with_default' of the join 'total' has the parameter 'more', which is optional or a ke",
+        ),
+        (
+            with_keyword,
+            "The reducer 'with_keyword' of the join 'total' has the parameter 'more', which is optional or a ke",
+        ),
+        (all_given, "The reducer 'all_given' of the join 'total' takes 1 parameter"),
+        (max, "The reducer 'max' of the join 'total' does not say how many parameters it takes. Wrap it, e.g. lambda"),
+    ],
+)
+def test_a_reducer_that_cannot_be_called_is_refused(reducer: Any, fault: str) -> None:
+    (found,) = faults(joining(reducer))
+    assert found.startswith(fault)
+
+
+@pytest.mark.parametrize("reducer", [first_of_three, Adds(), Adds().__call__, reduce_list_append])
+def test_a_reducer_of_two_or_three_parameters_is_accepted(reducer: Any) -> None:
+    assert faults(joining(reducer)) == ()
+
+
+def test_a_graph_of_pydantic_graphs_own_is_only_warned_of_its_reducer() -> None:
+    workflow = joining(only_item).build(validate_graph_structure=False)
+    assert [warning for warning in workflow.warnings if "takes 1 parameter" in warning] != []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 
+from milepost.engine.failure import Failure
 from milepost.engine.typed import ReduceFirstValue, StepContext
 from tests.properties import values
 from tests.properties.values import Token
@@ -35,6 +36,14 @@ def fault_step(name: str) -> Body:
         if ctx.inputs.value % 5 == 0:
             raise ValueError(f"{name} does not take {ctx.inputs.value}")
         return ctx.inputs
+
+    return call
+
+
+def repair_step(name: str) -> Body:
+    async def call(ctx: StepContext[None, None, Failure[Token]]) -> Token:
+        await values.enter(name, ctx.inputs.inputs)
+        return Token(values.scramble(name, ctx.inputs.inputs.value), ctx.inputs.inputs.fuel)
 
     return call
 

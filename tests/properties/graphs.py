@@ -22,6 +22,7 @@ from pydantic_graph.paths import (
     PathItem,
 )
 
+from milepost.engine.failure import FailedWith, Succeeded
 from milepost.engine.typed import AnyDestinationNode, EdgePath, Graph, GraphBuilder, Join, SourceNode
 from tests.properties import bodies, handovers, plans, values
 from tests.properties.handovers import AnyJoin, AnyStep, transform
@@ -132,6 +133,8 @@ class Assembly:
                 return self.repeat(part, after, scope)
             case plans.Handover():
                 return self.handover(part, after, scope)
+            case plans.Guard():
+                return self.guard(part, after, scope)
             case plans.Escape():
                 return self.escape(part, after, scope)
 
@@ -242,6 +245,16 @@ class Assembly:
         body = self.part(part.body, route_to(head), Scope((), 0, scope.join))
         self.connect(head, self.decision([lambda token: token.fuel == 0], [after, body]))
         return route_to(head)
+
+    def guard(self, part: plans.Guard, after: Route, scope: Scope) -> Route:
+        """Add a step with an error edge, compiled as a builder would: a decision right behind it."""
+        after = self.anchored(after)
+        repaired = route_to(self.step("repair", bodies.repair_step, self.part(part.body, after, scope)))
+        outcome = self.builder.decision(node_id=self.name("outcome"))
+        outcome.branches.append(handovers.branch(Any, FailedWith((ValueError,)), repaired.items, repaired.nodes))
+        outcome.branches.append(handovers.branch(Any, Succeeded(), after.items, after.nodes))
+        behind = Route((DestinationMarker(outcome.id),), (outcome,))
+        return route_to(self.step("guarded", bodies.fault_step, behind))
 
     def handover(self, part: plans.Handover, after: Route, scope: Scope) -> Route:
         step = self.step("landing", bodies.token_step, after)
@@ -385,7 +398,7 @@ def parts_of(plan: Plan) -> Iterator[Part]:
                 pending.extend(part.branches)
             case plans.Twins():
                 pending.extend((*part.left, *part.right))
-            case plans.Each() | plans.Repeat():
+            case plans.Each() | plans.Repeat() | plans.Guard():
                 pending.append(part.body)
             case _:
                 pass

@@ -109,13 +109,20 @@ class Handover:
 
 
 @dataclass(frozen=True, slots=True)
+class Guard:
+    """A step that raises for one value in five, and whose failure goes along an error edge to a body of its own."""
+
+    body: Part
+
+
+@dataclass(frozen=True, slots=True)
 class Escape:
     """A decision that sends one token in three straight to the join around it, or to the end."""
 
     to: ExitName = "join"
 
 
-Part = Work | Fault | Series | Parallel | Spread | Twins | Each | Choice | Repeat | Handover | Escape
+Part = Work | Fault | Series | Parallel | Spread | Twins | Each | Choice | Repeat | Handover | Guard | Escape
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +155,7 @@ class Features:
 
     ordered: reducers whose answer depends on the order of items. cancelling: joins that cancel. racing: more than one
     way to the end at a time. faults: steps that raise. streams: asynchronous maps. unions: plain steps that return one
-    of several BaseNodes. wrapped: a join before the end.
+    of several BaseNodes. wrapped: a join before the end. guards: steps with an error edge, which upstream does not have.
     """
 
     ordered: bool = True
@@ -158,6 +165,7 @@ class Features:
     streams: bool = True
     unions: bool = True
     wrapped: bool = True
+    guards: bool = True
 
 
 EVERYTHING = Features()
@@ -186,6 +194,8 @@ class Drawing:
         if features.faults:
             self.leaves.append(self.fault)
         self.blocks = [self.series, self.parallel, self.each, self.choice, self.repeat, self.spread, self.twins]
+        if features.guards:
+            self.blocks.append(self.guard)
         self.both = [*self.leaves, *self.blocks, *self.blocks]
 
     def part(self, depth: int) -> Part:
@@ -235,6 +245,9 @@ class Drawing:
 
     def repeat(self, depth: int) -> Part:
         return Repeat(self.part(depth))
+
+    def guard(self, depth: int) -> Part:
+        return Guard(self.part(depth))
 
     def spread(self, depth: int) -> Part:
         return Spread(self.parts(depth, 1, 2))

@@ -20,6 +20,7 @@ from pydantic_graph.join import JoinState
 from pydantic_graph.paths import DestinationMarker, LabelMarker, Path, TransformMarker
 from pydantic_graph.util import unpack_type_expression
 
+from milepost.engine.failure import FailedWith, Failure, Raised
 from milepost.engine.typed import (
     Decision,
     DecisionBranch,
@@ -233,11 +234,15 @@ class _Execution:
         if isinstance(chosen, Stream):
             self.take_item(chosen)
             return
-        self.result.executed[chosen.node, repr(chosen.inputs)] += 1
+        self.result.executed[chosen.node, repr(_given(chosen.inputs))] += 1
         self.result.causes[chosen.cause] += 1
         step = cast("Step[Any, Any, Any, Any]", self.graph.nodes[NodeID(chosen.node)])  # only steps become tasks
         try:
-            output = drive(_as_coroutine(step.call(StepContext(state=self.state, deps=None, inputs=chosen.inputs))))
+            try:
+                output = drive(_as_coroutine(step.call(StepContext(state=self.state, deps=None, inputs=chosen.inputs))))
+            except ValueError as error:
+                self.go(self.follow_failure(error, chosen))
+                return
             if isinstance(step, NodeStep):
                 self.go(self.follow_instance(output, chosen))
             else:
@@ -306,6 +311,17 @@ class _Execution:
     def follow_only_path(self, value: object, source: Task) -> list[Task]:
         (path,) = self.graph.edges_by_source[NodeID(source.node)]
         return [self.follow(path, value, source, source.stack, 0)]
+
+    def follow_failure(self, error: ValueError, source: Task) -> list[Task]:
+        """Go along the first error edge that takes what a step raised; without one, raise it."""
+        (path,) = self.graph.edges_by_source[NodeID(source.node)]
+        outcome = self.graph.nodes[_end_of(path)]
+        for ordinal, branch in enumerate(outcome.branches if isinstance(outcome, Decision) else ()):
+            if isinstance(branch.matches, FailedWith) and branch.matches(Raised(error)):
+                failure = Failure(node=source.node, task="", attempts=1, error="", message="", inputs=source.inputs)
+                hop = Task(outcome.id, failure, source.stack, f"{source.cause}.0/{outcome.id}")
+                return [self.follow(branch.path, failure, hop, hop.stack, ordinal)]
+        raise error
 
     def follow_instance(self, output: object, source: Task) -> list[Task]:
         """Go where the node that was returned says, whatever edges were declared."""
@@ -456,6 +472,15 @@ def _as_coroutine(awaitable: object) -> Coroutine[object, None, object]:
         return await cast("Coroutine[object, None, object]", awaitable)  # any awaitable; only awaited
 
     return wait()
+
+
+def _end_of(path: Path) -> NodeID:
+    return next(item.destination_id for item in path.items if isinstance(item, DestinationMarker))
+
+
+def _given(inputs: object) -> object:
+    """Return what a step's body says that it was given: of a failure, what the failed step was given."""
+    return cast("Failure[object]", inputs).inputs if isinstance(inputs, Failure) else inputs
 
 
 def _nearest(stack: Stack, fork: str) -> str | None:

@@ -15,6 +15,7 @@ from typing import Any, cast
 from milepost.engine.codec import Codec
 from milepost.engine.engine import plan_of
 from milepost.engine.errors import RoutingError
+from milepost.engine.failure import Failure
 from milepost.engine.journal import (
     Kind,
     Record,
@@ -111,13 +112,37 @@ class Simulation:
 
     def complete(self, task: Task) -> None:
         record = Record(self.position.seq + 1, Kind.COMPLETED, task.key, task.node)
-        output = self.call(task)
+        try:
+            output = self.call(task)
+        except ValueError as error:
+            if not self.router.handles(task.node, error):
+                raise
+            self.catch(task, error)
+            return
         self.calls.append((task.key, task.node))
         try:
             self.router.completed(record, task, output, self.view)
         except RoutingError as error:
             raise error.__cause__ or error from None
         self.sources.update({key: aiter(source) for key, source in self.router.opened.items()})
+        self.commit(record)
+
+    def catch(self, task: Task, error: ValueError) -> None:
+        """Send a failure along its error edge."""
+        self.calls.append((task.key, task.node))
+        record = Record(self.position.seq + 1, Kind.CAUGHT, task.key, task.node)
+        failure: Failure[Any] = Failure(
+            node=task.node,
+            task=task.key,
+            attempts=1,
+            error="ValueError",
+            message=str(error),
+            inputs=self.values.load(task.ref),
+        )
+        try:
+            self.router.caught(record, task, None, failure, error, self.view)
+        except RoutingError as unroutable:
+            raise unroutable.__cause__ or unroutable from None
         self.commit(record)
 
     def give_item(self, stream: LiveStream) -> None:

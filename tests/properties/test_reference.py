@@ -16,7 +16,7 @@ from tests.properties.plans import Features
 from tests.properties.reference import Pick, Result, TooLongError
 
 CALM = st.one_of(graphs.graphs(plans.CALM), graphs.tangled_graphs(plans.CALM))
-RIGHT_UPSTREAM = replace(plans.CALM, unions=False, wrapped=False)
+RIGHT_UPSTREAM = replace(plans.CALM, unions=False, wrapped=False, guards=False)
 NO_CANCELLING = Features(ordered=False, cancelling=False)
 ANY = st.one_of(graphs.graphs(), graphs.tangled_graphs())
 

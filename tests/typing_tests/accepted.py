@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Literal, assert_type
 
 from pydantic_ai import Agent
+from tenacity import stop_after_delay, wait_random
 
 from milepost import (
     BaseNode,
+    Cache,
+    CircuitBreaker,
     DecideNode,
     End,
+    Failure,
     GraphRunContext,
     Join,
+    Policy,
+    RateLimit,
     Retry,
     Step,
     StepContext,
     Workflow,
     WorkflowBuilder,
+    is_transient,
     reduce_list_append,
+    reduce_sum,
 )
 
 
@@ -170,6 +178,24 @@ def review(ctx: Ctx) -> Review:
     return Review(ctx.inputs.value)
 
 
+@wf.function
+async def give_up(ctx: StepContext[Claims, Deps, Failure[Analysis]]) -> Verdict:
+    assert_type(ctx.inputs.inputs, Analysis)
+    assert_type(ctx.inputs.error, str)
+    return Verdict(False)
+
+
+@wf.function
+async def excuse(ctx: StepContext[Claims, Deps, Failure[Prepared | Malformed]]) -> Analysis:
+    return Analysis(0.0)
+
+
+@wf.function
+def note(ctx: StepContext[Claims, Deps, Failure[object]]) -> Verdict:
+    assert_type(ctx.inputs, Failure[object])
+    return Verdict(False)
+
+
 wf.edge(wf.start_node, parse, label="a claim comes in")
 wf.edge(parse, repair, when=Malformed)
 wf.edge(parse, split, when=Prepared)
@@ -186,6 +212,14 @@ wf.edge(sure, review, when=False)
 wf.edge(score, ask, when=lambda analysis: analysis.value < 0.3, label="score < 0.3")
 wf.edge(score, accept, otherwise=True)
 wf.edge(review, Review)
+wf.edge(analyse, excuse, on_error=TimeoutError)
+wf.edge(excuse, collect)
+wf.edge(repair, note, on_error=(OSError, ValueError), label="beyond repair")
+wf.edge(risk, give_up, on_error=True)
+wf.edge(score, give_up, on_error=ValueError)
+wf.edge(Review, note, on_error=True)
+wf.edge(give_up, wf.end_node)
+wf.edge(note, wf.end_node)
 wf.add(wf.node(Review), wf.edge_from(ask).label("judged").to(wf.end_node), wf.edge_from(accept).to(wf.end_node))
 
 workflow = wf.build()
@@ -195,6 +229,60 @@ assert_type(workflow, Workflow[Claims, Deps, Claim, Verdict])
 async def run() -> None:
     assert_type(await workflow.run(inputs=Claim(""), state=Claims(), deps=Deps("")), Verdict)
 
+
+live = WorkflowBuilder(
+    state_type=Claims, deps_type=Deps, input_type=Claim, output_type=int, max_concurrency=8, on_failure="finish"
+)
+polite = Policy(rate_limit=RateLimit(calls=10, per=60.0), circuit_breaker=CircuitBreaker(failures=3))
+
+
+@live.stream
+async def words(ctx: StepContext[Claims, Deps, Claim]) -> AsyncIterator[str]:
+    assert_type(ctx.inputs, Claim)
+    yield ctx.inputs.text
+
+
+assert_type(words, Step[Claims, Deps, Claim, AsyncIterable[str]])
+
+
+@live.stream(node_id="letters_of", label="Letters", resume="seek", policy=polite, timeout=3.0)
+async def letters(ctx: StepContext[Claims, Deps, str]) -> AsyncIterator[bytes]:
+    yield ctx.inputs.encode()
+
+
+assert_type(letters, Step[Claims, Deps, str, AsyncIterable[bytes]])
+
+
+@live.function(policy=polite, retry=Retry(on=is_transient, stop=stop_after_delay(60), wait=wait_random(1, 3)))
+def count(ctx: StepContext[Claims, Deps, bytes]) -> int:
+    return len(ctx.inputs)
+
+
+assert_type(count, Step[Claims, Deps, bytes, int])
+
+
+@live.decide(at_most_once=True, timeout=None)
+def even(ctx: StepContext[Claims, Deps, int]) -> bool:
+    return ctx.inputs % 2 == 0
+
+
+@live.step
+async def halve(ctx: StepContext[Claims, Deps, int]) -> int:
+    return ctx.inputs // 2
+
+
+total = live.join(reduce_sum, initial=0, node_id="total")
+live.policy(halve, cache=Cache(ttl=3600.0, key=len), total_timeout=60.0)
+live.policy(even, timeout=3.0)
+live.policy("total_each_letter", policy=Policy())
+live.edge(live.start_node, words)
+live.edge(words, live.each(letters, max_concurrency=3))
+live.edge(letters, live.each(count, join=total, fork_id="total_each_letter", max_concurrency=2))
+live.edge(total, even)
+live.edge(even, halve, when=True)
+live.edge(even, live.end_node, when=False)
+live.edge(halve, live.end_node)
+assert_type(live.build(), Workflow[Claims, Deps, Claim, int])
 
 small = WorkflowBuilder(input_type=int | None, output_type=list[str])
 assert_type(small, WorkflowBuilder[None, None, int | None, list[str]])

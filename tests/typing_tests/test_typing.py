@@ -32,9 +32,11 @@ def test_a_good_graph_is_accepted(errors: Errors) -> None:
     assert errors["accepted.py"] == set()
 
 
-def test_every_wrong_edge_is_refused_and_no_other_line(errors: Errors) -> None:
+def test_every_wrong_edge_is_refused_and_no_other_line(errors: Errors, request: pytest.FixtureRequest) -> None:
     lines = (HERE / "rejected.txt").read_text("utf-8").splitlines()
     marked = {number for number, line in enumerate(lines, 1) if "  # " in line}
+    if "mypy" in request.node.name:
+        marked -= {number for number, line in enumerate(lines, 1) if "  # only pyright: " in line}
     assert errors["rejected.py"] == marked
 
 

@@ -17,8 +17,10 @@ def node(id_: str, kind: str = "function", *marks: str, generated: bool = False,
     return DefinedNode(id=id_, kind=kind, marks=marks, generated=generated, doc=doc)
 
 
-def edge(source: str, target: str, branch: int = 0, label: str | None = None, type_: str = "") -> DefinedEdge:
-    return DefinedEdge(source=source, target=target, branch=branch, label=label, type=type_)
+def edge(
+    source: str, target: str, branch: int = 0, label: str | None = None, type_: str = "", *, error: bool = False
+) -> DefinedEdge:
+    return DefinedEdge(source=source, target=target, branch=branch, label=label, type=type_, error=error)
 
 
 def definition(nodes: list[DefinedNode], edges: list[DefinedEdge], name: str = "sample") -> Definition:
@@ -168,6 +170,91 @@ FAILED: Final = Trace(
     joins=(JoinTrace(node="collect", items=1, fired=0),),
 )
 
+ORDERS: Final = Definition(
+    "orders",
+    1,
+    (
+        node("__start__", "start"),
+        node("__end__", "end"),
+        node("split"),
+        node("split_each_charge", "map", generated=True),
+        node("charge"),
+        node("refund"),
+        node("note"),
+        node("collect", "join"),
+        node("size", "decision"),
+        node("guess"),
+        node("Ship"),
+        node("Wait"),
+        node("size_choice", "decision", generated=True),
+        node("Ship_decision", "decision", generated=True),
+        node("charge_outcome", "decision", generated=True),
+        node("size_outcome", "decision", generated=True),
+        node("Ship_outcome", "decision", generated=True),
+    ),
+    (
+        edge("__start__", "split"),
+        edge("split", "split_each_charge"),
+        edge("split_each_charge", "charge"),
+        edge("charge", "charge_outcome", type_="str"),
+        edge("charge_outcome", "refund", 0, "TimeoutError", "Failure[int]", error=True),
+        edge("charge_outcome", "note", 1, "on error", "Failure[int]", error=True),
+        edge("charge_outcome", "collect", 2, type_="str"),
+        edge("refund", "collect"),
+        edge("note", "collect"),
+        edge("collect", "size"),
+        edge("size", "size_outcome"),
+        edge("size_outcome", "guess", 0, "OSError", error=True),
+        edge("size_outcome", "size_choice", 1),
+        edge("size_choice", "Ship", 0, "large"),
+        edge("size_choice", "__end__", 1, "small"),
+        edge("guess", "__end__"),
+        edge("Ship", "Ship_outcome"),
+        edge("Ship_outcome", "guess", 0, "on error", error=True),
+        edge("Ship_outcome", "Ship_decision", 1),
+        edge("Ship_decision", "Wait", 0),
+        edge("Ship_decision", "__end__", 1),
+        edge("Wait", "__end__"),
+    ),
+)
+"""A map, a decide node and a class with error edges."""
+
+RESCUED: Final = Trace(
+    run_id="8f3a21",
+    status="completed",
+    definition=ORDERS,
+    created=START,
+    updated=START + timedelta(seconds=60),
+    tasks=(
+        task("split", (0, 1)),
+        task("charge", (1, 2), index=0),
+        task("charge", (1, 4), visit=2, index=1, status="caught", attempts=2, error="builtins.TimeoutError: gateway"),
+        task("charge", (1, 3), visit=3, index=2),
+        task("refund", (4, 5)),
+        task("size", (5, 6)),
+        task("Ship", (6, 7)),
+        task("Wait", (7, 8)),
+    ),
+    taken={
+        ("__start__", "split", 0): 1,
+        ("split", "split_each_charge", 0): 1,
+        ("split_each_charge", "charge", 0): 3,
+        ("charge", "charge_outcome", 0): 3,
+        ("charge_outcome", "refund", 0): 1,
+        ("charge_outcome", "collect", 2): 2,
+        ("refund", "collect", 0): 1,
+        ("collect", "size", 0): 1,
+        ("size", "size_outcome", 0): 1,
+        ("size_outcome", "size_choice", 1): 1,
+        ("size_choice", "Ship", 0): 1,
+        ("Ship", "Wait", 0): 1,
+        ("Wait", "__end__", 0): 1,
+    },
+    chosen={("size_choice", "Ship", 0): "large"},
+    joins=(JoinTrace(node="collect", items=3, fired=1),),
+)
+"""One item failed and was rescued by a handler; the class named the next one itself."""
+
 RUNNING: Final = Trace(
     run_id="8f3a21",
     status="running",
@@ -264,7 +351,7 @@ def hostile_definitions(draw: st.DrawFn) -> Definition:
     everywhere = ["__start__", *ids, "__end__"]
     ways = st.tuples(st.sampled_from(everywhere[:-1]), st.sampled_from(everywhere[1:]))
     edges = [
-        DefinedEdge(source=source, target=target, branch=number, label=draw(text), type=draw(hostile))
+        edge(source, target, number, draw(text), draw(hostile), error=draw(st.booleans()))
         for number, (source, target) in enumerate(draw(st.lists(ways, min_size=1, max_size=10)))
     ]
     return definition(nodes, edges, draw(hostile))

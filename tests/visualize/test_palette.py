@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from milepost.visualize.palette import DARK, GLYPHS, LIGHT, WORDS, Palette, Status, palette
+from milepost.visualize.palette import (
+    DARK,
+    FAILED_ON_BOTH,
+    GLYPHS,
+    LIGHT,
+    TAKEN_ON_BOTH,
+    WORDS,
+    Palette,
+    Status,
+    palette,
+)
 
 
 def luminance(colour: str) -> float:
@@ -32,6 +42,11 @@ def test_all_text_can_be_read_on_its_fill(colours: Palette) -> None:
 def test_every_status_stands_out_from_the_page(colours: Palette) -> None:
     for style in colours.statuses.values():
         assert max(contrast(style.stroke, colours.page), contrast(style.fill, colours.page)) >= 3
+
+
+@pytest.mark.parametrize("colour", [TAKEN_ON_BOTH, FAILED_ON_BOTH])
+def test_an_edge_that_has_to_show_on_both_pages_stands_out_from_either(colour: str) -> None:
+    assert min(contrast(colour, LIGHT.page), contrast(colour, DARK.page)) >= 3
 
 
 def test_no_two_statuses_differ_by_colour_alone() -> None:

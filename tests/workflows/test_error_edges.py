@@ -15,6 +15,7 @@ from milepost.engine.definition import DefinedEdge, describe
 from milepost.engine.errors import UnsoundWorkflow
 from milepost.engine.failure import FailedWith, Failure, Succeeded
 from milepost.engine.spec import NodeKind
+from milepost.engine.stores.memory import MemoryStore
 from milepost.engine.typed import Graph, StepContext, reduce_list_append
 from milepost.workflows.builder import WorkflowBuilder
 
@@ -26,6 +27,8 @@ class Ship(BaseNode[None, None, str]):
     parcels: int
 
     async def run(self, ctx: GraphRunContext[None, None]) -> Wait | End[str]:
+        if self.parcels == 3:
+            raise RuntimeError("storm")
         return Wait(self.parcels) if self.parcels > 1 else End("shipped")
 
 
@@ -43,7 +46,7 @@ class Shop:
     def __init__(self) -> None:
         self.wf: Any = WorkflowBuilder(name="shop", input_type=int, output_type=Any)
         self.pay = self.node("pay", int, str)
-        self.edge = self.wf.edge
+        self.edge: Any = self.wf.edge
         self.edge(self.wf.start_node, self.pay)
 
     def node(self, name: str, takes: Any, gives: Any = str) -> Any:
@@ -240,6 +243,89 @@ def test_an_undeclared_output_is_still_read_from_where_it_goes(shop: Shop) -> No
     shop.edge(bare, shop.last("refund", Failure[str]), on_error=True)
     shop.edge(bare, shop.last("pack", list[str]))
     assert shop.build().specs["bare"].output_type == list[str]
+
+
+# --- how they run ----------------------------------------------------------------------------------------------------
+
+
+def every_kind() -> Any:
+    """A workflow in which a decide node, a class and a step with a hint have error edges beside their ways."""
+    wf = WorkflowBuilder(name="every", input_type=int, output_type=str)
+
+    @wf.decide
+    def size(ctx: StepContext[None, None, int]) -> Literal["small", "large"]:
+        if ctx.inputs == 0:
+            raise ValueError("nothing")
+        return "small" if ctx.inputs < 10 else "large"
+
+    @wf.function
+    def guess(ctx: StepContext[None, None, Failure[int]]) -> str:
+        return f"guessed {ctx.inputs.inputs}"
+
+    @wf.function
+    def send(ctx: StepContext[None, None, int]) -> Ship | Wait:
+        if ctx.inputs == 1:
+            raise OSError("no ship")
+        return Ship(ctx.inputs) if ctx.inputs < 5 else Wait(ctx.inputs)
+
+    @wf.function
+    def keep(ctx: StepContext[None, None, Failure[object]]) -> str:
+        return f"kept after {ctx.inputs.node} raised {ctx.inputs.error}"
+
+    @wf.function
+    def halves(ctx: StepContext[None, None, int]) -> list[int]:
+        return [ctx.inputs // 2, ctx.inputs - ctx.inputs // 2]
+
+    @wf.function
+    def first(ctx: StepContext[None, None, list[int]]) -> str:
+        return f"first {ctx.inputs[0]}"
+
+    @wf.function
+    def both(ctx: StepContext[None, None, list[int]]) -> str:
+        return f"both {sum(ctx.inputs)}"
+
+    @wf.function
+    def tell(ctx: StepContext[None, None, list[str]]) -> str:
+        return ", ".join(sorted(ctx.inputs))
+
+    collect = wf.join(reduce_list_append, initial_factory=list[str], node_id="collect")
+    wf.edge(wf.start_node, size)
+    wf.edge(size, guess, on_error=ValueError)
+    wf.edge(size, send, when="small")
+    wf.edge(size, halves, when="large")
+    wf.edge(send, keep, on_error=OSError)
+    wf.add(wf.node(Ship), wf.node(Wait))
+    wf.edge(Ship, keep, on_error=True)
+    wf.edge(halves, keep, on_error=True)
+    wf.edge(halves, first)
+    wf.edge(halves, both)
+    wf.edge(first, collect)
+    wf.edge(both, collect)
+    wf.edge(collect, tell)
+    for node in (guess, keep, tell):
+        wf.edge(node, wf.end_node)
+    return wf.build()
+
+
+EVERY = every_kind()
+
+
+@pytest.mark.parametrize("store", [None, "memory:"])
+@pytest.mark.parametrize(
+    ("inputs", "output"),
+    [
+        (0, "guessed 0"),
+        (1, "kept after send raised OSError"),
+        (2, "waited"),
+        (3, "kept after Ship raised RuntimeError"),
+        (5, "waited"),
+        (10, "both 10, first 5"),
+    ],
+)
+async def test_every_kind_of_node_goes_on_as_without_its_error_edges_or_along_one(
+    inputs: int, output: str, store: str | None
+) -> None:
+    assert await EVERY.run(inputs=inputs, store=store and MemoryStore()) == output
 
 
 # --- how they are described ------------------------------------------------------------------------------------------

@@ -180,8 +180,9 @@ class MemoryStore:
         ]
         return sorted(found, key=_place)[:limit]
 
-    async def children(self, run_id: str) -> Sequence[RunRow]:
-        return [row for row in self.journals.rows.values() if row.parent_run == run_id]
+    async def children(self, run_id: str, *, status: RunStatus | None = None) -> Sequence[RunRow]:
+        rows = self.journals.rows.values()
+        return [row for row in rows if row.parent_run == run_id and status in (None, row.status)]
 
     async def records(self, run_id: str, *, after: int = 0, limit: int | None = None) -> Sequence[StoredRecord]:
         return self.journals.records.get(run_id, [])[after:][:limit]

@@ -194,9 +194,10 @@ class SqliteStore:
         statement, values = listing(prefix, status, workflow, nested, limit, before)
         return [row_of(found) for found in self._read(statement, *values)]
 
-    async def children(self, run_id: str) -> Sequence[RunRow]:
-        found = self._read(f"SELECT {COLUMNS} FROM runs WHERE parent_run=? ORDER BY number", run_id)
-        return [row_of(values) for values in found]
+    async def children(self, run_id: str, *, status: RunStatus | None = None) -> Sequence[RunRow]:
+        term, values = ("", ()) if status is None else (" AND status=?", (status,))
+        found = self._read(f"SELECT {COLUMNS} FROM runs WHERE parent_run=?{term} ORDER BY number", run_id, *values)
+        return [row_of(columns) for columns in found]
 
     async def records(self, run_id: str, *, after: int = 0, limit: int | None = None) -> Sequence[StoredRecord]:
         most = -1 if limit is None else limit

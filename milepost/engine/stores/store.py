@@ -217,8 +217,11 @@ class Store(Protocol):
         """
         ...
 
-    async def children(self, run_id: str) -> Sequence[RunRow]:
-        """Return the rows of the runs that are tasks of a run, not of those inside them, as they were created."""
+    async def children(self, run_id: str, *, status: RunStatus | None = None) -> Sequence[RunRow]:
+        """Return the rows of the runs that are tasks of a run, not of those inside them, as they were created.
+
+        status: only runs of this.
+        """
         ...
 
     async def records(self, run_id: str, *, after: int = 0, limit: int | None = None) -> Sequence[StoredRecord]:

@@ -240,6 +240,14 @@ async def test_a_file_that_breaks_is_told_to_whoever_writes(path: Path, durabili
         await append(store, entry("run", 3))
 
 
+async def test_of_a_message_that_was_taken_in_only_its_name_and_its_record_remain(path: Path) -> None:
+    async with opened(SqliteStore(path)) as store:
+        await begin(store)
+        await store.post(message("run", "a", payload="a secret"))
+        await append(store, entry("run", 2, taken=("a",)), entry("run", 3, taken=("a",)))
+        assert execute(path, "SELECT id, payload, taken FROM inbox") == [("a", "", 2)]
+
+
 @contextmanager
 def room_for(more: int, path: Path) -> Generator[None]:
     """Let no file of this process grow beyond the size of one and so many bytes, as a disk without room does."""

@@ -1,0 +1,100 @@
+"""Cancelling a stored run that is not driven here: its owner is asked to, and a run without one is ended at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Final
+from uuid import uuid4
+
+import anyio
+
+from milepost.engine.errors import CrashLoop, MilepostError, RunBusy, UnknownRun
+from milepost.engine.following import similar_runs
+from milepost.engine.journal import Kind, Record
+from milepost.engine.logs import StoredLog
+from milepost.engine.mailroom import CANCEL
+from milepost.engine.stores.store import Message, RunRow, Store
+from milepost.engine.trace import RunStatus
+
+UNFINISHED: Final = ("running", "waiting")
+
+ASK_AGAIN = 0.1
+"""Seconds between two looks at whether the owner has done it."""
+
+
+async def cancel_stored(store: Store, run_id: str, clock: Callable[[], float], patience: float) -> RunStatus:
+    """End a stored run for good; return how it ended: "cancelled", or "completed" if it was over before.
+
+    patience: seconds to wait for the process that drives it. Raises RunBusy when that has not answered by then; what it
+    was asked stays in the inbox of the run. Raises UnknownRun, StoreError.
+    """
+    asked: str | None = None
+    until = anyio.current_time() + patience
+    while True:
+        row = await store.row(run_id)
+        if row is None:
+            raise UnknownRun(run_id, await similar_runs(store, run_id))
+        if row.status in ("completed", "cancelled"):
+            return row.status
+        try:
+            row = await store.acquire(run_id)
+        except CrashLoop:
+            continue  # it is let go by that, and whoever comes next may have it
+        except RunBusy:
+            if asked is None:
+                asked = uuid4().hex
+                await store.post(Message(run_id, asked, CANCEL, "null", None, clock()))
+            if anyio.current_time() > until:
+                raise
+            await anyio.sleep(ASK_AGAIN)
+            continue
+        return await end_for_good(store, row, clock)
+
+
+async def end_for_good(store: Store, row: RunRow, clock: Callable[[], float]) -> RunStatus:
+    """Commit the cancellation of a run that is owned here now, and of the runs inside it; then let it go."""
+    try:
+        if row.status in ("completed", "cancelled"):  # its owner was faster
+            return row.status
+        for child in await store.children(row.run_id):
+            await cancel_stored(store, child.run_id, clock, 0.0)
+        taken = [message.id for message in await store.inbox(row.run_id) if message.kind == CANCEL]
+        record = Record(row.seq + 1, Kind.CANCELLED, "", error="cancelled", taken=tuple(taken))
+        await committed(store, row, record, clock)
+        return "cancelled"
+    finally:
+        with anyio.CancelScope(shield=True):
+            await store.release(row.run_id, row.epoch)
+
+
+async def cancel_forsaken(
+    store: Store, run_id: str, is_wanted: Callable[[str], bool], clock: Callable[[], float]
+) -> None:
+    """End for good the runs inside a run whose tasks nobody will come back to, as far as that can be done now.
+
+    is_wanted: tells of the key of a task whether it is still to be done.
+    """
+    for status in UNFINISHED:
+        for child in await store.children(run_id, status=status):
+            if child.parent_task is None or not is_wanted(child.parent_task):
+                with suppress(MilepostError):  # where it fails, the next one to open the run tries again
+                    await cancel_stored(store, child.run_id, clock, 0.0)
+
+
+async def committed(store: Store, row: RunRow, record: Record, clock: Callable[[], float]) -> None:
+    """Commit one record of a run that nobody drives. Raises StoreError."""
+    log = StoredLog(store, row.run_id, clock, epoch=row.epoch)
+    log.hash = row.hash
+    done = anyio.Event()
+    failures: list[BaseException] = []
+
+    def acknowledge(error: BaseException | None) -> None:
+        if error is not None:
+            failures.append(error)
+        done.set()
+
+    log.commit(record, None, acknowledge)
+    await done.wait()
+    if failures:
+        raise failures[0]
