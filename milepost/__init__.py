@@ -37,6 +37,27 @@ if TYPE_CHECKING:
     from milepost.engine.errors import UnknownRun as UnknownRun
     from milepost.engine.errors import UnsoundWorkflow as UnsoundWorkflow
     from milepost.engine.errors import WorkflowError as WorkflowError
+    from milepost.engine.events import AttemptStarted as AttemptStarted
+    from milepost.engine.events import Checkpoint as Checkpoint
+    from milepost.engine.events import CircuitChanged as CircuitChanged
+    from milepost.engine.events import Committed as Committed
+    from milepost.engine.events import CommittedEvent as CommittedEvent
+    from milepost.engine.events import Custom as Custom
+    from milepost.engine.events import Dropped as Dropped
+    from milepost.engine.events import EdgeTaken as EdgeTaken
+    from milepost.engine.events import Event as Event
+    from milepost.engine.events import ItemEmitted as ItemEmitted
+    from milepost.engine.events import JoinFired as JoinFired
+    from milepost.engine.events import PassingEvent as PassingEvent
+    from milepost.engine.events import RunEnded as RunEnded
+    from milepost.engine.events import RunStarted as RunStarted
+    from milepost.engine.events import RunStopped as RunStopped
+    from milepost.engine.events import TaskCancelled as TaskCancelled
+    from milepost.engine.events import TaskFailed as TaskFailed
+    from milepost.engine.events import TaskFinished as TaskFinished
+    from milepost.engine.events import TaskRetried as TaskRetried
+    from milepost.engine.events import TaskStarted as TaskStarted
+    from milepost.engine.events import TextDelta as TextDelta
     from milepost.engine.failure import Failure as Failure
     from milepost.engine.install import install as install
     from milepost.engine.mergers import add as add
@@ -107,6 +128,29 @@ NAMES = {
         "UnknownRun",
         "UnsoundWorkflow",
         "WorkflowError",
+    ),
+    "milepost.engine.events": (
+        "AttemptStarted",
+        "Checkpoint",
+        "CircuitChanged",
+        "Committed",
+        "CommittedEvent",
+        "Custom",
+        "Dropped",
+        "EdgeTaken",
+        "Event",
+        "ItemEmitted",
+        "JoinFired",
+        "PassingEvent",
+        "RunEnded",
+        "RunStarted",
+        "RunStopped",
+        "TaskCancelled",
+        "TaskFailed",
+        "TaskFinished",
+        "TaskRetried",
+        "TaskStarted",
+        "TextDelta",
     ),
     "milepost.engine.failure": ("Failure",),
     "milepost.engine.install": ("install",),

@@ -25,7 +25,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="run every pydantic-graph graph on Milepost's executor, in memory",
     )
     group.addoption(
-        "--no-milepost", action="store_false", dest="milepost", help="leave graphs to pydantic-graph, whatever the ini file says"
+        "--no-milepost",
+        action="store_false",
+        dest="milepost",
+        help="leave graphs to pydantic-graph, whatever the ini file says",
     )
     parser.addini("milepost", "whether --milepost holds for every session", type="bool", default=False)
 

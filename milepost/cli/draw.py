@@ -85,9 +85,9 @@ def check(asked: Invocation, target: str) -> int:
         workflow = find_workflow(target)
     except UnsoundWorkflow as error:
         return _report(asked, error.name, 0, error.faults, ())
-    return _report(
-        asked, workflow.name, len(workflow.nodes), unstorable(workflow, Codec(workflow.registered)), workflow.warnings
-    )
+    faults = unstorable(workflow, Codec(workflow.registered))
+    warnings = [warning for warning in workflow.warnings if warning not in faults]
+    return _report(asked, workflow.name, len(workflow.nodes), faults, warnings)
 
 
 def _report(asked: Invocation, name: str | None, nodes: int, faults: Sequence[str], warnings: Sequence[str]) -> int:

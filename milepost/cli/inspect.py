@@ -34,13 +34,16 @@ STATUS_STYLES = {"running": "blue", "waiting": "yellow", "completed": "green", "
 @click.option("--status", type=click.Choice(STATUSES), help="Only runs of this status.")
 @click.option("--workflow", metavar="NAME", help="Only runs of this workflow.")
 @click.option("--limit", metavar="N", type=click.IntRange(min=1), help="At most this many, the latest ones.")
+@click.option("--nested", is_flag=True, help="Also the runs inside other runs.")
 @store_option
 @common_options
 @click.pass_obj
-def runs(asked: Invocation, status: str | None, workflow: str | None, limit: int | None, store: str) -> None:
+def runs(
+    asked: Invocation, status: str | None, workflow: str | None, limit: int | None, nested: bool, store: str
+) -> None:
     """List the runs of a store, the latest first."""
     require(store)
-    found = read_store(store, lambda engine: engine.runs())
+    found = read_store(store, lambda engine: engine.runs(nested=nested))
     kept = [
         summary
         for summary in sorted(found, key=lambda summary: summary.updated, reverse=True)
@@ -49,12 +52,13 @@ def runs(asked: Invocation, status: str | None, workflow: str | None, limit: int
     if asked.as_json:
         print_json({"runs": [describe_run(summary) for summary in kept]})
     elif kept:
-        console(stderr=False).print(_table(kept))
+        console(stderr=False).print(_table(kept, nested=nested))
     else:
         say(f"No runs in {store!r}." if not found else "No run fits.")
 
 
-def _table(summaries: list[RunSummary]) -> Table:
+def _table(summaries: list[RunSummary], *, nested: bool = False) -> Table:
+    """Return runs as a table. nested: say of each which run it is inside of."""
     from rich.table import Table
     from rich.text import Text
 
@@ -62,6 +66,8 @@ def _table(summaries: list[RunSummary]) -> Table:
     for heading in ("RUN", "WORKFLOW", "STATUS", "UPDATED"):
         table.add_column(heading, overflow="fold")
     table.add_column("CHECKPOINTS", justify="right")
+    if nested:
+        table.add_column("INSIDE", overflow="fold", style="dim")
     for summary in summaries:
         table.add_row(
             Text(summary.run_id),
@@ -69,6 +75,7 @@ def _table(summaries: list[RunSummary]) -> Table:
             Text(summary.status, style=STATUS_STYLES[summary.status]),
             Text(f"{summary.updated:%Y-%m-%d %H:%M:%S}Z", style="dim"),
             str(summary.seq),
+            *([Text(summary.parent_run or "")] if nested else []),
         )
     return table
 
@@ -79,12 +86,21 @@ def _table(summaries: list[RunSummary]) -> Table:
 @common_options
 @click.pass_obj
 def show(asked: Invocation, run: str, store: str) -> None:
-    """Show what RUN did, node by node."""
-    summary, traced = _read(store, run)
+    """Show what RUN did, node by node, and the runs inside it."""
+    from rich.text import Text
+
+    summary, traced, children = _read(store, run)
     if asked.as_json:
-        print_json({**describe_run(summary), "trace": describe_trace(traced)})
-    else:
-        show_trace(console(stderr=False), traced)
+        inside = [describe_run(child) for child in children]
+        print_json({**describe_run(summary), "children": inside, "trace": describe_trace(traced)})
+        return
+    screen = console(stderr=False)
+    show_trace(screen, traced)
+    if summary.parent_run is not None:
+        screen.print(Text(f"\nThis run is inside run {summary.parent_run}."))
+    if children:
+        screen.print(Text("\nRuns inside this run:"))
+        screen.print(_table(children))
 
 
 @click.command()
@@ -97,7 +113,7 @@ def show(asked: Invocation, run: str, store: str) -> None:
 @click.pass_obj
 def trace(asked: Invocation, run: str, format: str | None, theme: str, output: str | None, store: str) -> None:
     """Draw what RUN did: taken edges, counts, attempts and times on the workflow, as text, a picture or a page."""
-    summary, traced = _read(store, run)
+    summary, traced, _ = _read(store, run)
     chosen = "json" if asked.as_json and format is None else chosen_format(format, output, "text")
     if chosen == "json":
         write_picture(json_text({**describe_run(summary), "trace": describe_trace(traced)}), output)
@@ -105,11 +121,12 @@ def trace(asked: Invocation, run: str, format: str | None, theme: str, output: s
         write_picture(draw(traced, chosen, theme=theme), output)
 
 
-def _read(store: str, run: str) -> tuple[RunSummary, Trace]:
+def _read(store: str, run: str) -> tuple[RunSummary, Trace, list[RunSummary]]:
+    """Return a run, what it did, and the runs inside it."""
     require(store, run)
 
-    async def read(engine: Engine) -> tuple[RunSummary, Trace]:
+    async def read(engine: Engine) -> tuple[RunSummary, Trace, list[RunSummary]]:
         summary = await find_run(engine, run)
-        return summary, await engine.trace(summary.run_id)
+        return summary, await engine.trace(summary.run_id), await engine.children(summary.run_id)
 
     return read_store(store, read)

@@ -73,6 +73,8 @@ def describe_run(summary: RunSummary) -> Mapping[str, object]:
         "updated": _iso(summary.updated),
         "output": None if summary.output is None else json.loads(summary.output),
         "error": summary.error,
+        "parent_run": summary.parent_run,
+        "parent_task": summary.parent_task,
     }
 
 

@@ -14,7 +14,14 @@ from milepost.engine.values import ATOMS, Values
 
 
 class NoRoute(Exception):
-    """A value cannot be routed. It becomes the detail of a RoutingError and is never seen by itself."""
+    """A value cannot be routed. It becomes the detail of a RoutingError and is never seen by itself.
+
+    upstream: what pydantic-graph raises in its place, if it says it in other words.
+    """
+
+    def __init__(self, detail: str, upstream: Exception | None = None) -> None:
+        super().__init__(detail)
+        self.upstream = upstream or RuntimeError(detail)
 
 
 class IsolatedReducerContext(ReducerContext[Any, Any]):

@@ -55,6 +55,11 @@ def misplaced(node: AnyNode, spec: NodeSpec) -> Iterator[str]:
             "its items are committed one by one, and its body runs again when it is resumed. Leave it out, or let a "
             "function node do what should happen once"
         )
+    elif spec.child is not None:
+        wrong = [name for name in wrong if name == "at_most_once"]
+        reason = (
+            "its run goes on where it stopped. Give it to those nodes of the workflow whose effects must not come twice"
+        )
     elif isinstance(node, NodeStep) or (spec.output_type is not UNKNOWN and is_node_type(spec.output_type)):
         wrong = [name for name in wrong if name == "cache"]
         reason = "what it returns says where to go, which is not kept. Let a function node make what should be kept"

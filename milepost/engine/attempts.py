@@ -17,7 +17,7 @@ import anyio
 from milepost.engine.caching import MISSING, NodeCache
 from milepost.engine.children import ChildWork, Parent, Place
 from milepost.engine.current import Current, set_current, total_usage, unset_current
-from milepost.engine.errors import CircuitOpen, WorkflowError
+from milepost.engine.errors import CircuitOpen, InputError, ResumeError, WorkflowError
 from milepost.engine.events import AttemptStarted, Event, TaskRetried
 from milepost.engine.facilities import Facilities
 from milepost.engine.journal import Timing
@@ -32,6 +32,9 @@ from milepost.engine.trace import Usage
 from milepost.engine.values import Values
 
 T = TypeVar("T")
+
+IN_VAIN = (CircuitOpen, InputError, ResumeError, WorkflowError)
+"""What trying again does not help against, also when it comes out of a run inside the run."""
 
 
 @dataclass(slots=True)
@@ -133,7 +136,8 @@ class Attempt:
         )
         self._outcome = outcome
         self._number = number
-        self._span = None if body.spans is None else body.spans.attempt(task, number, reads=taken is not None)
+        reads = taken is not None
+        self._span = None if body.spans is None else body.spans.attempt(task.node, task.key, number, reads=reads)
 
     def __enter__(self) -> Attempt:
         self._token = set_current(self.current)
@@ -208,9 +212,15 @@ class Body:
             await self._attempt(task, outcome, 1, None)
             return outcome
         if policy.cache is not None and self._cache is not None:
-            known = await self._cache.get(task, policy.cache)
-            if known is not MISSING:
-                return Outcome(known, self._state.view(self.host.is_alone), cached=True)
+            outcome = Outcome(None, self._state.view(self.host.is_alone))
+            try:
+                outcome.output = await self._cache.get(task, policy.cache)
+            except Exception as error:  # of the author's key, or of the store
+                outcome.error = error
+                return outcome
+            if outcome.output is not MISSING:
+                outcome.cached = True
+                return outcome
         if policy.at_most_once and not await self.host.intend(task):
             return Outcome(None, self._state.view(self.host.is_alone))
         return await self.under_policy(task, partial(self._attempt, task))
@@ -233,7 +243,7 @@ class Body:
         throttle, breaker = self._facilities.traffic.limits(self._plan.workflow.name or "", task.node, policy)
         if self._place.is_inside(task.node):  # the outermost attempt counts, and none can pass that it waits for
             breaker = None
-        began = time.time()
+        began = time.monotonic()
         number = 0
         while True:
             number += 1
@@ -245,10 +255,10 @@ class Body:
             else:
                 await self._guarded(breaker, outcome, partial(attempt, outcome, number, policy.timeout))
             error = outcome.error
-            if error is None or policy.retry is None or isinstance(error, CircuitOpen):
+            if error is None or policy.retry is None or isinstance(error, IN_VAIN):
                 return
-            now = time.time()
-            left = None if outcome.until is None else outcome.until - now
+            now = time.monotonic()
+            left = None if outcome.until is None else outcome.until - time.time()
             try:
                 wait = next_wait(policy.retry, number, began, error, now, left=left)
             except WorkflowError as fault:  # the author's own strategy failed, and nobody can say how to go on

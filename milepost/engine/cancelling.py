@@ -10,7 +10,7 @@ from uuid import uuid4
 import anyio
 
 from milepost.engine.errors import CrashLoop, MilepostError, RunBusy, UnknownRun
-from milepost.engine.following import similar_runs
+from milepost.engine.following import has_ended, similar_runs
 from milepost.engine.journal import Kind, Record
 from milepost.engine.logs import StoredLog
 from milepost.engine.mailroom import CANCEL
@@ -35,7 +35,7 @@ async def cancel_stored(store: Store, run_id: str, clock: Callable[[], float], p
         row = await store.row(run_id)
         if row is None:
             raise UnknownRun(run_id, await similar_runs(store, run_id))
-        if row.status in ("completed", "cancelled"):
+        if row.status in ("completed", "cancelled") and await has_ended(store, row):
             return row.status
         try:
             row = await store.acquire(run_id)

@@ -95,9 +95,7 @@ class Parent:
                 f"Workflow {name!r} is nested more than {limit} deep: {chain([*passed, (name, '')])}. "
                 f"Raise depth= of node {passed[0][1]!r} of workflow {passed[0][0]!r}, or end the recursion."
             )
-        return replace(
-            place, workflow=name, parent_run=self.run_id, parent_task=self.task, passed=passed, limit=limit
-        )
+        return replace(place, workflow=name, parent_run=self.run_id, parent_task=self.task, passed=passed, limit=limit)
 
 
 Nest = Callable[[Parent, ChildWork], Awaitable[Any]]

@@ -15,7 +15,6 @@ from weakref import WeakValueDictionary
 import anyio
 from anyio.abc import TaskGroup
 
-from milepost.engine.accumulators import NoRoute
 from milepost.engine.admission import check_given, given_state, unstorable, workflows_inside
 from milepost.engine.cancelling import cancel_forsaken, cancel_stored
 from milepost.engine.children import ChildWork, Parent, Place, ended_inside, name_of, result_for
@@ -24,15 +23,12 @@ from milepost.engine.definition import Definition, describe
 from milepost.engine.errors import (
     InputError,
     MilepostError,
-    NodeError,
     OutcomeUnknown,
-    RoutingError,
     RunBusy,
     RunCancelled,
     RunMismatch,
     UnknownRun,
     UnsoundWorkflow,
-    WorkflowError,
 )
 from milepost.engine.executor import Driver, only_one
 from milepost.engine.facilities import Facilities
@@ -40,6 +36,7 @@ from milepost.engine.following import Follower, History, similar_runs
 from milepost.engine.journal import Kind, Record, from_text
 from milepost.engine.keys import ROOT, child_run
 from milepost.engine.limits import CircuitChange, Traffic
+from milepost.engine.lineage import trace_of
 from milepost.engine.logs import NoLog, StoredLog
 from milepost.engine.mailroom import Mailroom
 from milepost.engine.opening import adopt_orphans, check_fit, read_position
@@ -53,7 +50,7 @@ from milepost.engine.state import LiveState, StoredState, digest_of, fields_of, 
 from milepost.engine.stores.address import open_store
 from milepost.engine.stores.store import NewRun, RunRow, Store
 from milepost.engine.trace import RunStatus, Trace
-from milepost.engine.tracing import Tracer, moment
+from milepost.engine.tracing import moment
 from milepost.engine.values import LiveValues, StoredValues
 from milepost.engine.workflow import Workflow
 
@@ -222,11 +219,15 @@ class Engine:
         check_given(workflow, deps)
         place = Place(workflow=name_of(workflow), isolation=isolation)
         driver = live_driver(workflow, run_id, given_state(workflow, state), deps, place, self._facilities)
+        run = self._new_run(run_id, workflow, driver)
         driver.start(first_record(), inputs)
-        return self._launch(self._new_run(run_id, workflow), driver, None)
+        return self._launch(run, driver, None)
 
-    def _new_run(self, run_id: str, workflow: AnyWorkflow) -> Run[Any]:
-        return Run[Any](run_id, workflow, store=self._store, clock=self._clock)
+    def _new_run(self, run_id: str, workflow: AnyWorkflow, driver: Driver | None = None) -> Run[Any]:
+        run = Run[Any](run_id, workflow, store=self._store, clock=self._clock)
+        if driver is not None:
+            driver.watch = run.note
+        return run
 
     def _launch(self, run: Run[Any], driver: Driver, log: StoredLog | None) -> Run[Any]:
         assert self._group is not None, "Enter the engine first: async with Engine(...) as engine"
@@ -263,6 +264,7 @@ class Engine:
         driver = stored_driver(
             prepared, run_id, position, given_state(workflow, state), deps, log, place, self._facilities
         )
+        run = self._new_run(run_id, workflow, driver)
         driver.start(first_record(), inputs)
         assert log.first is not None
         entry, committed = log.first
@@ -280,7 +282,7 @@ class Engine:
             return None
         log.epoch = 1
         committed(None)
-        return self._launch(self._new_run(run_id, workflow), driver, log)
+        return self._launch(run, driver, log)
 
     # --- runs inside runs --------------------------------------------------------------------------------------------
 
@@ -297,8 +299,11 @@ class Engine:
         row = await store.row(run_id)
         if row is None:
             inputs, state = work.begin()
-            check_given(work.workflow, work.deps)
-            run = await self._create(store, prepared, run_id, inputs, state, work.deps, place)
+            try:
+                check_given(work.workflow, work.deps)
+                run = await self._create(store, prepared, run_id, inputs, state, work.deps, place)
+            except MilepostError as error:
+                raise ended_inside(error, run_id) from error.__cause__
             if run is not None:
                 return run
         while True:
@@ -405,7 +410,7 @@ class Engine:
             with anyio.CancelScope(shield=True):
                 await store.release(row.run_id, row.epoch)
             raise
-        return self._launch(self._new_run(row.run_id, plan.workflow), driver, log)
+        return self._launch(self._new_run(row.run_id, plan.workflow, driver), driver, log)
 
     def _check_name(self, prepared: Prepared, row: RunRow) -> None:
         if prepared.definition.name != row.workflow:
@@ -477,7 +482,7 @@ class Engine:
         """Yield what is committed in a stored run, in order, whichever process drives it, until the run has ended.
 
         after: only what came after this checkpoint; 0: from the beginning. poll: seconds between two looks into the
-        store. A failed run has ended unless somebody has resumed it. Raises InputError; while it is read, UnknownRun,
+        store. A failed run has ended, unless somebody has resumed it. Raises InputError; while it is read, UnknownRun,
         BrokenJournal, StoreError.
         """
         if poll <= 0:
@@ -487,28 +492,16 @@ class Engine:
     async def _similar(self, run_id: str) -> list[str]:
         return await similar_runs(self._need_store(), run_id)
 
-    async def trace(self, run_id: str) -> Trace:
-        """Return what a stored run did. Needs nothing of its code. Raises UnknownRun, BrokenJournal."""
+    async def trace(self, run_id: str, *, depth: int | None = None) -> Trace:
+        """Return what a stored run did, and what the runs inside it did. Needs nothing of their code.
+
+        depth: how many levels of runs inside runs are read, None for all. Raises UnknownRun, InputError, BrokenJournal.
+        """
         store = self._need_store()
         row = await store.row(run_id)
         if row is None:
             raise UnknownRun(run_id, await self._similar(run_id))
-        text = await store.definition(row.fingerprint)
-        assert text is not None
-        tracer = Tracer(Definition.from_json(text))
-        for stored in await store.records(run_id):
-            tracer.add(from_text(stored.seq, stored.body, stored.content))
-        openings = await store.openings(run_id)
-        return tracer.trace(
-            run_id=run_id,
-            status=row.status,
-            created=row.created,
-            updated=row.updated,
-            driven=row.status == "running" and row.owner is not None,
-            resumes=[opening.at for opening in openings[1:]],
-            error=row.error,
-            output=row.output,
-        )
+        return await trace_of(store, row, depth)
 
 
 def summary(row: RunRow) -> RunSummary:
@@ -624,13 +617,14 @@ async def run_live(workflow: AnyWorkflow, inputs: Any, state: Any, deps: Any, is
 
 
 async def nest_live(parent: Parent, work: ChildWork, facilities: Facilities) -> Any:
-    """Run a workflow inside a run without a store, in a task of its own, so that recursion does not deepen the stack."""
+    """Run a workflow inside a run that has no store.
+
+    It has a task of its own, so that runs inside one another do not add up to one deep stack.
+    """
     place, run_id = parent.inside(work), child_run(parent.run_id, parent.task)
     inputs, state = work.begin()
     check_given(work.workflow, work.deps)
-    driver = live_driver(
-        work.workflow, run_id, given_state(work.workflow, state), work.deps, place, facilities
-    )
+    driver = live_driver(work.workflow, run_id, given_state(work.workflow, state), work.deps, place, facilities)
     driver.start(first_record(), inputs)
     try:
         async with anyio.create_task_group() as group:
@@ -640,15 +634,3 @@ async def nest_live(parent: Parent, work: ChildWork, facilities: Facilities) -> 
     if driver.failure is not None:
         raise ended_inside(driver.failure, run_id)
     return driver.output()
-
-
-def original(error: BaseException) -> BaseException:
-    """Return what pydantic-graph would have raised: the author's own exception, or a RuntimeError of the executor."""
-    cause = error.__cause__
-    if (
-        isinstance(error, (NodeError, RoutingError))
-        and cause is not None
-        and not isinstance(cause, (NoRoute, MilepostError))
-    ):
-        return cause
-    return RuntimeError(str(error)) if isinstance(error, WorkflowError) else error

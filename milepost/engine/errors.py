@@ -26,15 +26,18 @@ MilepostError
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 
 class MilepostError(Exception):
     """The root of every error that Milepost raises on purpose.
 
-    child_run: the run inside the run that it comes from, None when it is of the run itself.
+    child_run: the run inside the run that it comes from, None when it is of the run itself. upstream: what
+    pydantic-graph raises in its place, where that is no exception of the author's; for `milepost.install()`.
     """
 
     child_run: str | None = None
+    upstream: Exception | None = None
 
     def __str__(self) -> str:
         text = super().__str__()
@@ -217,12 +220,33 @@ class RunMismatch(ResumeError):
 
 
 class RunBusy(ResumeError):
-    """Another live process owns the run."""
+    """Another live process owns the run.
 
-    def __init__(self, run_id: str, owner: str) -> None:
+    owner: who, in words. host, pid: where it lives. since: when it became the owner. expires: when the run is free if
+    it does not renew its lease until then. Each is None where the store does not know it; times are aware, in UTC.
+    """
+
+    def __init__(
+        self,
+        run_id: str,
+        owner: str,
+        *,
+        host: str | None = None,
+        pid: int | None = None,
+        since: datetime | None = None,
+        expires: datetime | None = None,
+    ) -> None:
         self.run_id = run_id
         self.owner = owner
-        super().__init__(f"Run {run_id!r} is being driven by {owner}. Wait for it, or stop that process first.")
+        self.host = host
+        self.pid = pid
+        self.since = since
+        self.expires = expires
+        begun = "" if since is None else f", since {since:%Y-%m-%d %H:%M:%S} UTC"
+        free = "" if expires is None else f"; if it is dead, the run is free at {expires:%H:%M:%S} UTC at the latest"
+        super().__init__(
+            f"Run {run_id!r} is being driven by {owner}{begun}. Wait for it, or stop that process first{free}."
+        )
 
 
 class IncompatibleWorkflow(ResumeError):

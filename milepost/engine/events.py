@@ -110,7 +110,7 @@ class Checkpoint(Committed):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunEnded(Committed):
-    """The run is completed, failed or cancelled. It goes on after this only when a failed run is resumed.
+    """The run is completed, failed or cancelled. It goes on after this only when somebody resumes it.
 
     error: why it did not complete.
     """

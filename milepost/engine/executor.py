@@ -104,6 +104,7 @@ class Driver:
         self._uncommitted = 0
         self._broken = False
         self._handling = False
+        self._cancelling = False
         self._group: TaskGroup | None = None
         self._interrupt: anyio.CancelScope | None = None
 
@@ -181,6 +182,7 @@ class Driver:
 
     def ask_to_cancel(self, taken: tuple[str, ...] = ()) -> None:
         """Have the run end for good, also while the loop waits for a lone task. taken: the messages that ask for it."""
+        self._cancelling = True
         self.post(partial(self._cancel_run, taken))
         if self._interrupt is not None and None in self._running.values():
             self._interrupt.cancel()
@@ -252,6 +254,10 @@ class Driver:
             "The run has nothing left to do and no value reached the end. A map over nothing needs "
             "`downstream_join_id`, so that its join fires all the same."
         )
+        error.upstream = RuntimeError(
+            "Graph run completed, but no result was produced. This is either a bug in the graph or a bug in the graph "
+            "runner."
+        )
         record = Record(self.position.seq + 1, Kind.FAILED, "")
         record.error = str(error)
         self.break_off(record, error)
@@ -301,7 +307,8 @@ class Driver:
 
     def is_wanted(self, task: str) -> bool:
         """Tell whether a task is still to be done, here or by whoever resumes the run."""
-        return task in self.position.tasks and not isinstance(self.failure, RunCancelled)
+        about_to_be = self._cancelling and not self._broken
+        return task in self.position.tasks and not (about_to_be or isinstance(self.failure, RunCancelled))
 
     async def intend(self, task: Task) -> bool:
         """Commit that a task which may run at most once is about to begin. Returns False when the run is over."""
@@ -341,6 +348,11 @@ class Driver:
         record.timing, record.usage, record.cached = outcome.timing, outcome.usage, outcome.cached
         try:
             record.patch = self._state.changes(outcome.view, task, task.node)
+            if record.patch and self._plan.nodes[task.node].nests:
+                raise WorkflowError(
+                    f"Node {task.node!r} changed the state in inputs=, state= or deps=, which would not happen when "
+                    "its run is resumed. Change it in a node before or after."
+                )
             if self._cache is not None:
                 self._remember(self._cache, task, outcome, record)
             self.route(

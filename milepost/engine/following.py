@@ -69,13 +69,7 @@ class History:
 
     async def is_over(self) -> bool:
         """Tell whether everything was read and nothing more is to come, as the run has ended and nobody resumes it."""
-        row = self.row
-        if row is None or self.seq < row.seq or row.status not in ("completed", "failed", "cancelled"):
-            return False
-        if row.status != "failed" or row.owner is None:
-            return True
-        openings = await self._store.openings(self._run_id)
-        return openings[-1].at <= row.updated  # else somebody has taken the run up again after it failed
+        return self.row is not None and self.seq >= self.row.seq and await has_ended(self._store, self.row)
 
     async def _begin(self, row: RunRow) -> None:
         """Learn of the workflow, and skip what need not be read: all before a snapshot that is old enough."""
@@ -110,6 +104,16 @@ class History:
         if stored.seq <= self._after:
             return ()
         return list(events_of(record, newest_tasks(self._position), self._shape))
+
+
+async def has_ended(store: Store, row: RunRow) -> bool:
+    """Tell whether a run has come to an end, and nobody has taken it up again after that."""
+    if row.status not in ("completed", "failed", "cancelled"):
+        return False
+    if row.status == "completed" or row.owner is None:
+        return True
+    openings = await store.openings(row.run_id)
+    return openings[-1].at <= row.updated
 
 
 async def similar_runs(store: Store, run_id: str) -> list[str]:

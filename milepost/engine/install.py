@@ -8,8 +8,9 @@ from types import FrameType, TracebackType
 from typing import Any
 from weakref import ref
 
-from milepost.engine.engine import original, run_live
-from milepost.engine.errors import MilepostError
+from milepost.engine.accumulators import NoRoute
+from milepost.engine.engine import run_live
+from milepost.engine.errors import MilepostError, NodeError, RoutingError
 from milepost.engine.spans import entered
 from milepost.engine.typed import Graph
 from milepost.engine.workflow import Workflow
@@ -50,6 +51,14 @@ def variable(frame: FrameType | None, value: object) -> str | None:
     return None
 
 
+def original(error: MilepostError) -> BaseException:
+    """Return what pydantic-graph raises in place of an error: the author's own exception, or one of its executor's."""
+    cause = error.__cause__
+    if isinstance(error, (NodeError, RoutingError)) and cause is not None:
+        return cause.upstream if isinstance(cause, NoRoute) else cause
+    return error.upstream or error
+
+
 async def _run(
     self: Graph[Any, Any, Any, Any],
     *,
@@ -62,7 +71,8 @@ async def _run(
     if infer_name and self.name is None:
         frame = currentframe()
         self.name = variable(frame.f_back if frame is not None else None, self)
-    if type(self).iter is not Graph.iter:  # a class with an `iter` of its own expects `run` to go through it
+    kind: Any = type(self)
+    if kind.iter is not _upstream.iter:  # a class with an `iter` of its own expects `run` to go through it
         return await _upstream_run(self, state=state, deps=deps, inputs=inputs, span=span, infer_name=False)
     workflow = workflow_of(self)
     try:
@@ -88,7 +98,7 @@ class Installed:
     """
 
     def __init__(self) -> None:
-        self._before: Any = Graph.run
+        self._before: Any = _upstream.run
 
     def uninstall(self) -> None:
         """Give `Graph.run` back as it was before, and so undo what was installed since. Doing it twice is no error."""

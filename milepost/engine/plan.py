@@ -223,9 +223,17 @@ def exit_of(node_id: str, number: int, path: Path, matches: Matcher | None = Non
 
 def join_plan(workflow: Workflow[Any, Any, Any, Any], node: Join[Any, Any, Any, Any]) -> JoinPlan:
     """Read a join: how its reducer is called and what it waits for."""
-    arity = len(inspect.signature(node.reducer).parameters)
+    arity = arity_of(node.reducer)
     fork = str(workflow.get_parent_fork(node.id).fork_id)
     return JoinPlan(node, 2 if arity == 2 else 3, fork, fork if workflow.is_final_join(node.id) else None)
+
+
+def arity_of(reducer: Callable[..., Any]) -> int:
+    """Return how many parameters a reducer has; one whose signature cannot be read takes the two that all take."""
+    try:
+        return len(inspect.signature(reducer).parameters)
+    except ValueError:
+        return 2
 
 
 def matcher(branch: DecisionBranch[Any]) -> Matcher:
@@ -238,4 +246,12 @@ def matcher(branch: DecisionBranch[Any]) -> Matcher:
     if get_origin(source) is Literal:
         options = get_args(source)
         return lambda value: any(value == one and isinstance(value, bool) == isinstance(one, bool) for one in options)
-    return lambda value: isinstance(value, source)
+
+
+    def is_instance(value: object) -> bool:
+        try:
+            return isinstance(value, source)
+        except TypeError as error:
+            raise RuntimeError(f"Decision branch source {source} is not a valid type.") from error
+
+    return is_instance

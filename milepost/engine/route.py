@@ -11,6 +11,7 @@ from collections.abc import AsyncIterable, Callable, Iterable
 from typing import Any, cast, get_origin
 
 from pydantic_graph import BaseNode, End, JoinNode, StepNode
+from pydantic_graph.id_types import NodeID
 
 from milepost.engine.accumulators import Accumulators, NoRoute
 from milepost.engine.errors import NotStorable, RoutingError, WorkflowError
@@ -267,10 +268,12 @@ class Router:
             return self.keep(f"in:{END}", cast("Any", output).data, path)
         target = output.get_node_id()
         if target not in self.plan.nodes:
-            raise WorkflowError(
+            error = WorkflowError(
                 f"Node {self._record.node!r} returned an instance of {target!r}, which is not part of this workflow. "
                 "Add that node to the graph."
             )
+            error.upstream = KeyError(target)
+            raise error
         return self.keep(f"in:{target}", output, path)
 
     def _leave_task(self, node: PlanNode, task: Task, ref: Ref, output: Any) -> None:
@@ -401,7 +404,11 @@ class Router:
                     self._record.chosen.append(shortened(value.label if isinstance(value, Choice) else value))
                 self._follow(way, f"{route}:{number}", ref)
                 return
-        raise NoRoute(f"no branch of {node.id!r} takes {shortened(value)}; add a branch for it or an `otherwise`")
+        decision = self.plan.workflow.nodes[NodeID(node.id)]
+        raise NoRoute(
+            f"no branch of {node.id!r} takes {shortened(value)}; add a branch for it or an `otherwise`",
+            RuntimeError(f"No branch matched inputs {value} for decision node {decision}."),
+        )
 
     def _map(self, node: PlanNode, route: str, ref: Ref) -> None:
         """Send every item its own way."""
@@ -416,7 +423,10 @@ class Router:
             self._open_stream(node, route, value)
         else:
             self._edge = f"the map {node.id!r}"
-            raise NoRoute(f"map {node.id!r} got {shortened(value)}, which is not iterable; give it a list")
+            raise NoRoute(
+                f"map {node.id!r} got {shortened(value)}, which is not iterable; give it a list",
+                RuntimeError(f"Cannot map non-iterable value: {value!r}"),
+            )
 
     def _map_items(self, node: PlanNode, route: str, ref: Ref, items: Iterable[Any]) -> None:
         """Spawn one branch per item.

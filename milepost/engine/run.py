@@ -83,8 +83,8 @@ class Run(Generic[OutputT]):
         most: how many events wait for this reader. slow: what becomes of it when it is that far behind: it loses the
         oldest ones, and a `Dropped` tells how many, or the run waits for it. The run waits for nobody while it is being
         cancelled, nor for a reader that waits for the run's result instead of reading on; and what bodies emit while it
-        has to wait is lost all the same, as they do not wait. after: first what is committed after this checkpoint, read
-        from the store (0: from the beginning), then what happens, without a gap and without saying anything twice.
+        has to wait is lost all the same, as they do not wait. after: first what is committed after this checkpoint,
+        read from the store (0: from the beginning), then what happens, with no gap and with nothing said twice.
         Raises InputError: an option makes no sense, or there is no store to read what has happened from.
         """
         if slow not in ("drop_oldest", "wait"):
@@ -146,6 +146,20 @@ class Run(Generic[OutputT]):
         """Wait for no reader of this task any more, because it waits for the run."""
         self._readers.excuse(task)
 
+    def note(self, record: Record, spawned: tuple[Task, ...]) -> None:
+        """Turn a committed record into events, if anybody reads them. The end comes when the run is over here."""
+        self._newest = record
+        self._readers.seq = record.seq
+        if not self._readers.watched:
+            return
+        if self._shape is None:
+            self._shape = shape_of(describe(self._workflow))
+        if not record.at:
+            record.at = self._clock()
+        for event in events_of(record, spawned, self._shape):
+            if not isinstance(event, RunEnded):
+                self._readers.send(event)
+
     async def wait(self) -> RunStatus:
         """Wait for the end and return how the run stands then; "running" when it was only stopped here."""
         await self._done.wait()
@@ -154,7 +168,6 @@ class Run(Generic[OutputT]):
     async def drive(self, driver: Driver) -> None:
         """Drive the run to its end, failure or stop."""
         self._driver = driver
-        driver.watch = self._note
         self._wire()
         if self._cancel_asked is not None:
             driver.ask_to_cancel(self._cancel_asked)
@@ -185,17 +198,3 @@ class Run(Generic[OutputT]):
         if self._driver is not None:
             self._driver.tell = self._readers.send if self._readers.watched else None
             self._driver.room = self._readers.room if self._readers.can_wait else None
-
-    def _note(self, record: Record, spawned: tuple[Task, ...]) -> None:
-        """Turn a committed record into events, if anybody reads them. The end comes when the run is over here."""
-        self._newest = record
-        self._readers.seq = record.seq
-        if not self._readers.watched:
-            return
-        if self._shape is None:
-            self._shape = shape_of(describe(self._workflow))
-        if not record.at:
-            record.at = self._clock()
-        for event in events_of(record, spawned, self._shape):
-            if not isinstance(event, RunEnded):
-                self._readers.send(event)

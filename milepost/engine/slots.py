@@ -147,10 +147,10 @@ class Slots:
         return True
 
     def _needed(self, task: Task) -> list[Gate]:
-        """Return what a task needs room in: never in what the tasks that it is inside of have taken, as they wait for it.
+        """Return what a task needs room in: never where those have taken it that wait for this task.
 
-        So a task that runs a workflow is none of the engine's, and a limit of a node that comes again inside itself is
-        for the outermost.
+        So a task that runs a workflow is none of the engine's, and the limit of a node that comes again inside itself
+        is for the outermost.
         """
         node = self._plan.nodes[task.node]
         policy = node.policy

@@ -10,7 +10,7 @@ spans, or when the graph was built with `auto_instrument=False`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from functools import cache
@@ -19,7 +19,6 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Protocol
 
 from milepost.engine.errors import NodeError, RoutingError
-from milepost.engine.position import Task
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
@@ -58,7 +57,7 @@ class Spans:
         self._parent: Context | None = None
 
     @contextmanager
-    def graph(self, failure: Callable[[], BaseException | None]) -> Iterator[None]:
+    def graph(self, failure: Callable[[], BaseException | None]) -> Generator[None]:
         """Open the span of the run, unless the caller gave one that is open by now.
 
         failure: asked at the end for what the run failed with, which is recorded on the span.
@@ -72,7 +71,7 @@ class Spans:
                 self._parent = get_current()
                 yield
                 return
-            attributes = {
+            attributes: dict[str, str | int] = {
                 "milepost.workflow.name": str(self._workflow.name),
                 "milepost.workflow.version": self._workflow.version,
                 "milepost.run.id": self._run_id,
@@ -85,16 +84,16 @@ class Spans:
         finally:
             _given.reset(token)
 
-    def attempt(self, task: Task, number: int, *, reads: bool) -> AbstractContextManager[object]:
+    def attempt(self, node: str, task: str, number: int, *, reads: bool) -> AbstractContextManager[object]:
         """Open the span of one attempt, under that of the run. An exception that leaves it is recorded on it.
 
         reads: the attempt reads the stream that the node gave. To be cancelled is not an error to OpenTelemetry.
         """
-        name = f"read stream {task.node}" if reads else f"run node {task.node}"
-        attributes = {
-            "node_id": task.node,
+        name = f"read stream {node}" if reads else f"run node {node}"
+        attributes: dict[str, str | int] = {
+            "node_id": node,
             "milepost.run.id": self._run_id,
-            "milepost.task.key": task.key,
+            "milepost.task.key": task,
             "milepost.task.attempt": number,
         }
         return self._tracer.start_as_current_span(name, context=self._parent, attributes=attributes)
@@ -109,7 +108,7 @@ def spans_for(workflow: Instrumented, run_id: str) -> Spans | None:
 
 
 @contextmanager
-def entered(span: AbstractContextManager[object] | None, workflow: Instrumented) -> Iterator[None]:
+def entered(span: AbstractContextManager[object] | None, workflow: Instrumented) -> Generator[None]:
     """Enter the span that a caller gave for a run of `workflow`, if there is one, in place of our own."""
     if span is None:
         yield

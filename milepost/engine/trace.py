@@ -33,7 +33,7 @@ class TaskTrace:
 
     visit: 1 for the first task of this node in the run, counted in the order they were spawned. index: the item's
     number in the innermost map around it, from 0. pending: spawned, and not known to be running (e.g. its process is
-    gone).
+    gone). child: the id of the run that it drives, where its node runs a workflow and was not answered from a cache.
     """
 
     key: str
@@ -46,6 +46,7 @@ class TaskTrace:
     finished: datetime | None = None
     error: str | None = None
     usage: Usage | None = None
+    child: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,13 +58,18 @@ class JoinTrace:
     fired: int
 
 
+def _no_children() -> Mapping[str, Trace]:
+    return {}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trace:
     """A whole run, for people and pictures.
 
     tasks: in the order they were spawned. taken: how often each edge was passed. chosen: for edges that leave a
     decision, the latest value that decided for it, as short text. checkpoints: committed records. resumes: when
-    another process went on. output: JSON text of the result, once completed.
+    another process went on. output: JSON text of the result, once completed. children: by id, the runs that the tasks
+    drive, as far as they were begun and have been read.
     """
 
     run_id: str
@@ -79,3 +85,4 @@ class Trace:
     resumes: tuple[datetime, ...] = ()
     error: str | None = None
     output: str | None = None
+    children: Mapping[str, Trace] = field(default_factory=_no_children)

@@ -12,6 +12,7 @@ from milepost.engine.current import total_usage
 from milepost.engine.definition import Definition
 from milepost.engine.edges import Fired, Passed, passages, shape_of
 from milepost.engine.journal import Kind, Record, Timing, apply
+from milepost.engine.keys import child_run
 from milepost.engine.position import Fire, Item, Position, Stream, newest_tasks
 from milepost.engine.trace import Edge, JoinTrace, RunStatus, TaskStatus, TaskTrace, Trace
 
@@ -54,6 +55,8 @@ class Tracer:
         self._chosen: dict[Edge, str] = {}
         self._items: dict[str, int] = {}
         self._fired: dict[str, int] = {}
+        self._nesting = {node.id for node in definition.nodes if node.kind == "workflow"}
+        self._cached: set[str] = set()
 
     def add(self, record: Record) -> None:
         """Take one more record in."""
@@ -85,6 +88,8 @@ class Tracer:
         traced = self._tasks.get(task_of(record))
         if traced is None or not (record.kind is Kind.EMITTED or record.kind in STATUSES):
             return
+        if record.cached:
+            self._cached.add(traced.key)
         timing = record.timing or Timing(attempts=0)
         usage = total_usage(traced.usage, record.usage)
         if record.kind is Kind.EMITTED or begins_stream(record):
@@ -127,7 +132,7 @@ class Tracer:
             definition=self._definition,
             created=moment(created),
             updated=moment(updated),
-            tasks=tuple(tasks),
+            tasks=tuple(self._with_child(run_id, one) for one in tasks),
             taken=dict(self._taken),
             chosen=dict(self._chosen),
             joins=tuple(
@@ -138,3 +143,9 @@ class Tracer:
             error=error,
             output=output,
         )
+
+    def _with_child(self, run_id: str, task: TaskTrace) -> TaskTrace:
+        """Say which run a task drives, if its node runs a workflow."""
+        if task.node not in self._nesting or task.key in self._cached:
+            return task
+        return replace(task, child=child_run(run_id, task.key))

@@ -6,9 +6,10 @@ import inspect
 from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 from types import NoneType
-from typing import Any, get_args, get_origin
+from typing import Any, TypeVar, get_args, get_origin
 
 from milepost.engine.admission import is_optional
 from milepost.engine.assignability import accepts, type_name
@@ -40,168 +41,185 @@ class Feed:
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """The types of a workflow. known: it says so itself, and not only the function that gives it."""
+    """The types of a workflow. makes_deps: it makes its own deps where nobody gives them, None when not known."""
 
     state: object = UNKNOWN
     deps: object = UNKNOWN
     input: object = UNKNOWN
     output: object = UNKNOWN
-    known: bool = False
-
-
-class Lookup:
-    """Finds the workflow of a node, once. given: the workflow, or a function that returns it."""
-
-    def __init__(self, node: str, given: object) -> None:
-        self.given = given
-        self._node = node
-        self._found: AnyWorkflow | None = given if isinstance(given, Workflow) else None
-
-    def __call__(self) -> AnyWorkflow:
-        """Return the workflow. Raises WorkflowError: its function failed, or gave something else."""
-        if self._found is None:
-            self._found = self._made()
-        return self._found
-
-    def _made(self) -> AnyWorkflow:
-        give: Any = self.given
-        try:
-            made = give()
-        except Exception as fault:
-            raise WorkflowError(
-                f"Node {self._node!r} has no workflow to run, because {title(give)} failed with "
-                f"{type(fault).__name__}: {str(fault).rstrip('.')}."
-            ) from fault
-        if not isinstance(made, Workflow):
-            raise WorkflowError(f"Node {self._node!r} has no workflow to run: {title(give)} returned {made!r}.{HOW}")
-        return made
-
-    def signature(self, later: Names) -> Signature:
-        """Return the types, of the workflow or of what its function is annotated to return."""
-        if isinstance(self.given, Workflow):
-            found: AnyWorkflow = self.given
-            return Signature(found.state_type, found.deps_type, found.input_type, found.output_type, known=True)
-        give: Any = self.given
-        returns = strip(read_hints(give, later).returns)
-        origin, types = get_origin(returns), get_args(returns)
-        if isinstance(origin, type) and issubclass(origin, Graph) and len(types) == 4:
-            return Signature(*types)
-        return Signature()
+    makes_deps: bool | None = None
 
 
 HOW = " Give what wf.build() or Workflow.from_graph() returns, or a function without arguments that returns it."
 
 
-class SubworkflowStep(DeclaredStep[Any, Any, Any, Any]):
-    """A step that runs a workflow. lookup: finds it. feed: where its run gets what it needs."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inside:
+    """What is declared of the workflow that a node runs.
 
-    lookup: Lookup
+    given: the workflow, or a function that returns it. depth: how many workflows may be inside one another, if this
+    node is the outermost of them. parent_deps: the type of the deps that the node is given itself. names: the local
+    names that its author could see.
+    """
+
+    node: str
+    given: Any
     feed: Feed
     depth: int
+    parent_deps: object
     names: Names
 
-    def spec(self, later: Names | None = None) -> NodeSpec:
-        names = dict(later or {}) | dict(self.names)
-        types = self.lookup.signature(names)
-        give: Any = self.lookup.given
-        return NodeSpec(
-            id=self.id,
-            kind=NodeKind.WORKFLOW,
-            input_type=types.input if self.feed.inputs is None else read_hints(self.feed.inputs, names).input_type,
-            output_type=types.output,
-            label=self.declared.label,
-            doc="" if isinstance(give, Workflow) else inspect.getdoc(give) or "",
-            policy=self.declared.policy,
-            unresolved=tuple(self._unresolved(names)),
-            child=Child(given=give, find=self.lookup, depth=self.depth),
-        )
+    @property
+    def is_given(self) -> bool:
+        """Whether the workflow is there, and not only a function that will return it."""
+        return isinstance(self.given, Workflow)
 
-    def _unresolved(self, names: Names) -> Iterator[str]:
-        """Yield a sentence for each annotation that says what flows through the node and could not be resolved."""
-        give: Any = self.lookup.given
-        if self.feed.inputs is not None:
-            hints = read_hints(self.feed.inputs, names)
-            if hints.context in hints.missing:
-                yield unresolved_hint(f"node {self.id!r}", hints.context, hints.missing[hints.context])
-        if not isinstance(give, Workflow) and (reason := read_hints(give, names).missing.get(RETURN)):
-            yield unresolved_hint(f"{title(give)}, which node {self.id!r} runs,", RETURN, reason)
+    def signature(self, names: Names) -> Signature:
+        """Return the types, of the workflow or of what its function is annotated to return."""
+        if self.is_given:
+            return signature_of(self.given)
+        returns = strip(read_hints(self.given, names).returns)
+        origin, types = get_origin(returns), get_args(returns)
+        if not isinstance(origin, type) or not issubclass(origin, Graph) or len(types) != 4:
+            return Signature()
+        state, deps, input_, output = (UNKNOWN if isinstance(one, TypeVar) else one for one in types)
+        return Signature(state, deps, input_, output)
 
-    def faults(self, parent_deps: object, later: Names) -> Iterator[str]:
-        """Yield a sentence for everything that a run of the workflow would not get, or that would not fit.
-
-        parent_deps: the type of the deps that the node is given itself.
-        """
-        names = dict(later) | dict(self.names)
-        types = self.lookup.signature(names)
-        what = f"node {self.id!r}"
+    def faults(self, types: Signature, names: Names) -> Iterator[str]:
+        """Yield a sentence for everything that a run of the workflow would not get, or that would not fit."""
         for part, wanted in (("inputs", types.input), ("state", types.state), ("deps", types.deps)):
             function: FromContext | None = getattr(self.feed, part)
-            given = UNKNOWN if function is None else read_hints(function, names).output_type
-            if not accepts(wanted, given):
+            made = UNKNOWN if function is None else read_hints(function, names).output_type
+            if not accepts(wanted, made):
                 yield (
-                    f"{part}= of {what} gives {type_name(given)}, but its workflow takes {type_name(wanted)}. "
-                    "Change one of the two."
+                    f"{part}= of node {self.node!r} gives {type_name(made)}, but its workflow takes "
+                    f"{type_name(wanted)}. Change one of the two."
                 )
         if self.feed.state is None and not is_optional(types.state) and state_maker(types.state) is None:
             yield (
-                f"The workflow of {what} needs a state, and {type_name(types.state)} has fields without a default. "
-                "Say where it comes from, e.g. state=lambda ctx: ..., or give every field a default."
+                f"The workflow of node {self.node!r} needs a state, and {type_name(types.state)} has fields without a "
+                "default. Say with state= where it comes from, or give every field a default."
             )
-        if types.known and not self.lookup().deps_factory and not self._has_deps(types.deps, parent_deps):
+        has_deps = self.feed.deps is not None or is_optional(types.deps) or self.hands_on(types.deps)
+        if types.makes_deps is False and not has_deps:
             yield (
-                f"The workflow of {what} needs deps of type {type_name(types.deps)}, and those of the node are "
-                f"{type_name(parent_deps)}. Say where they come from, e.g. deps=lambda ctx: ctx.deps."
+                f"The workflow of node {self.node!r} needs deps of type {type_name(types.deps)}, and those of the node "
+                f"are {type_name(self.parent_deps)}. Say with deps= where they come from."
             )
 
-    def _has_deps(self, wanted: object, parent_deps: object) -> bool:
-        return self.feed.deps is not None or is_optional(wanted) or hands_on(wanted, parent_deps)
+    def hands_on(self, wanted: object) -> bool:
+        """Tell whether the deps of the node are what a workflow wants that its author made no others for."""
+        none = (None, NoneType)
+        return wanted not in none and self.parent_deps not in none and accepts(wanted, self.parent_deps)
+
+    def unresolved(self, names: Names) -> Iterator[str]:
+        """Yield a sentence for each annotation that says what flows through the node and could not be resolved."""
+        if self.feed.inputs is not None:
+            hints = read_hints(self.feed.inputs, names)
+            if hints.context in hints.missing:
+                yield unresolved_hint(f"node {self.node!r}", hints.context, hints.missing[hints.context])
+        if not self.is_given and (reason := read_hints(self.given, names).missing.get(RETURN)):
+            yield unresolved_hint(f"{title(self.given)}, which node {self.node!r} runs,", RETURN, reason)
+
+    def make(self) -> AnyWorkflow:
+        """Return the workflow. Raises WorkflowError: its function failed, or what it gave does not fit."""
+        if self.is_given:
+            given: AnyWorkflow = self.given
+            return given
+        try:
+            made = self.given()
+        except Exception as fault:
+            raise WorkflowError(
+                f"Node {self.node!r} has no workflow to run, because {title(self.given)} failed with "
+                f"{type(fault).__name__}: {str(fault).rstrip('.')}."
+            ) from fault
+        if not isinstance(made, Workflow):
+            raise WorkflowError(
+                f"Node {self.node!r} has no workflow to run: {title(self.given)} returned {made!r}.{HOW}"
+            )
+        found: AnyWorkflow = made  # pyright: ignore[reportUnknownVariableType]  (a workflow of anything)
+        faults = list(self.faults(signature_of(found), self.names))
+        if faults:
+            raise WorkflowError(" ".join(faults))
+        return found
 
 
-def hands_on(wanted: object, deps: object) -> bool:
-    """Tell whether deps of one type are what a workflow inside wants."""
-    return wanted not in (None, NoneType) and deps not in (None, NoneType) and accepts(wanted, deps)
+def signature_of(workflow: AnyWorkflow) -> Signature:
+    """Return the types of a workflow."""
+    types = (workflow.state_type, workflow.deps_type, workflow.input_type, workflow.output_type)
+    return Signature(*types, makes_deps=workflow.deps_factory is not None)
 
 
 def title(function: Any) -> str:
-    """Name a function that gives a workflow."""
+    """Name a function."""
     return f"{getattr(plain_function(function), '__name__', repr(function))}()"
 
 
-def subworkflow_step(given: object, feed: Feed, depth: int, parent_deps: object, options: Options) -> SubworkflowStep:
-    """Make a step that runs a workflow.
+class SubworkflowStep(DeclaredStep[Any, Any, Any, Any]):
+    """A step that runs a workflow.
 
-    given: the workflow, or a function without arguments that returns it. depth: how many workflows may be inside one
-    another, if this node is the outermost of them. parent_deps: the type of the deps that the node is given.
-    Raises WorkflowError: one of these cannot work.
+    inside: what is declared of that. find: returns it, the same every time.
+    """
+
+    inside: Inside
+    find: Callable[[], AnyWorkflow]
+
+    def spec(self, later: Names | None = None) -> NodeSpec:
+        inside = self.inside
+        names = dict(later or {}) | dict(inside.names)
+        types, inputs = inside.signature(names), inside.feed.inputs
+        return NodeSpec(
+            id=self.id,
+            kind=NodeKind.WORKFLOW,
+            input_type=types.input if inputs is None else read_hints(inputs, names).input_type,
+            output_type=types.output,
+            label=self.declared.label,
+            doc="" if inside.is_given else inspect.getdoc(inside.given) or "",
+            policy=self.declared.policy,
+            unresolved=tuple(inside.unresolved(names)),
+            child=Child(given=inside.given, find=self.find, depth=inside.depth),
+        )
+
+    def faults(self, later: Names) -> Iterator[str]:
+        """Yield what can be known to be wrong before the workflow is asked for. later: see `Declaration.hints`."""
+        names = dict(later) | dict(self.inside.names)
+        yield from self.inside.faults(self.inside.signature(names), names)
+
+
+def subworkflow_step(given: object, feed: Feed, depth: int, parent_deps: object, options: Options) -> SubworkflowStep:
+    """Make a step that runs a workflow. The parameters are those of `Inside`.
+
+    Raises WorkflowError: one of them cannot work.
     """
     name = options.node_id or name_of_child(given)
     check_given_workflow(name, given)
     check_feed(name, feed)
     if not is_whole(depth) or depth < 1:
         raise WorkflowError(f"Node {name!r}: depth={depth!r} would never let its workflow begin. Give 1 or more.")
-    lookup = Lookup(name, given)
+    inside = Inside(node=name, given=given, feed=feed, depth=depth, parent_deps=parent_deps, names=options.names)
+    find = cache(inside.make)
 
     async def call(ctx: AnyContext) -> Any:
-        workflow = lookup()
+        workflow = find()
 
         def begin() -> tuple[Any, Any]:
             inputs = ctx.inputs if feed.inputs is None else feed.inputs(ctx)
             return inputs, None if feed.state is None else own_copy(name, feed.state(ctx))
 
         async with AsyncExitStack() as stack:
+            deps: Any = None
             if feed.deps is not None:
                 deps = feed.deps(ctx)
-            elif hands_on(workflow.deps_type, parent_deps) and ctx.deps is not None:
+            elif inside.hands_on(workflow.deps_type):
                 deps = ctx.deps
             elif workflow.deps_factory is not None:
                 deps = await stack.enter_async_context(workflow.deps_factory())
-            else:
-                deps = None
             return await run_child(name, ChildWork(workflow=workflow, begin=begin, deps=deps, depth=depth))
 
-    declared = options.declare(NodeKind.WORKFLOW, feed.inputs or nothing)
-    step = SubworkflowStep(id=name, call=call, declared=declared)
-    step.lookup, step.feed, step.depth, step.names = lookup, feed, depth, options.names
+    step = SubworkflowStep(
+        id=name, call=call, declared=replace(options, node_id=name).declare(NodeKind.WORKFLOW, nothing)
+    )
+    step.inside, step.find = inside, find
     options.announce(step)
     return step
 

@@ -13,6 +13,7 @@ from milepost.engine.soundness import Examination
 from milepost.engine.spec import NodeSpec
 from milepost.engine.topology import Topology
 from milepost.engine.typed import Graph, Join, ParentFork
+from milepost.nodes.subworkflow import SubworkflowStep
 from milepost.workflows.apart import said_policies
 from milepost.workflows.compiler import compile_graph
 from milepost.workflows.draft import Draft
@@ -39,7 +40,7 @@ def assemble(
     joins = [node for node in compiled.nodes.values() if isinstance(node, Join) and node.id in topology.reachable]
     waits = {join.id: parent for join in joins if (parent := topology.parent_fork(join))}
     examination = Examination(topology, specs, waits, compiled.closed)
-    grave = [*draft.faults, *mixed_edges(draft), *unused_nodes(draft), *misplaced]
+    grave = [*draft.faults, *mixed_edges(draft), *unused_nodes(draft), *misplaced, *unfed_workflows(draft)]
     found = examination.findings()
     if grave or (found.faults and strict) or any(examination.unjoinable()):
         raise UnsoundWorkflow(graph.name, list(dict.fromkeys([*grave, *found.faults])))
@@ -60,6 +61,13 @@ def mixed_edges(draft: Draft) -> Iterator[str]:
                 f"Node {name_of(source)} has plain and conditional edges. A node has either: plain ones are all taken, "
                 "of conditional ones the first that holds. Put a node between, or give the plain ones a condition."
             )
+
+
+def unfed_workflows(draft: Draft) -> Iterator[str]:
+    """Yield a fault for everything that a run inside the run would not get."""
+    for node in draft.nodes.values():
+        if isinstance(node, SubworkflowStep):
+            yield from node.faults(draft.names)
 
 
 def unused_nodes(draft: Draft) -> Iterator[str]:

@@ -31,6 +31,7 @@ from milepost.engine.workflow import Workflow
 from milepost.nodes.decision import DecideDecorator, DecideNode
 from milepost.nodes.function import Body, FunctionDecorator, Options, applied
 from milepost.nodes.stream import StreamDecorator
+from milepost.nodes.subworkflow import Feed, subworkflow_step
 from milepost.workflows.apart import say_policy
 from milepost.workflows.draft import Draft, Each, Unset, as_node, decide_by_class
 
@@ -50,6 +51,9 @@ LabelT = TypeVar("LabelT")
 T = TypeVar("T")
 AgentDepsT = TypeVar("AgentDepsT")
 NodeT = TypeVar("NodeT", bound=BaseNode[Any, Any, Any])
+ChildStateT = TypeVar("ChildStateT")
+ChildDepsT = TypeVar("ChildDepsT")
+ChildInputT = TypeVar("ChildInputT")
 
 DepsFactory = Callable[[], AbstractAsyncContextManager[DepsT]]
 OnError = Literal[True] | type[Exception] | tuple[type[Exception], ...]
@@ -241,6 +245,59 @@ class WorkflowBuilder(GraphBuilder[StateT, DepsT, GraphInputT, GraphOutputT]):
         options = self._options(node_id, label, policy, caller_names())
         decorator: StreamDecorator[StateT, DepsT] = StreamDecorator(options, resume)
         return applied(decorator, call)
+
+    @overload
+    def subworkflow(
+        self,
+        child: Workflow[ChildStateT, ChildDepsT, InputT, OutputT]
+        | Callable[[], Workflow[ChildStateT, ChildDepsT, InputT, OutputT]],
+        *,
+        state: Callable[[StepContext[StateT, DepsT, InputT]], ChildStateT] | None = None,
+        deps: Callable[[StepContext[StateT, DepsT, InputT]], ChildDepsT] | None = None,
+        node_id: str | None = None,
+        label: str | None = None,
+        depth: int = 10,
+        **policy: Unpack[PolicyOptions],
+    ) -> Step[StateT, DepsT, InputT, OutputT]: ...
+
+    @overload
+    def subworkflow(
+        self,
+        child: Workflow[ChildStateT, ChildDepsT, ChildInputT, OutputT]
+        | Callable[[], Workflow[ChildStateT, ChildDepsT, ChildInputT, OutputT]],
+        *,
+        inputs: Callable[[StepContext[StateT, DepsT, InputT]], ChildInputT],
+        state: Callable[[StepContext[StateT, DepsT, InputT]], ChildStateT] | None = None,
+        deps: Callable[[StepContext[StateT, DepsT, InputT]], ChildDepsT] | None = None,
+        node_id: str | None = None,
+        label: str | None = None,
+        depth: int = 10,
+        **policy: Unpack[PolicyOptions],
+    ) -> Step[StateT, DepsT, InputT, OutputT]: ...
+
+    def subworkflow(
+        self,
+        child: object,
+        *,
+        inputs: Callable[[Any], Any] | None = None,
+        state: Callable[[Any], Any] | None = None,
+        deps: Callable[[Any], Any] | None = None,
+        node_id: str | None = None,
+        label: str | None = None,
+        depth: int = 10,
+        **policy: Unpack[PolicyOptions],
+    ) -> Any:
+        """Make a node that runs a workflow: every task of it has a run of its own, and what that returns flows on.
+
+        child: the workflow, or a function without arguments that returns it, called when it is first needed, so that a
+        workflow can run itself. inputs: makes its inputs of the step context, else it gets the node's own. state: makes
+        its state, else that is made from its type. deps: makes its deps, else it gets the node's own if it wants any.
+        node_id: its id, else the name of the workflow or function. depth: how many workflows may be inside one another,
+        if this node is the outermost of them. The rest is as in `function`.
+        """
+        options = self._options(node_id, label, policy, caller_names())
+        parent_deps: object = unpack_type_expression(self.deps_type)
+        return subworkflow_step(child, Feed(inputs=inputs, state=state, deps=deps), depth, parent_deps, options)
 
     def policy(
         self,

@@ -69,6 +69,20 @@ def test_a_workflow_whose_values_cannot_be_stored_does_not_pass(call: Call, fold
     assert not (folder / ".milepost").exists()
 
 
+def test_an_annotation_that_cannot_be_resolved_is_named_once(call: Call, folder: Path) -> None:
+    (folder / "vague.py").write_text(
+        "from __future__ import annotations\n"
+        "from milepost import StepContext, WorkflowBuilder\n"
+        "wf = WorkflowBuilder(name='vague', output_type=int)\n"
+        "@wf.function\n"
+        "async def guess(ctx: StepContext[None, None, Nothing]) -> int: return 1\n"
+        "wf.edge(wf.start_node, guess)\nwf.edge(guess, wf.end_node)\n"
+    )
+    answer = call("check", "vague.py:wf")
+    assert answer.code == 7
+    assert answer.out.count("The annotation of 'ctx' of node 'guess' cannot be resolved: name 'Nothing'") == 1
+
+
 @pytest.mark.parametrize("command", ["render", "check"])
 def test_a_target_that_is_not_there_is_wrong_usage(call: Call, command: str) -> None:
     assert call(command, "none:workflow").code == 2

@@ -12,5 +12,12 @@ from tests.conformance.ways import Ways  # noqa: E402  (only what is imported la
 
 
 @pytest.fixture
-def ways(tmp_path: Path) -> Ways:
-    return Ways(tmp_path)
+def ways(tmp_path: Path, anyio_backend_name: str) -> Ways:
+    return Ways(tmp_path, in_order=anyio_backend_name == "asyncio")
+
+
+@pytest.fixture(params=["asyncio", "trio"])
+def anyio_backend(request: pytest.FixtureRequest) -> str:
+    """Run every twin on both event loops."""
+    backend: str = request.param
+    return backend

@@ -7,10 +7,9 @@ from types import NoneType
 from typing import Any, Literal
 
 import pytest
-from pydantic_graph import TypeExpression
 
 from milepost.engine.typed import GraphBuilder, StepContext, reduce_list_append, reduce_sum
-from tests.conformance.ways import Ways
+from tests.conformance.ways import Expression, Ways
 
 pytestmark = pytest.mark.anyio
 
@@ -54,8 +53,8 @@ async def test_a_literal_chooses_the_way(ways: Ways, weight: int, counter: str) 
         g.edge_from(g.start_node).to(weigh),
         g.edge_from(weigh).to(
             g.decision()
-            .branch(g.match(TypeExpression[Literal["small"]]).to(small))
-            .branch(g.match(TypeExpression[Literal["large"]]).to(large))
+            .branch(g.match(Expression[Literal["small"]]).to(small))
+            .branch(g.match(Expression[Literal["large"]]).to(large))
         ),
         g.edge_from(small, large).to(g.end_node),
     )
@@ -68,7 +67,7 @@ async def test_a_literal_chooses_the_way(ways: Ways, weight: int, counter: str) 
 )
 async def test_a_type_chooses_the_way(ways: Ways, sent: Letter | Parcel | None, answer: str) -> None:
     g = GraphBuilder[None, None, Letter | Parcel | None, str](
-        name="types", input_type=TypeExpression[Letter | Parcel | None], output_type=str
+        name="types", input_type=Expression[Letter | Parcel | None], output_type=str
     )
 
     @g.step
@@ -104,7 +103,7 @@ async def test_a_type_chooses_the_way(ways: Ways, sent: Letter | Parcel | None, 
 @pytest.mark.parametrize(("value", "answer"), [(4, "number 4"), (2.5, "number 2.5"), ("four", "text four")])
 async def test_one_branch_may_take_a_union(ways: Ways, value: int | float | str, answer: str) -> None:
     g = GraphBuilder[None, None, int | float | str, str](
-        name="unions", input_type=TypeExpression[int | float | str], output_type=str
+        name="unions", input_type=Expression[int | float | str], output_type=str
     )
 
     @g.step
@@ -122,7 +121,7 @@ async def test_one_branch_may_take_a_union(ways: Ways, value: int | float | str,
     g.add(
         g.edge_from(g.start_node).to(read),
         g.edge_from(read).to(
-            g.decision().branch(g.match(TypeExpression[int | float]).to(number)).branch(g.match(str).to(text))
+            g.decision().branch(g.match(Expression[int | float]).to(number)).branch(g.match(str).to(text))
         ),
         g.edge_from(number, text).to(g.end_node),
     )
@@ -151,8 +150,8 @@ async def test_a_predicate_chooses_the_way(ways: Ways, weight: int, answer: str)
     g.add(
         g.edge_from(g.start_node).to(
             g.decision()
-            .branch(g.match(TypeExpression[int], matches=is_light).to(by_bicycle))
-            .branch(g.match(TypeExpression[int], matches=is_heavy).to(by_lorry))
+            .branch(g.match(Expression[int], matches=is_light).to(by_bicycle))
+            .branch(g.match(Expression[int], matches=is_heavy).to(by_lorry))
         ),
         g.edge_from(by_bicycle, by_lorry).to(g.end_node),
     )
@@ -197,7 +196,7 @@ async def test_object_and_any_take_what_is_left(ways: Ways, everything: Any) -> 
 
     g.add(
         g.edge_from(g.start_node).to(
-            g.decision().branch(g.match(str).to(text)).branch(g.match(TypeExpression[everything]).to(rest))
+            g.decision().branch(g.match(str).to(text)).branch(g.match(Expression[everything]).to(rest))
         ),
         g.edge_from(text, rest).to(g.end_node),
     )
@@ -225,12 +224,16 @@ async def test_a_decision_may_follow_a_decision(ways: Ways, degrees: int, answer
     async def steam(ctx: StepContext[None, None, int]) -> str:
         return "steam"
 
-    boiling = g.decision(node_id="boiling", note="at sea level")
-    boiling = boiling.branch(g.match(int, matches=lambda degrees: degrees < 100).to(water))
-    boiling = boiling.branch(g.match(int).to(steam))
-    freezing = g.decision(node_id="freezing")
-    freezing = freezing.branch(g.match(int, matches=lambda degrees: degrees < 0).to(ice))
-    freezing = freezing.branch(g.match(int).to(not_frozen))
+    boiling = (
+        g.decision(node_id="boiling", note="at sea level")
+        .branch(g.match(int, matches=lambda degrees: degrees < 100).to(water))
+        .branch(g.match(int).to(steam))
+    )
+    freezing = (
+        g.decision(node_id="freezing")
+        .branch(g.match(int, matches=lambda degrees: degrees < 0).to(ice))
+        .branch(g.match(int).to(not_frozen))
+    )
     g.add(
         g.edge_from(g.start_node).to(freezing),
         g.edge_from(not_frozen).to(boiling),
@@ -243,7 +246,7 @@ async def test_a_decision_may_follow_a_decision(ways: Ways, degrees: int, answer
 @pytest.mark.parametrize(("answered", "said"), [("yes", "sent"), ("no", "kept")])
 async def test_branches_may_have_labels(ways: Ways, answered: Literal["yes", "no"], said: str) -> None:
     g = GraphBuilder[None, None, Literal["yes", "no"], str](
-        name="labels", input_type=TypeExpression[Literal["yes", "no"]], output_type=str
+        name="labels", input_type=Expression[Literal["yes", "no"]], output_type=str
     )
 
     @g.step
@@ -257,8 +260,8 @@ async def test_branches_may_have_labels(ways: Ways, answered: Literal["yes", "no
     g.add(
         g.edge_from(g.start_node).to(
             g.decision(note="whether it is stamped")
-            .branch(g.match(TypeExpression[Literal["yes"]]).label("it is").to(send))
-            .branch(g.match(TypeExpression[Literal["no"]]).label("it is not").to(keep))
+            .branch(g.match(Expression[Literal["yes"]]).label("it is").to(send))
+            .branch(g.match(Expression[Literal["no"]]).label("it is not").to(keep))
         ),
         g.edge_from(send, keep).to(g.end_node),
     )
@@ -268,7 +271,7 @@ async def test_branches_may_have_labels(ways: Ways, answered: Literal["yes", "no
 
 @pytest.mark.parametrize(("value", "answer"), [(1, "the number"), (True, "the truth")])
 async def test_literals_keep_true_and_one_apart(ways: Ways, value: int, answer: str) -> None:
-    g = GraphBuilder[None, None, Any, str](name="true or one", input_type=Any, output_type=str)
+    g = GraphBuilder[None, None, Any, str](name="true or one", input_type=Expression[Any], output_type=str)
 
     @g.step
     async def number(ctx: StepContext[None, None, object]) -> str:
@@ -281,8 +284,8 @@ async def test_literals_keep_true_and_one_apart(ways: Ways, value: int, answer: 
     g.add(
         g.edge_from(g.start_node).to(
             g.decision()
-            .branch(g.match(TypeExpression[Literal[1]]).to(number))
-            .branch(g.match(TypeExpression[Literal[True]]).to(truth))
+            .branch(g.match(Expression[Literal[1]]).to(number))
+            .branch(g.match(Expression[Literal[True]]).to(truth))
         ),
         g.edge_from(number, truth).to(g.end_node),
     )
@@ -315,7 +318,7 @@ async def test_a_branch_may_change_fan_out_and_broadcast_what_it_takes(
     ways: Ways, sent: str | int, answer: list[str | int]
 ) -> None:
     g = GraphBuilder[None, None, str | int, list[str | int]](
-        name="branches that fork", input_type=TypeExpression[str | int], output_type=list[str | int]
+        name="branches that fork", input_type=Expression[str | int], output_type=list[str | int]
     )
 
     @g.step
@@ -340,7 +343,8 @@ async def test_a_branch_may_change_fan_out_and_broadcast_what_it_takes(
             .branch(g.match(str).transform(words).label("each word").map().to(upper))
             .branch(g.match(int).to(same, next_one))
         ),
-        g.edge_from(upper, same, next_one).to(collect),
+        g.edge_from(upper).to(collect),
+        g.edge_from(same, next_one).to(collect),
         g.edge_from(collect).to(g.end_node),
     )
 

@@ -171,9 +171,7 @@ async def test_a_node_may_hand_over_to_a_step(ways: Ways) -> None:
     def double(ctx: StepContext[None, None, int]) -> Double:
         return Double(ctx.inputs)
 
-    g.add(
-        g.node(Double), g.edge_from(g.start_node).transform(double).to(Double), g.edge_from(spell).to(g.end_node)
-    )
+    g.add(g.node(Double), g.edge_from(g.start_node).transform(double).to(Double), g.edge_from(spell).to(g.end_node))
 
     await ways.agree(g.build(), "number 14", inputs=7)
 

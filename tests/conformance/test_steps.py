@@ -232,9 +232,11 @@ async def test_the_same_step_may_be_run_again_in_a_loop(ways: Ways) -> None:
         ctx.state.total += 1
         return ctx.inputs + 3
 
-    enough = g.decision(node_id="enough")
-    enough = enough.branch(g.match(int, matches=lambda height: height < 10).to(climb))
-    enough = enough.branch(g.match(int).to(g.end_node))
+    enough = (
+        g.decision(node_id="enough")
+        .branch(g.match(int, matches=lambda height: height < 10).to(climb))
+        .branch(g.match(int).to(g.end_node))
+    )
     g.add(g.edge_from(g.start_node).to(climb), g.edge_from(climb).to(enough))
 
     await ways.agree(g.build(), 12, inputs=0, state=Till(), final=Till(total=4))

@@ -1,6 +1,6 @@
 """Graphs for which pydantic-graph has another answer than it should: both answers, side by side.
 
-Should a twin of this module fail because the two agree, then pydantic-graph was corrected, and the twin belongs elsewhere.
+Should one fail because the two agree, then pydantic-graph was corrected, and the twin belongs elsewhere.
 """
 
 from __future__ import annotations
@@ -24,6 +24,12 @@ from milepost.engine.typed import (
 from tests.conformance.ways import Ways
 
 pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    """Run on asyncio alone, where it is known what happens first."""
+    return "asyncio"
 
 
 @dataclass

@@ -159,12 +159,10 @@ async def test_a_failed_run_that_somebody_tries_again_is_followed_on() -> None:
         await ran(journals, TWO, deps)
     deps.faulty.clear()
     deps.gate("second")
+    store, found = Looked(journals, 9), list[CommittedEvent]()
     async with Engine(MemoryStore(journals)) as engine, anyio.create_task_group() as group:
         await engine.resume(RUN, TWO, deps=deps)
         await deps.begun["second"].wait()
-        found = list[CommittedEvent]()
-
-        store = Looked(journals, 9)
 
         async def follow() -> None:
             found.extend(await followed(journals, store=store))

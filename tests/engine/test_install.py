@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import gc
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
+from inspect import iscoroutinefunction, signature
 from typing import Any
 
 import anyio
@@ -30,6 +33,13 @@ upstream: Any = Graph
 
 class Sentinel(Exception):
     """What a node of the tests fails with."""
+
+
+def nameless() -> Any:
+    """Build a graph that does nothing and has no name."""
+    g: Any = GraphBuilder()
+    g.add_edge(g.start_node, g.end_node)
+    return g.build()
 
 
 def graph(fails: bool = False) -> Any:
@@ -71,12 +81,49 @@ async def test_uninstalling_gives_the_methods_back() -> None:
     assert (upstream.run, upstream.run_sync, upstream.iter) == before
 
 
-async def test_installing_twice_and_uninstalling_once_gives_the_methods_back() -> None:
+async def test_the_end_of_an_inner_block_leaves_the_outer_one_as_it_is() -> None:
+    built, log = graph(), Log()
+
+    with install():
+        with install():
+            await built.run(state=log, inputs=1)
+        await built.run(state=log, inputs=1)
+    await built.run(state=log, inputs=1)
+
+    assert log.lines == ["ours step", "ours step", "theirs"]
+
+
+async def test_uninstalling_undoes_what_was_installed_since() -> None:
     before: Any = upstream.run
     with install():
-        install()
+        forgotten = install()
+    assert upstream.run is before
+
+    forgotten.uninstall()
 
     assert upstream.run is before
+
+
+async def test_uninstalling_twice_is_no_error() -> None:
+    before: Any = upstream.run
+    installed = install()
+    installed.uninstall()
+    with install():
+        ours: Any = upstream.run
+        installed.uninstall()
+        assert upstream.run is ours
+
+    assert upstream.run is before
+
+
+async def test_what_stands_in_for_the_method_looks_like_it() -> None:
+    theirs: Any = upstream.run
+    with install():
+        ours: Any = upstream.run
+        assert ours is not theirs
+        assert signature(ours) == signature(theirs)
+        assert (ours.__name__, ours.__qualname__, ours.__doc__) == ("run", "Graph.run", theirs.__doc__)
+        assert iscoroutinefunction(ours)
 
 
 def test_synchronous_calls_run_on_our_executor_too() -> None:
@@ -97,6 +144,83 @@ async def test_a_node_s_own_exception_is_raised() -> None:
         await graph(fails=True).run(state=Log(), inputs=1)
 
     assert raised.value.__cause__ is None
+
+
+async def test_a_graph_without_a_name_is_named_after_the_variable_that_holds_it() -> None:
+    kept = nameless()
+    with install():
+        await kept.run()
+        await nameless().run()
+        other = nameless()
+        await other.run(infer_name=False)
+
+    assert kept.name == "kept"
+    assert other.name is None
+
+
+ours_too = None
+
+
+async def test_a_variable_of_the_module_names_a_graph_too() -> None:
+    global ours_too
+    ours_too = nameless()
+    with install():
+        await ours_too.run()
+
+    assert ours_too.name == "ours_too"
+
+
+async def test_a_graph_that_no_variable_holds_stays_without_a_name() -> None:
+    holder = {"graph": nameless()}
+    with install():
+        await holder["graph"].run()
+
+    assert holder["graph"].name is None
+
+
+async def test_a_class_with_its_own_iter_is_run_through_it() -> None:
+    seen: list[str] = []
+
+    class Watched(upstream):  # type: ignore[misc]  # a base that is Any
+        @asynccontextmanager
+        async def iter(self, **options: Any) -> AsyncGenerator[Any]:
+            seen.append("iter")
+            async with super().iter(**options) as run:
+                yield run
+
+    log = Log()
+    with install():
+        assert await Watched(**vars(graph())).run(state=log, inputs=1) == 2
+
+    assert (seen, log.lines) == (["iter"], ["theirs"])
+
+
+async def test_a_class_that_adds_to_run_is_run_here_all_the_same() -> None:
+    class Doubled(upstream):  # type: ignore[misc]  # a base that is Any
+        async def run(self, **options: Any) -> int:
+            return 2 * int(await super().run(**options))
+
+    log = Log()
+    with install():
+        assert await Doubled(**vars(graph())).run(state=log, inputs=1) == 4
+
+    assert log.lines == ["ours step"]
+
+
+async def test_a_span_that_is_given_is_open_while_the_graph_runs() -> None:
+    happened: list[str] = []
+    log = Log()
+
+    @contextmanager
+    def span() -> Generator[None]:
+        happened.append(f"opened, {len(log.lines)} nodes done")
+        yield
+        happened.append(f"closed, {len(log.lines)} nodes done")
+
+    with install():
+        await graph().run(state=log, inputs=1, span=span())
+
+    assert happened == ["opened, 0 nodes done", "closed, 1 nodes done"]
 
 
 async def test_the_callers_state_is_shared_by_all_nodes() -> None:
@@ -151,6 +275,16 @@ async def test_a_graph_is_read_once_and_forgotten_with_it() -> None:
     assert key not in installing._workflows  # pyright: ignore[reportPrivateUsage]
 
 
+async def test_a_graph_that_was_renamed_is_read_again() -> None:
+    built = graph()
+    with install():
+        first = installing.workflow_of(built)
+        built.name = "renamed"
+        second = installing.workflow_of(built)
+
+    assert (first.name, second.name) == ("counting", "renamed")
+
+
 async def test_a_workflow_keeps_its_own_run() -> None:
     wf = WorkflowBuilder(name="mine", input_type=int, output_type=int)
 
@@ -161,5 +295,8 @@ async def test_a_workflow_keeps_its_own_run() -> None:
     wf.edge(wf.start_node, same)
     wf.edge(same, wf.end_node)
 
+    workflow = wf.build()
     with install():
-        assert await wf.build().run(inputs=4, store="memory:") == 4
+        assert await workflow.run(inputs=4, store="memory:") == 4
+        assert installing.workflow_of(workflow) is workflow
+        assert await upstream.run(workflow, inputs=4) == 4

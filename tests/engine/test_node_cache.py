@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from milepost.engine.engine import Engine
-from milepost.engine.errors import WorkflowError
+from milepost.engine.errors import NodeError, WorkflowError
 from milepost.engine.policy import Cache
 from milepost.engine.stores.memory import Journals, MemoryStore
 from milepost.engine.typed import StepContext
@@ -122,3 +122,11 @@ async def test_a_cached_node_may_not_change_the_state() -> None:
 
     with pytest.raises(WorkflowError, match="Node 'count' has a cache and changed the state"):
         await wf.build().run(inputs=1, state={}, store=MemoryStore())
+
+
+async def test_a_key_that_raises_fails_its_node() -> None:
+    def broken(inputs: list[int]) -> str:
+        raise LookupError("no key")
+
+    with pytest.raises(NodeError, match="Node 'total' failed on its only attempt: LookupError: no key"):
+        await ran(cached(Cache(key=broken)), [1], Calls(), Journals(), Clock())

@@ -238,18 +238,17 @@ async def test_those_who_are_told_are_only_asked_for_when_somebody_is_there() ->
 
 
 async def test_a_run_goes_no_further_than_its_slowest_waiting_reader_allows() -> None:
-    deps = Deps()
+    deps, ahead = Deps(), list[int]()
     async with Engine() as engine:
         run = await engine.start(LONG, inputs=0, deps=deps)
         slow = run.events(slow="wait", most=8)
-        for _ in range(40):
+        for count in range(20):
             await anext(slow)
             await anyio.wait_all_tasks_blocked()
-            ahead = deps.calls.total()
-            assert ahead < 30
+            ahead.append(deps.calls.total() - count // 5)  # a step of a chain is five events
         finished = [event async for event in slow if isinstance(event, TaskFinished)]
         assert await run.result() == 30
-    assert ahead <= 40 / 5 + 8, "a step of a chain is five events"
+    assert max(ahead) <= 4
     assert finished[-1].node == "step_29"
 
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import pytest
 from pydantic_graph import BaseNode, End, GraphRunContext
 
+from milepost.engine.current import report_usage
 from milepost.engine.engine import Engine
 from milepost.engine.errors import MilepostError, NodeError
+from milepost.engine.failure import Failure
 from milepost.engine.stores.memory import Journals, MemoryStore
-from milepost.engine.trace import Edge, JoinTrace, Trace
+from milepost.engine.trace import Edge, JoinTrace, Trace, Usage
 from milepost.engine.typed import ReduceFirstValue, StepContext, reduce_list_append, reduce_sum
 from milepost.workflows.builder import WorkflowBuilder
 from tests.engine.subjects import RUN, Deps, FullStore, chain
@@ -324,3 +327,149 @@ async def test_a_trace_needs_only_what_is_stored() -> None:
 
     assert (trace.definition.name, trace.status) == ("chain", "running")
     assert {node.id for node in trace.definition.nodes} >= {"first", "second"}
+
+
+async def test_a_stream_behind_error_edges_passes_each_edge_as_often_as_it_gives_items() -> None:
+    wf = WorkflowBuilder(name="careful", input_type=int, output_type=list[int])
+
+    @wf.stream
+    async def give(ctx: StepContext[None, None, int]) -> AsyncIterator[int]:
+        for number in range(ctx.inputs):
+            yield number
+
+    @wf.function
+    async def rescue(ctx: StepContext[None, None, Failure[int]]) -> list[int]:
+        return []
+
+    each = wf.function(node_id="each")(plus_one)
+    collect = wf.join(reduce_list_append, initial_factory=list[int], node_id="collect")
+    wf.edge(wf.start_node, give)
+    wf.edge(give, wf.each(each, join=collect))
+    wf.edge(give, rescue, on_error=True)
+    wf.edge(rescue, wf.end_node)
+    wf.edge(collect, wf.end_node)
+    trace = await traced(wf.build(), inputs=3)
+
+    assert taken(trace) == {
+        ("__start__", "give", 0): 1,
+        ("give", "give_outcome", 0): 1,
+        ("give_outcome", "give_each_each", 1): 1,
+        ("give_each_each", "each", 0): 3,
+        ("each", "collect", 0): 3,
+        ("collect", "__end__", 0): 1,
+    }
+    assert dict(trace.chosen) == {}
+    assert [(task.node, task.status, task.attempts) for task in trace.tasks][0] == ("give", "completed", 1)
+
+
+async def test_a_node_that_streams_runs_until_its_last_item_is_given() -> None:
+    wf = WorkflowBuilder(name="streaming", deps_type=Deps, output_type=int)
+
+    @wf.stream
+    async def give(ctx: StepContext[None, Deps, None]) -> AsyncIterator[int]:
+        yield 1
+        report_usage(Usage(requests=2))
+        await ctx.deps.enter("give")
+        yield 2
+
+    @wf.function
+    async def look(ctx: StepContext[None, Deps, int]) -> int:
+        return ctx.inputs
+
+    total = wf.join(reduce_sum, initial=0, node_id="total")
+    wf.edge(wf.start_node, give)
+    wf.edge(give, wf.each(look, join=total))
+    wf.edge(total, wf.end_node)
+    deps = Deps().gate("give")
+    async with Engine("memory:") as engine:
+        run = await engine.start(wf.build(), deps=deps, run_id=RUN)
+        await deps.begun["give"].wait()
+        assert (await engine.trace(RUN)).tasks[0].status == "running"
+        deps.gates["give"].set()
+        assert await run.result() == 3
+        given, first, second = (await engine.trace(RUN)).tasks
+
+    assert given.status == "completed"
+    assert given.usage == Usage(requests=2)
+    assert given.started
+    assert given.finished
+    assert first.finished
+    assert given.started <= first.finished < given.finished
+    assert second.status == "completed"
+
+
+async def test_a_stream_that_fails_and_is_resumed_counts_its_attempts() -> None:
+    wf = WorkflowBuilder(name="streaming", deps_type=Deps, output_type=int)
+
+    @wf.stream
+    async def give(ctx: StepContext[None, Deps, None]) -> AsyncIterator[int]:
+        yield 1
+        await ctx.deps.enter("give")
+        yield 2
+
+    @wf.function
+    async def look(ctx: StepContext[None, Deps, int]) -> int:
+        return ctx.inputs
+
+    total = wf.join(reduce_sum, initial=0, node_id="total")
+    wf.edge(wf.start_node, give)
+    wf.edge(give, wf.each(look, join=total))
+    wf.edge(total, wf.end_node)
+    workflow, journals, deps = wf.build(), Journals(), Deps(faulty={"give"})
+    with pytest.raises(NodeError):
+        await workflow.run(deps=deps, store=MemoryStore(journals), run_id=RUN)
+    async with Engine(MemoryStore(journals)) as engine:
+        failed = (await engine.trace(RUN)).tasks[0]
+    assert (failed.status, failed.attempts, failed.error) == ("failed", 1, "ValueError: give is faulty")
+
+    deps.faulty.clear()
+    assert await workflow.run(deps=deps, store=MemoryStore(journals), run_id=RUN) == 3
+    async with Engine(MemoryStore(journals)) as engine:
+        done = (await engine.trace(RUN)).tasks[0]
+    assert (done.status, done.attempts, done.error) == ("completed", 2, None)
+
+
+async def test_a_stream_that_a_join_stops_is_cancelled() -> None:
+    wf = WorkflowBuilder(name="enough", output_type=int)
+
+    @wf.stream
+    async def give(ctx: StepContext[None, None, None]) -> AsyncIterator[int]:
+        for number in range(100):
+            yield number
+
+    @wf.function
+    async def look(ctx: StepContext[None, None, int]) -> int:
+        return ctx.inputs
+
+    winner = wf.join(ReduceFirstValue[int](), initial=0, node_id="winner")
+    wf.edge(wf.start_node, give)
+    wf.edge(give, wf.each(look))
+    wf.edge(look, winner)
+    wf.edge(winner, wf.end_node)
+    trace = await traced(wf.build())
+
+    assert trace.tasks[0].status == "cancelled"
+
+
+async def test_a_failure_that_an_error_edge_takes_is_caught() -> None:
+    wf = WorkflowBuilder(name="rescue", input_type=int, output_type=str)
+
+    @wf.function
+    async def risky(ctx: StepContext[None, None, int]) -> str:
+        raise ValueError("no")
+
+    @wf.function
+    async def rescue(ctx: StepContext[None, None, Failure[int]]) -> str:
+        return ctx.inputs.message
+
+    wf.edge(wf.start_node, risky)
+    wf.edge(risky, rescue, on_error=True)
+    wf.edge(risky, wf.end_node)
+    wf.edge(rescue, wf.end_node)
+    trace = await traced(wf.build(), inputs=1)
+
+    assert [(task.node, task.status, task.error) for task in trace.tasks] == [
+        ("risky", "caught", "ValueError: no"),
+        ("rescue", "completed", None),
+    ]
+    assert ("risky_outcome", "rescue", 0) in taken(trace)

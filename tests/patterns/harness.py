@@ -20,7 +20,7 @@ from milepost.engine.executor import Driver
 from milepost.engine.stores.memory import Journals
 from milepost.engine.stores.store import Acknowledge, Entry, NewRun
 from tests.patterns.execution import AnyWorkflow, Execution
-from tests.patterns.life import Life, settled
+from tests.patterns.life import Life
 from tests.properties.simulation import replayed
 
 RUN = "r-1"
@@ -67,28 +67,32 @@ class MortalStore(MemoryStore):
 class Trial:
     """One execution of a workflow, through as many lives as its process has.
 
-    cancelled: the run is cancelled from outside, when its schedule says so.
+    cancelled: the run is cancelled from outside, when its schedule says so. store: makes the one of each life.
     """
 
     workflow: AnyWorkflow
     inputs: Any
     cancelled: bool = False
+    store: Callable[[Journals, int | None], MortalStore] = MortalStore
     journals: Journals = field(default_factory=Journals)
     lives: list[Life] = field(default_factory=list[Life])
+    faults: list[str] = field(default_factory=list[str])
     output: Any = None
 
     async def live(self, chance: Random | None, dies_after: int | None = None) -> bool:
         """Begin the run or go on with it. Returns whether it ended, rather than its process."""
         life = Life(chance, found=len(self.journals.records.get(RUN, ())))
         self.lives.append(life)
-        store = MortalStore(self.journals, dies_after)
+        store = self.store(self.journals, dies_after)
         async with anyio.create_task_group() as group:
             group.start_soon(self._bury, store, group.cancel_scope)
             async with Engine(store) as engine:
                 try:
                     run = await engine.start(self.workflow, inputs=self.inputs, deps=life, run_id=RUN)
                     store.committed = partial(self._compare, run)
-                    await self._direct(life, run)
+                    if self.cancelled:
+                        life.offer(run.cancel)
+                    await life.direct(run)
                     self.output = await run.result()
                 except RunCancelled:
                     assert self.cancelled
@@ -100,29 +104,22 @@ class Trial:
         await store.died.wait()
         scope.cancel()
 
-    async def _direct(self, life: Life, run: Run[Any]) -> None:
-        """Let the bodies on, one at a time, until the run has ended."""
-        if self.cancelled:
-            life.offer(run.cancel)
-        await settled()
-        while run.status == "running":
-            assert life.gates, "The run has not ended, and nothing waits for its turn."
-            life.let_on()
-            await settled()
-
     def _compare(self, run: Run[Any], entry: Entry) -> None:
         """Compare the position of the run with the fold of its journal, after every commit."""
         driver: Driver | None = vars(run)["_driver"]
         if driver is not None and entry.status in ("running", "completed"):
             texts = [(record.body, record.content) for record in self.journals.records[RUN]]
-            assert replayed(texts) == driver.position, f"Folding {entry.seq} records does not give the live position."
+            if replayed(texts) != driver.position:
+                self.faults.append(f"Folding {entry.seq} records does not give the live position.")
 
     def execution(self) -> Execution:
         """Return what is left, checked."""
         row, stored = self.journals.rows[RUN], self.journals.records[RUN]
         assert not self.journals.alive
+        assert not self.faults, self.faults[0]
         execution = Execution(self.workflow, self.lives, self.output, row, stored)
         execution.check()
+        execution.check_bodies()
         return execution
 
 

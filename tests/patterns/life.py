@@ -9,35 +9,38 @@ from random import Random
 import anyio
 from anyio.lowlevel import checkpoint
 
+from milepost import Run
 from milepost.engine.current import current
 
 TURNS = 8
 """Turns of the event loop after which everything that one gate lets on has mostly come to rest."""
+
+Name = tuple[str, str]
+"""(task key, node) of a body."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Gate:
     """Where a body waits. open: lets it on."""
 
-    node: str
-    task: str
+    name: Name
     open: Callable[[], object]
 
 
 class Life:
     """The dependencies of a pattern's nodes, new in every life of the process.
 
-    chance: picks the gate that is opened next; without it bodies do not wait for each other, and what comes from
-    outside comes in the order of the names. begun, ended, stopped: the (task, node) of bodies, in order. found: how
-    many records there were when this life began.
+    chance: picks the gate that is opened next. Without it bodies do not wait for each other, and what comes from
+    outside comes in the order of the names. found: how many records there were when this life began. begun, ended,
+    stopped: the bodies, in order.
     """
 
     def __init__(self, chance: Random | None = None, found: int = 0) -> None:
         self.chance = chance
         self.found = found
-        self.begun: list[tuple[str, str]] = []
-        self.ended: list[tuple[str, str]] = []
-        self.stopped: list[tuple[str, str]] = []
+        self.begun: list[Name] = []
+        self.ended: list[Name] = []
+        self.stopped: list[Name] = []
         self.gates: list[Gate] = []
 
     async def work(self) -> None:
@@ -48,21 +51,25 @@ class Life:
         """Wait for something that happens outside of the run, e.g. an answer or a signal."""
         await self._wait(free=False)
 
+    def begin(self, name: Name) -> None:
+        """Note that a body begins."""
+        self.begun.append(name)
+
     async def _wait(self, *, free: bool) -> None:
         this = current()
         name = (this.task, this.node)
-        self.begun.append(name)
-        opened = anyio.Event()
-        gate = Gate(this.node, this.task, opened.set)
-        self.gates.append(gate)
-        try:
-            if not free:
+        self.begin(name)
+        if not free:
+            opened = anyio.Event()
+            gate = Gate(name, opened.set)
+            self.gates.append(gate)
+            try:
                 await opened.wait()
-        except BaseException:
-            self.stopped.append(name)
-            raise
-        finally:
-            self.gates.remove(gate)
+            except BaseException:
+                self.stopped.append(name)
+                raise
+            finally:
+                self.gates.remove(gate)
         self.ended.append(name)
 
     def offer(self, act: Callable[[], object]) -> None:
@@ -72,13 +79,17 @@ class Life:
             self.gates.remove(gate)
             act()
 
-        gate = Gate("", "", once)
+        gate = Gate(("", ""), once)
         self.gates.append(gate)
 
-    def let_on(self) -> None:
-        """Open the gate whose turn it is."""
-        gates = sorted(self.gates, key=lambda gate: (gate.node, gate.task))
-        (self.chance.choice(gates) if self.chance else gates[0]).open()
+    async def direct(self, run: Run[object]) -> None:
+        """Let the bodies on, one at a time and only when nothing else moves, until the run has ended."""
+        await settled()
+        while run.status == "running":
+            assert self.gates, "The run has not ended, and nothing waits for its turn."
+            gates = sorted(self.gates, key=lambda gate: (gate.name[1], gate.name[0]))
+            (self.chance.choice(gates) if self.chance else gates[0]).open()
+            await settled()
 
 
 async def settled() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from enum import Enum
 
 import pytest
 
@@ -17,14 +18,9 @@ pytestmark = pytest.mark.anyio
 CUSTOMERS = ["ann", "bob", "eve"]
 
 
-@dataclass(frozen=True)
-class Reply:
-    text: str
-
-
-@dataclass(frozen=True)
-class Expired:
-    days: int
+class Happened(Enum):
+    REPLY = "reply"
+    DEADLINE = "deadline"
 
 
 def deferred_choice() -> Workflow[None, Life, str, str]:
@@ -32,32 +28,37 @@ def deferred_choice() -> Workflow[None, Life, str, str]:
     wf = WorkflowBuilder(name="deferred choice", deps_type=Life, input_type=str, output_type=str)
 
     @wf.function
-    async def reply(ctx: StepContext[None, Life, str]) -> Reply:
+    async def reply(ctx: StepContext[None, Life, str]) -> Happened:
         await ctx.deps.outside()
-        return Reply(f"yes to {ctx.inputs}")
+        return Happened.REPLY
 
     @wf.function
-    async def deadline(ctx: StepContext[None, Life, str]) -> Expired:
+    async def deadline(ctx: StepContext[None, Life, str]) -> Happened:
         await ctx.deps.outside()
-        return Expired(14)
+        return Happened.DEADLINE
+
+    @wf.decide
+    async def which(ctx: StepContext[None, Life, Happened]) -> Happened:
+        return ctx.inputs
 
     @wf.function
-    async def proceed(ctx: StepContext[None, Life, Reply]) -> str:
+    async def proceed(ctx: StepContext[None, Life, Happened]) -> str:
         await ctx.deps.work()
-        return f"proceeded after {ctx.inputs.text}"
+        return f"proceeded after {ctx.inputs.value}"
 
     @wf.function
-    async def remind(ctx: StepContext[None, Life, Expired]) -> str:
+    async def remind(ctx: StepContext[None, Life, Happened]) -> str:
         await ctx.deps.work()
-        return f"reminded after {ctx.inputs.days} days"
+        return f"reminded after {ctx.inputs.value}"
 
-    first = wf.join(ReduceFirstValue[Reply | Expired](), initial=Expired(0), node_id="first")
+    first = wf.join(ReduceFirstValue[Happened](), initial=Happened.DEADLINE, node_id="first")
     wf.edge(wf.start_node, reply)
     wf.edge(wf.start_node, deadline)
     wf.edge(reply, first)
     wf.edge(deadline, first)
-    chosen = wf.decision(node_id="chosen").branch(wf.match(Reply).to(proceed)).branch(wf.match(Expired).to(remind))
-    wf.add(wf.edge_from(first).to(chosen))
+    wf.edge(first, which)
+    wf.edge(which, proceed, when=Happened.REPLY)
+    wf.edge(which, remind, when=Happened.DEADLINE)
     wf.edge(proceed, wf.end_node)
     wf.edge(remind, wf.end_node)
     return wf.build()
@@ -66,12 +67,12 @@ def deferred_choice() -> Workflow[None, Life, str, str]:
 @every_way
 async def test_pattern_16_deferred_choice(way: Way) -> None:
     for found in await way.of(deferred_choice(), "offer"):
-        if found.order == ["reply", "proceed"]:
-            assert found.output == "proceeded after yes to offer"
+        if found.order == ["reply", "which", "proceed"]:
+            assert found.output == "proceeded after reply"
             assert found.withdrawn == {"deadline": 1}
         else:
-            assert found.order == ["deadline", "remind"]
-            assert found.output == "reminded after 14 days"
+            assert found.order == ["deadline", "which", "remind"]
+            assert found.output == "reminded after deadline"
             assert found.withdrawn == {"reply": 1}
 
 

@@ -5,9 +5,12 @@ journals in this process, encoded and checked like those of every other store. F
 
 from __future__ import annotations
 
+import os
+import platform
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from heapq import heappop, heappush
 from itertools import takewhile
 from uuid import uuid4
@@ -116,7 +119,8 @@ class MemoryStore:
         if row is None:
             raise UnknownRun(run_id)
         if row.owner is not None and row.owner != self._owner and row.owner in self.journals.alive:
-            raise RunBusy(run_id, row.owner)
+            since = datetime.fromtimestamp(self.journals.openings[run_id][-1].at, UTC)
+            raise RunBusy(run_id, row.owner, host=platform.node(), pid=os.getpid(), since=since)
         row = replace(row, epoch=row.epoch + 1, owner=self._owner)
         self.journals.rows[run_id] = row
         self.journals.openings[run_id].append(Opening(row.epoch, self._owner, self._clock()))

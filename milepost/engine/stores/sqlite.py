@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import platform
 import sqlite3
 import time
 from collections.abc import Callable, Sequence
@@ -17,6 +16,7 @@ import anyio
 from milepost.engine.errors import InputError, LeaseLost, StoreError
 from milepost.engine.stores import sqlite_journal as journal
 from milepost.engine.stores.lockfile import LockFile, remove_free
+from milepost.engine.stores.owner import owner_here
 from milepost.engine.stores.sqlite_file import (
     PATIENCE,
     Durability,
@@ -78,7 +78,7 @@ class SqliteStore:
         self._max_takeovers = max_takeovers
         name = uuid4().hex[:12]
         self._owner = Owner(
-            f"process {os.getpid()} on {platform.node()} (engine {name})",
+            owner_here(),
             self.path.with_name(f"{self.path.name}-owner-{name}.lock"),
             ttl,
         )

@@ -10,8 +10,9 @@ from json import dumps
 from pathlib import Path
 from typing import Final
 
-from milepost.engine.errors import CrashLoop, RunBusy, UnknownRun
+from milepost.engine.errors import CrashLoop, UnknownRun
 from milepost.engine.stores.lockfile import is_free
+from milepost.engine.stores.owner import busy
 from milepost.engine.stores.sqlite_file import roll_back
 from milepost.engine.stores.sqlite_rows import COLUMNS, NAMES, row_of, values_of
 from milepost.engine.stores.store import Entry, Message, NewRun, RunRow
@@ -29,6 +30,11 @@ _ADVANCE: Final = (
 )
 _RECORD: Final = "INSERT INTO records (run, seq, body, content, hash, at, snapshot) VALUES (?, ?, ?, ?, ?, ?, ?)"
 _OPENING: Final = "INSERT INTO openings (run_id, epoch, owner, at) VALUES (?, ?, ?, ?)"
+_NEWEST_INSIDE: Final = (
+    "WITH RECURSIVE inside (run_id, updated) AS (SELECT run_id, updated FROM runs WHERE parent_run=? UNION ALL "
+    "SELECT runs.run_id, runs.updated FROM runs JOIN inside ON runs.parent_run = inside.run_id) "
+    "SELECT max(updated) FROM inside"
+)
 _DEFINITION: Final = "INSERT INTO definitions (fingerprint, description) VALUES (?, ?) ON CONFLICT DO NOTHING"
 _MESSAGE: Final = "INSERT INTO inbox (run_id, id, kind, payload, by, at) VALUES (?, ?, ?, ?, ?, ?)"
 _IS_POSTED: Final = "SELECT EXISTS (SELECT 1 FROM inbox WHERE run_id=runs.run_id AND id=?) FROM runs WHERE run_id=?"
@@ -87,18 +93,20 @@ def acquire(connection: sqlite3.Connection, owner: Owner, run_id: str, at: float
     dead: Path | None = None
     with transaction(connection):
         found = connection.execute(
-            f"SELECT owner, lock_file, lease_until > {NOW}, takeovers FROM runs WHERE run_id=?", (run_id,)
+            f"SELECT owner, lock_file, lease_until > {NOW}, lease_until, takeovers FROM runs WHERE run_id=?", (run_id,)
         ).fetchone()
         if found is None:
             raise UnknownRun(run_id)
-        before, lock_file, is_leased, takeovers = found
+        before, lock_file, is_leased, expires, takeovers = found
         if before not in (None, owner.text):
             lock = _lock_beside(owner.lock, lock_file)
             is_dead = lock is None or is_free(lock)
             if is_leased and not is_dead:
-                raise RunBusy(run_id, before)
+                raise busy(run_id, before, since=_since(connection, run_id), expires=expires)
             dead = lock if is_dead else None
             takeovers += 1
+        if takeovers > most and _went_on_inside(connection, run_id, most):
+            takeovers = 0
         if takeovers > most and before not in (None, owner.text):
             # The run is let go: whoever resumes it after having read this error gets one more try.
             loop = CrashLoop(run_id, takeovers - 1)
@@ -117,6 +125,21 @@ def acquire(connection: sqlite3.Connection, owner: Owner, run_id: str, at: float
     if loop is not None:
         raise loop
     return row
+
+
+def _went_on_inside(connection: sqlite3.Connection, run_id: str, most: int) -> bool:
+    """Tell whether a run inside a run has a record that is newer than the last `most` openings of the outer one."""
+    newest = connection.execute(_NEWEST_INSIDE, (run_id,)).fetchone()[0]
+    opened = connection.execute(
+        "SELECT at FROM openings WHERE run_id=? ORDER BY epoch DESC LIMIT 1 OFFSET ?", (run_id, most - 1)
+    ).fetchone()
+    return newest is not None and (opened is None or newest > opened[0])
+
+
+def _since(connection: sqlite3.Connection, run_id: str) -> float | None:
+    """Return when a run got the owner that it has."""
+    found = connection.execute("SELECT at FROM openings WHERE run_id=? ORDER BY epoch DESC", (run_id,)).fetchone()
+    return None if found is None else found[0]
 
 
 def _lock_beside(own: Path, name: str | None) -> Path | None:
