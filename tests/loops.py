@@ -30,8 +30,9 @@ def threads() -> set[threading.Thread]:
 
 
 def tasks() -> dict[int, str]:
-    """The tasks of this event loop, by their ids."""
-    return {task.id: repr(task) for task in anyio.get_running_tasks()}
+    """The tasks of this event loop by their ids, but for those that carry out tests and fixtures."""
+    found = {task.id: str(getattr(task.coro, "__qualname__", task)) for task in anyio.get_running_tasks()}
+    return {key: name for key, name in found.items() if not name.startswith("TestRunner.")}
 
 
 @pytest.fixture

@@ -75,10 +75,11 @@ async def cancel_forsaken(
 
     is_wanted: tells of the key of a task whether it is still to be done.
     """
-    for status in UNFINISHED:
-        for child in await store.children(run_id, status=status):
+    with suppress(MilepostError):  # where it fails, whoever opens the run next tries again
+        left = [child for status in UNFINISHED for child in await store.children(run_id, status=status)]
+        for child in left:
             if child.parent_task is None or not is_wanted(child.parent_task):
-                with suppress(MilepostError):  # where it fails, the next one to open the run tries again
+                with suppress(RunBusy):
                     await cancel_stored(store, child.run_id, clock, 0.0)
 
 

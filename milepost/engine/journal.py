@@ -64,6 +64,11 @@ class Timing(NamedTuple):
     attempts: int = 1
 
 
+def nothing() -> list[Any]:
+    """Return a new empty list; calling `list[Op]` for it, as a default, takes ten times as long."""
+    return []
+
+
 @dataclass(slots=True)
 class Record:
     """One committed change of a run.
@@ -83,11 +88,11 @@ class Record:
     kind: Kind
     task: str
     node: str = ""
-    values: list[Value] = field(default_factory=list[Value])
-    ops: list[Op] = field(default_factory=list[Op])
+    values: list[Value] = field(default_factory=nothing)
+    ops: list[Op] = field(default_factory=nothing)
     patch: Patch | None = None
     unrouted: bool = False
-    chosen: list[str] = field(default_factory=list[str])
+    chosen: list[str] = field(default_factory=nothing)
     timing: Timing | None = None
     usage: Usage | None = None
     error: str | None = None

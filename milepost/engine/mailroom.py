@@ -48,10 +48,10 @@ class Mailroom:
 
     def rest(self) -> None:
         """Look no more, as there is no run left."""
+        assert self._scope is not None
         self._unread.clear()
-        if self._scope is not None:
-            self._scope.cancel()
-            self._scope = None
+        self._scope.cancel()
+        self._scope = None
 
     async def _watch(self, scope: anyio.CancelScope) -> None:
         with scope:

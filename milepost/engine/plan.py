@@ -75,7 +75,8 @@ class PlanNode:
     mark: `#` when passing this fork is kept in the fork stack, else `:`. eager: the join that a map opens at once, so
     that it fires for no items too. inferred: the edges come from a return hint, so the returned instance decides.
     catches: it is the decision between a node's error edges and, last, the way of its output. policy: None when its
-    author asked for nothing. resume: how a stream gets past the items that are committed, see `NodeSpec`. nests: it
+    author asked for nothing. resume: how a stream gets past the items that are committed, see `NodeSpec`.
+    out, what: the tag of its output, and what that is called in an error. nests: it
     runs a workflow.
     """
 
@@ -92,6 +93,8 @@ class PlanNode:
     catches: bool = False
     policy: Policy | None = None
     resume: Resume = "skip"
+    out: str = ""
+    what: str = ""
     nests: bool = False
 
 
@@ -185,6 +188,8 @@ def plan_node(
         eager,
         policy=None if spec.policy == NO_POLICY else spec.policy,
         resume=spec.resume,
+        out=f"out:{node_id}",
+        what=f"the output of node {node_id!r}",
         nests=spec.child is not None,
     )
 

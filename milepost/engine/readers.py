@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from threading import get_ident
-from typing import Final, Literal, Protocol, Self
+from typing import Literal, Protocol, Self
 
 import anyio
 
 from milepost.engine.events import Committed, CommittedEvent, Dropped, Event
+from milepost.engine.hop import Hop, find_hop
 
 Slow = Literal["drop_oldest", "wait"]
 """What becomes of a reader that is slower than its run: it loses the oldest events, or the run waits for it."""
-
-RECHECK: Final = 1.0
-"""Seconds after which a run that waits looks again whether its readers are still there: one may be gone unnoticed."""
-
 
 class Past(Protocol):
     """The committed events of a run that lie in its store. seq: the number of the last record read."""
@@ -106,8 +104,10 @@ class Readers:
         self._backlogs: list[Backlog] = []
         self._over = False
         self._hurrying = False
-        self._excused: dict[int, int] = {}
+        self._excused: set[int] = set()
         self._room: anyio.Event | None = None
+        self._thread = get_ident()
+        self._hop: Hop | None = None
 
     @property
     def is_over(self) -> bool:
@@ -125,10 +125,22 @@ class Readers:
         return any(one.slow == "wait" for one in self._backlogs)
 
     def send(self, event: Event) -> None:
-        """Give an event to every reader, at once."""
-        for backlog in self._backlogs:
-            backlog.add(event, held=self._holds(backlog))
-        self._drop_closed()
+        """Give an event to every reader, at once. Nothing comes after the end."""
+        if not self._over:
+            for backlog in self._backlogs:
+                backlog.add(event, held=self._holds(backlog))
+
+    def tell(self, event: Event) -> None:
+        """Give an event to every reader; from a thread of its own, as a node may run in one, soon."""
+        self.here(self.send, event)
+
+    def here(self, function: Callable[..., object], *args: object) -> None:
+        """Call a function now if this is the event loop's thread; otherwise have it called there."""
+        if get_ident() == self._thread:
+            function(*args)
+        elif self._hop is not None:
+            with suppress(RuntimeError):  # the loop is no more, and neither is anybody to be told
+                self._hop(function, *args)
 
     def end(self, last: Event | None) -> None:
         """Tell the last event. Every reader comes to its end when it has read what waits for it."""
@@ -143,12 +155,10 @@ class Readers:
         while any(one.is_full and self._holds(one) for one in self._backlogs):
             if self._room is None:
                 self._room = anyio.Event()
-            with anyio.move_on_after(RECHECK):
-                await self._room.wait()
-            self._drop_closed()
+            await self._room.wait()
 
     def _holds(self, backlog: Backlog) -> bool:
-        return backlog.slow == "wait" and not (self._hurrying or backlog.closed or backlog.owner in self._excused)
+        return backlog.slow == "wait" and not (self._hurrying or backlog.owner in self._excused)
 
     def make_room(self) -> None:
         """Have the run look again whether it has to wait."""
@@ -163,20 +173,19 @@ class Readers:
 
     def excuse(self, task: int) -> None:
         """Wait for no reader of this task until it is expected back: it waits for the run itself, and cannot read."""
-        self._excused[task] = self._excused.get(task, 0) + 1
+        self._excused.add(task)
         self.make_room()
 
     def expect(self, task: int) -> None:
         """Wait for the readers of this task again."""
-        self._excused[task] -= 1
-        if not self._excused[task]:
-            del self._excused[task]
+        self._excused.discard(task)
 
     # --- coming and going --------------------------------------------------------------------------------------------
 
     def join(self, backlog: Backlog) -> None:
         """Give a reader what is told from now on."""
         if not self._over:
+            self._hop = self._hop or find_hop()
             self._backlogs.append(backlog)
             self._changed()
 
@@ -184,13 +193,10 @@ class Readers:
         """Give a reader nothing any more."""
         backlog.closed = True
         backlog.rouse()
-        self._drop_closed()
-        self.make_room()
-
-    def _drop_closed(self) -> None:
-        if any(one.closed for one in self._backlogs):
-            self._backlogs = [one for one in self._backlogs if not one.closed]
+        if backlog in self._backlogs:
+            self._backlogs = [one for one in self._backlogs if one is not backlog]
             self._changed()
+            self.make_room()
 
 
 class Reader:
@@ -203,7 +209,6 @@ class Reader:
         self._readers = readers
         self._backlog = backlog
         self._past = past
-        self._thread = get_ident()
         if past is None:
             readers.join(backlog)
 
@@ -250,7 +255,4 @@ class Reader:
         self._readers.leave(self._backlog)
 
     def __del__(self) -> None:
-        if self._thread == get_ident():
-            self._close()
-        else:  # collected in another thread, which must not touch the event loop: the run finds it closed when it looks
-            self._backlog.closed = True
+        self._readers.here(self._readers.leave, self._backlog)  # it may be collected in any thread

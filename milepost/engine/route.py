@@ -117,7 +117,7 @@ class Router:
         """A task returned `output`. Raises NotStorable when it cannot be kept; the task is then not done."""
         self._begin(record, view, task)
         node = self.plan.nodes[task.node]
-        ref = self._output(node, task, output)
+        ref = self._output(node, output)
         self._run(record, task.node, lambda: self._leave_task(node, task, ref, output), task)
 
     def routed(self, record: Record, task: Task, ref: Ref, view: StateView) -> None:
@@ -239,22 +239,21 @@ class Router:
 
     # --- leaving a node ----------------------------------------------------------------------------------------------
 
-    def _output(self, node: PlanNode, task: Task, output: Any) -> Ref:
+    def _output(self, node: PlanNode, output: Any) -> Ref:
         """Keep a task's output; return a reference to it. Async iterables cannot be kept, only their items."""
-        path = f"the output of node {task.node!r}"
         if type(output) in ATOMS:
-            return self.keep(f"out:{node.id}", output, path)
+            return self.keep(node.out, output, node.what)
         if is_one_of(output, (BaseNode, End)):
-            return self._keep_instance(output, path)
+            return self._keep_instance(output, node.what)
         if isinstance(output, Choice):
-            return self.keep(f"out:{node.id}", output.label, path)
+            return self.keep(node.out, output.label, node.what)
         if self.values.storing and isinstance(output, AsyncIterable):
             return self._keep_nothing(node)
-        return self.keep(f"out:{node.id}", output, path)
+        return self.keep(node.out, output, node.what)
 
     def _keep_nothing(self, node: PlanNode) -> Ref:
         """Stand in for an async iterable, whose items are stored as they come."""
-        kept = Value(f"out:{node.id}", "null", None)
+        kept = Value(node.out, "null", None)
         self._record.values.append(kept)
         return Ref(self._record.seq, 0, -1, kept)
 

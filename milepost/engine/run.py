@@ -196,5 +196,5 @@ class Run(Generic[OutputT]):
     def _wire(self) -> None:
         """Have the driver tell what no record says, and wait for slow readers, only while somebody wants that."""
         if self._driver is not None:
-            self._driver.tell = self._readers.send if self._readers.watched else None
+            self._driver.tell = self._readers.tell if self._readers.watched else None
             self._driver.room = self._readers.room if self._readers.can_wait else None

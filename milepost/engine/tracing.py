@@ -72,8 +72,7 @@ class Tracer:
             self._tasks[task.key] = TaskTrace(key=task.key, node=task.node, visit=visit, status="pending", index=index)
         self._result(record)
         for task in record.dropped:
-            if task.key in self._tasks:
-                self._tasks[task.key] = replace(self._tasks[task.key], status="cancelled")
+            self._tasks[task.key] = replace(self._tasks[task.key], status="cancelled")
 
     def _pass(self, passage: Passed | Fired) -> None:
         if isinstance(passage, Fired):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -52,6 +53,7 @@ class AgentDecorator(Generic[StateT, DepsT, OutputT]):
         agent, make_deps, limits = self.agent, self.deps, self.usage_limits
 
         async def call(ctx: StepContext[StateT, DepsT, InputT]) -> OutputT:
+            need_asyncio(name)
             prompt = await ask(ctx)
             deps: Any = make_deps(ctx) if make_deps else None
             result = await agent.run(prompt, deps=deps, usage_limits=limits, infer_name=False)
@@ -62,6 +64,16 @@ class AgentDecorator(Generic[StateT, DepsT, OutputT]):
         step = DeclaredStep(id=name, call=call, declared=declared)
         self.options.announce(step)
         return step
+
+
+def need_asyncio(name: str) -> None:
+    """Refuse to ask an agent on an event loop that pydantic-ai cannot use. Raises WorkflowError."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        raise WorkflowError(
+            f"Node {name!r} asks an agent, and pydantic-ai runs agents on asyncio alone. Run the workflow there."
+        ) from None
 
 
 def needs_deps(name: str, agent: AbstractAgent[Any, Any], deps: object) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from milepost.engine.definition import Definition
 from milepost.visualize.escape import one_line
-from milepost.visualize.grouping import Box, Grouping, Link, back_links, group
+from milepost.visualize.grouping import Box, Grouping, Link, back_links, edge_count, group, node_count
 from milepost.visualize.palette import WORDS, Status
 from milepost.visualize.wording import plural
 
@@ -24,7 +24,7 @@ class DrawnNode:
     id: unique in the diagram. kind: the shape. base: whose colours. title: the bold line, without glyph. times: what
     stands behind the title, e.g. "× 5". detail: the muted line, "" for none. status: None in the picture of a
     definition. strip: the status of each item of a map, at most MAX_STRIP of them. tooltip: everything known, in one
-    line.
+    line. cluster: the id of the cluster that it stands in, "" for none.
     """
 
     id: str
@@ -36,6 +36,14 @@ class DrawnNode:
     status: Status | None = None
     strip: tuple[Status, ...] = ()
     tooltip: str = ""
+    cluster: str = ""
+
+    @property
+    def colours(self) -> str:
+        """Whose colours it has in the picture of a definition: its base's; the end of a sub-workflow is a quiet one."""
+        if self.kind in ("start", "end"):
+            return "join" if self.cluster else "terminal"
+        return self.base
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,11 +66,24 @@ class DrawnEdge:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Cluster:
+    """The frame around a sub-workflow that is drawn open.
+
+    id: of the node that stands for the sub-workflow: it heads the cluster, in place of a start. parent: the id of the
+    cluster around this one, "" for none.
+    """
+
+    id: str
+    parent: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Diagram:
     """A whole picture.
 
     name: of the workflow. facts: short pieces for the line below the title. notice: the line that says how a run
     stands. notice_status: its colour. legend: the statuses in use. description: for people who do not see the picture.
+    clusters: each before those inside it; their nodes follow the one at their head.
     """
 
     name: str
@@ -73,11 +94,35 @@ class Diagram:
     notice_status: Status | None = None
     legend: tuple[Status, ...] = ()
     description: str = ""
+    clusters: tuple[Cluster, ...] = ()
 
     @property
     def is_trace(self) -> bool:
         """Whether it shows a run, not only a definition."""
         return self.notice_status is not None
+
+    @property
+    def levels(self) -> Mapping[str, int]:
+        """How many clusters are around what is in each cluster; 0 for what is in none, whose cluster is ""."""
+        levels = {"": 0}
+        for cluster in self.clusters:
+            levels[cluster.id] = levels[cluster.parent] + 1
+        return levels
+
+    def contents(self) -> Mapping[str, Sequence[DrawnNode | Cluster]]:
+        """Return what is directly in each cluster, in order; under "" what is in none."""
+        found: dict[str, list[DrawnNode | Cluster]] = {"": []}
+        parents = {cluster.id: cluster for cluster in self.clusters}
+        for node in self.nodes:
+            inner, missing = node.cluster, list[Cluster]()
+            while inner not in found:
+                missing.append(parents[inner])
+                inner = parents[inner].parent
+            for cluster in reversed(missing):
+                found[cluster.parent].append(cluster)
+                found[cluster.id] = []
+            found[node.cluster].append(node)
+        return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,12 +143,12 @@ def declared(definition: Definition, *, types: bool = False) -> Diagram:
     """Describe the picture of a definition."""
     grouping = group(definition)
     nodes = tuple(declared_node(box) for box in grouping.boxes.values())
-    edges = _edges(grouping, types=types, overlay=None)
+    counts = plural(node_count(grouping), "node"), plural(edge_count(grouping), "edge")
     return Diagram(
         name=definition.name,
-        facts=(f"version {definition.version}", plural(len(nodes), "node"), plural(len(edges), "edge")),
+        facts=(f"version {definition.version}", *counts),
         nodes=nodes,
-        edges=edges,
+        edges=_edges(grouping, types=types, overlay=None),
         description=_sentence(nodes),
     )
 
@@ -111,7 +156,6 @@ def declared(definition: Definition, *, types: bool = False) -> Diagram:
 def overlaid(definition: Definition, grouping: Grouping, overlay: Overlay, *, types: bool = False) -> Diagram:
     """Describe the picture of a run: the definition with what happened."""
     nodes = tuple(overlay.nodes[id_] for id_ in grouping.boxes)
-    used = {node.status for node in nodes if node.status} | {status for node in nodes for status in node.strip}
     return Diagram(
         name=definition.name,
         facts=(f"v{definition.version}", *overlay.facts),
@@ -119,15 +163,21 @@ def overlaid(definition: Definition, grouping: Grouping, overlay: Overlay, *, ty
         edges=_edges(grouping, types=types, overlay=overlay),
         notice=overlay.notice,
         notice_status=overlay.status,
-        legend=tuple(status for status in Status if status in used),
+        legend=statuses(nodes),
         description=_sentence(nodes),
     )
+
+
+def statuses(nodes: Iterable[DrawnNode]) -> tuple[Status, ...]:
+    """Return the statuses that some boxes and their items have, in the order of a legend."""
+    used = {status for node in nodes for status in (node.status, *node.strip)}
+    return tuple(status for status in Status if status in used)
 
 
 def declared_node(box: Box) -> DrawnNode:
     """Describe a box as it was declared: its kind and policy, or else what its docstring says."""
     node = box.node
-    word = "" if node.kind in _SILENT_KINDS or box.kind == "join" else node.kind
+    word = "" if node.kind in _SILENT_KINDS or box.kind == "join" else _workflow(box) or node.kind
     parts = [part for part in (word, "map" if box.kind == "map" and node.kind != "map" else "", *node.marks) if part]
     doc = "" if node.kind == "decision" else one_line(node.doc, 44)  # a diamond has no room for it
     return DrawnNode(
@@ -141,12 +191,24 @@ def declared_node(box: Box) -> DrawnNode:
     )
 
 
+def _workflow(box: Box) -> str:
+    """Say which workflow a box runs and how large that is, "" if it runs none.
+
+    One that is inside itself is not written down again, so of it there is the name only.
+    """
+    node = box.node
+    if node.child is None:
+        return f"workflow {node.workflow}" if node.workflow else ""
+    name = "workflow" if node.workflow == box.name else f"workflow {node.workflow}"
+    return f"{name} · {plural(node_count(group(node.child)), 'node')}"
+
+
 def _tooltip(box: Box) -> str:
     node = box.node
     kind = "map of " + node.kind if box.kind == "map" and node.kind != "map" else node.kind
     flow = f"{node.input or '?'} → {node.output or '?'}" if node.input or node.output else ""
     head = kind if node.id.strip("_") == kind else f"{kind} {node.id}"
-    return " · ".join(part for part in (head, node.doc, *node.marks, flow) if part)
+    return " · ".join(part for part in (head, _workflow(box), node.doc, *node.marks, flow) if part)
 
 
 def _edges(grouping: Grouping, *, types: bool, overlay: Overlay | None) -> tuple[DrawnEdge, ...]:

@@ -21,6 +21,7 @@ _SHAPES: Final = {
     "map": 'shape=box3d, margin="0.18,0.13"',
     "human": 'shape=polygon, sides=4, distortion=0.14, margin="-0.12,-0.02"',
     "fold": 'shape=box, margin="0.16,0.09", peripheries=2',
+    "workflow": 'shape=box, margin="0.16,0.09", peripheries=2',
 }
 _PLAIN_SHAPES: Final = {
     **_SHAPES,
@@ -64,6 +65,8 @@ class _Writer:
         self.direction = direction
         self.heading = heading
         self.slugs = slugs(node.id for node in diagram.nodes)
+        self.clusters = slugs((cluster.id for cluster in diagram.clusters), "c_")
+        self.contents = diagram.contents()
 
     def document(self, legend: bool) -> Iterator[str]:
         yield f"digraph {dot_string(one_line(self.diagram.name))} {{"
@@ -72,8 +75,7 @@ class _Writer:
         look = f'fontcolor="{self.colours.text}", color="{self.colours.line}", penwidth=1.3, arrowsize=0.75'
         yield f"  edge [fontname={FONT}, fontsize=10.5, {look}]"
         yield ""
-        for node in self.diagram.nodes:
-            yield self._node(node)
+        yield from self._nodes("", "  ")
         yield ""
         for edge in self.diagram.edges:
             yield self._edge(edge)
@@ -110,8 +112,29 @@ class _Writer:
         status = self.diagram.notice_status or Status.DONE
         return self.colours.failed_text if status is Status.FAILED else self.colours.statuses[status].stroke
 
+    def _nodes(self, cluster: str, indent: str) -> Iterator[str]:
+        head = next((part for part in self.contents[cluster] if isinstance(part, DrawnNode)), None)
+        if cluster and head is not None:
+            yield f"{indent}graph [{', '.join(self._frame(head))}]"
+        for part in self.contents[cluster]:
+            if isinstance(part, DrawnNode):
+                yield indent + self._node(part)
+            else:
+                yield f"{indent}subgraph cluster_{self.clusters[part.id]} {{"
+                yield from self._nodes(part.id, f"{indent}  ")
+                yield f"{indent}}}"
+
+    def _frame(self, head: DrawnNode) -> Iterator[str]:
+        """Give the attributes of a cluster; all of them, or it has those of the whole picture."""
+        style = self.colours.frame(head.status)
+        yield f'id="{self.clusters[head.id]}"'
+        yield 'label="", margin=14'
+        yield f'style="rounded,filled{",dashed" if style.dashed else ""}"'
+        yield f'fillcolor="{style.fill}", color="{style.stroke}", penwidth={style.width:g}'
+        yield f"tooltip={dot_string(one_line(head.title, 300))}"
+
     def _node(self, node: DrawnNode) -> str:
-        style = self.colours.statuses[node.status] if node.status else self.colours.kind(_base(node))
+        style = self.colours.statuses[node.status] if node.status else self.colours.kind(node.colours)
         looks = ["filled"]
         if node.kind in ("function", "fold") or node.kind not in {*_SHAPES, "join"}:
             looks.append("rounded")
@@ -127,7 +150,7 @@ class _Writer:
             f"penwidth={_pen(style)}",
             f"tooltip={dot_string(one_line(node.tooltip or node.title, 300))}",
         ]
-        return f"  {slug} [{', '.join(attributes)}]"
+        return f"{slug} [{', '.join(attributes)}]"
 
     def _shape(self, node: DrawnNode) -> str:
         if node.kind != "join":
@@ -220,10 +243,6 @@ class _Writer:
             f'<TD BGCOLOR="{style.fill}" COLOR="{style.stroke}" BORDER="{2 if style.width > 2 else 1}" STYLE="{look}">'
             f'<FONT COLOR="{style.text}" POINT-SIZE="10">&nbsp;{chip(status)} {WORDS[status]}&nbsp;</FONT></TD>'
         )
-
-
-def _base(node: DrawnNode) -> str:
-    return node.kind if node.kind in ("start", "end") else node.base
 
 
 def _pen(style: Style) -> float:

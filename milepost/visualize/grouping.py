@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from milepost.engine.definition import DefinedEdge, DefinedNode, Definition
 from milepost.engine.trace import Edge
 
-MAPPED_KINDS = frozenset({"function", "agent", "human"})
+MAPPED_KINDS = frozenset({"function", "agent", "human", "workflow"})
 """Kinds that are drawn as one "× N" box with the map that feeds them."""
 
 
@@ -81,6 +81,24 @@ def group(definition: Definition) -> Grouping:
     rank = {id_: number for number, id_ in enumerate(order)}
     links.sort(key=lambda link: rank[link.source])
     return Grouping({id_: boxes[id_] for id_ in order}, tuple(links), owners)
+
+
+def node_count(grouping: Grouping) -> int:
+    """Return how many nodes people declared: not start and end, nor what stands for the conditions on edges."""
+    return sum(_is_declared(box) for box in grouping.boxes.values())
+
+
+def edge_count(grouping: Grouping) -> int:
+    """Return how many edges people declared: not those to what stands for the conditions on others."""
+    boxes = grouping.boxes
+    return sum(
+        _is_declared(boxes[link.target]) or boxes[link.target].kind in ("start", "end") for link in grouping.links
+    )
+
+
+def _is_declared(box: Box) -> bool:
+    made = box.node.generated and box.node.kind in ("decision", "map", "broadcast")
+    return not made and box.node.kind not in ("start", "end")
 
 
 def back_links(boxes: Sequence[str], links: Sequence[Link]) -> frozenset[int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Final
 
 from milepost.visualize.diagram import Diagram, DrawnEdge, DrawnNode
@@ -34,8 +35,9 @@ _SHAPES: Final = {
     "join": ('(("', '"))'),
     "human": ('[\\"', '"/]'),
     "fold": ('["', '"]'),
+    "workflow": ('[["', '"]]'),
 }
-_KNOWN: Final = frozenset({"function", "agent", "decision", "join", "human", "fold"})
+_KNOWN: Final = frozenset({"terminal", "function", "agent", "decision", "join", "human", "fold", "workflow"})
 _ROUND: Final = ('("', '")')
 _CROSSING_DIRECTION: Final = {"TB": "LR", "LR": "TB"}
 _FONT: Final = '\'Inter, "Segoe UI", Roboto, "Helvetica Neue", Arial, "Liberation Sans", Verdana\''
@@ -71,6 +73,8 @@ class _Writer:
         self.limit = limit
         self.colours: Palette = palette(theme)
         self.slugs = slugs(node.id for node in diagram.nodes)
+        self.clusters = slugs((cluster.id for cluster in diagram.clusters), "c_")
+        self.contents = diagram.contents()
 
     def document(self, legend: bool) -> Iterator[str]:
         yield from self._front()
@@ -79,8 +83,7 @@ class _Writer:
         yield f"  accTitle: {mermaid_prose(one_line(f'{kind} {self.diagram.name}'))}"
         yield f"  accDescr: {mermaid_prose(self.diagram.description)}"
         yield ""
-        for node in self.diagram.nodes:
-            yield self._node(node)
+        yield from self._nodes("", "  ")
         yield ""
         for edge in self.diagram.edges:
             yield self._edge(edge)
@@ -128,9 +131,19 @@ class _Writer:
         yield "clusterBkg", f"'{colours.page}'"
         yield "clusterBorder", f"'{colours.border}'"
 
+    def _nodes(self, cluster: str, indent: str) -> Iterator[str]:
+        """Write what is in a cluster. It has no title: the arrow to the node at its head would go through it."""
+        for part in self.contents[cluster]:
+            if isinstance(part, DrawnNode):
+                yield indent + self._node(part)
+            else:
+                yield f'{indent}subgraph {self.clusters[part.id]}[" "]'
+                yield from self._nodes(part.id, f"{indent}  ")
+                yield f"{indent}end"
+
     def _node(self, node: DrawnNode) -> str:
         opening, closing = _SHAPES.get(node.kind, _ROUND)
-        return f"  {self.slugs[node.id]}{opening}{self._label(node)}{closing}:::{_class_of(node)}"
+        return f"{self.slugs[node.id]}{opening}{self._label(node)}{closing}:::{_class_of(node)}"
 
     def _label(self, node: DrawnNode) -> str:
         limit = max(self.limit, 10)
@@ -160,7 +173,8 @@ class _Writer:
         yield f"    direction {_CROSSING_DIRECTION.get(self.direction, 'LR')}"
         yield f"    {' ~~~ '.join(chips)}"
         yield "  end"
-        last = next((node for node in reversed(self.diagram.nodes) if node.kind == "end"), None)
+        ends = (node for node in reversed(self.diagram.nodes) if node.kind == "end" and not node.cluster)
+        last = next(ends, None)
         if last is not None and self.direction == "TB":
             yield f"  {self.slugs[last.id]} ~~~ g_legend"
         yield f"  classDef legend fill:none,stroke:{self.colours.border}" + self._legend_text()
@@ -175,6 +189,19 @@ class _Writer:
         for name in used:
             style = self.colours.statuses[Status(name)] if name in set(Status) else self.colours.kind(name)
             yield f"  classDef {name} {_css(style)}"
+        yield from self._frames()
+
+    def _frames(self) -> Iterator[str]:
+        heads = {node.id: node for node in self.diagram.nodes}
+        groups: dict[Status | None, list[str]] = {}
+        for id_, slug in self.clusters.items():
+            groups.setdefault(heads[id_].status, []).append(slug)
+        for status, members in groups.items():
+            name = f"cluster_{status}" if status else "cluster_open"
+            style = self.colours.frame(status)
+            fill = "none" if self.theme == "auto" else style.fill
+            yield f"  classDef {name} {_css(replace(style, fill=fill))}"
+            yield f"  class {','.join(members)} {name}"
 
     def _link_styles(self) -> Iterator[str]:
         groups: dict[str, list[str]] = {}
@@ -210,9 +237,7 @@ def _arrow(edge: DrawnEdge) -> str:
 def _class_of(node: DrawnNode) -> str:
     if node.status:
         return str(node.status)
-    if node.kind in ("start", "end"):
-        return "terminal"
-    return node.base if node.base in _KNOWN else "function"
+    return node.colours if node.colours in _KNOWN else "function"
 
 
 def _css(style: Style) -> str:

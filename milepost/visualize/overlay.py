@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from milepost.engine.trace import TaskTrace, Trace
+from milepost.engine.trace import TaskTrace, Trace, Usage
+from milepost.visualize.children import cause_of, failures, usage_of
 from milepost.visualize.diagram import MAX_STRIP, Diagram, DrawnNode, Overlay, declared_node, link_label, overlaid
 from milepost.visualize.escape import one_line
 from milepost.visualize.grouping import Box, Grouping, Link, group
@@ -82,8 +83,8 @@ def notice(trace: Trace) -> str:
     status = run_status(trace)
     word = "completed" if status is Status.DONE else WORDS[status]
     if status is Status.FAILED:
-        task = next((task for task in trace.tasks if task.status == "failed"), None)
-        return f"failed at {one_line(task_name(task), 40)}" if task else "failed"
+        path = " › ".join(one_line(task_name(task), 40) for task in failures(trace))
+        return f"failed at {one_line(path)}" if path else "failed"
     if status in (Status.WAITING, Status.RUNNING):
         names = dict.fromkeys(task.node for task in trace.tasks if task.status == trace.status)
         link = "for" if status is Status.WAITING else "at"
@@ -96,8 +97,8 @@ def failed_place(trace: Trace) -> str:
     """Return the name of the exception that ended the run, "" if it did not fail."""
     if trace.status != "failed":
         return ""
-    failed = (task.error for task in trace.tasks if task.status == "failed" and task.error)
-    return error_name(next(failed, None) or trace.error or "")
+    path = failures(trace)
+    return error_name((path[-1].error if path else None) or trace.error or "")
 
 
 def error_name(error: str) -> str:
@@ -113,7 +114,8 @@ def error_name(error: str) -> str:
 def facts(trace: Trace) -> tuple[str, ...]:
     """Return the totals of a run, one short piece each."""
     shown = one_line(trace.run_id, 28)
-    parts = [f"run {shown}", f"{duration(_busy(trace.tasks, trace))} active", *_spent(trace.tasks, "tokens")]
+    parts = [f"run {shown}", f"{duration(_busy(trace.tasks, trace))} active"]
+    parts += _spent(usage_of(trace.tasks, trace), "tokens")
     if trace.checkpoints:
         parts.append(plural(trace.checkpoints, "checkpoint"))
     if trace.resumes:
@@ -172,7 +174,8 @@ class _View:
         if box.kind == "start":
             return Status.DONE if self.trace.checkpoints or self.trace.tasks else Status.UNREACHED
         if box.kind == "end":
-            return Status.DONE if self.trace.status == "completed" else Status.UNREACHED
+            reached = self.trace.status == "completed" or any(self.taken[index] for index in self.ins[box.id])
+            return Status.DONE if reached else Status.UNREACHED
         if box.id in self.joins:
             live = self.trace.status in ("running", "waiting") and self.joins[box.id].items
             return Status.DONE if self.joins[box.id].fired else Status.PENDING if live else Status.UNREACHED
@@ -188,13 +191,15 @@ class _View:
 
     def _parts(self, box: Box, status: Status) -> Iterable[str]:
         tasks = self.tasks[box.id]
+        if box.node.workflow not in ("", box.name):
+            yield box.node.workflow
         if status is Status.WAITING:
             since = min((task.started for task in tasks if task.status == "waiting" and task.started), default=None)
             yield f"waiting {duration((self.trace.updated - since).total_seconds())}" if since else "waiting"
         yield from _progress(box, tasks)
         if status in (Status.FAILED, Status.CAUGHT):
-            errors = (task.error for task in tasks if task_status(task) is status and task.error)
-            yield error_name(next(errors, "failed"))
+            errors = (cause_of(task, self.trace) for task in tasks if task_status(task) is status and task.error)
+            yield error_name(next(errors, None) or "failed")
         retries = sum(max(0, task.attempts - 1) for task in tasks)
         if retries:
             yield f"{RETRY} {plural(retries, 'retry')}"
@@ -202,7 +207,7 @@ class _View:
         seconds = _busy(worked, self.trace)
         if worked and (box.kind != "decision" or seconds >= 1):
             yield duration(seconds)
-        yield from _spent(tasks, "tok")
+        yield from _spent(usage_of(tasks, self.trace), "tok")
 
     def _is_passed_by(self, box: Box) -> bool:
         """Tell whether the run has gone another way, so that an unreached box will not be reached any more."""
@@ -302,14 +307,11 @@ def _busy(tasks: Iterable[TaskTrace], trace: Trace) -> float:
     return total
 
 
-def _spent(tasks: Iterable[TaskTrace], unit: str) -> Iterable[str]:
-    usages = [task.usage for task in tasks if task.usage is not None]
-    tokens = sum(usage.input_tokens + usage.output_tokens for usage in usages)
-    costs = [usage.cost for usage in usages if usage.cost is not None]
-    if tokens:
-        yield f"{count(tokens)} {unit}"
-    if costs:
-        yield money(sum(costs))
+def _spent(usage: Usage | None, unit: str) -> Iterable[str]:
+    if usage is not None and usage.input_tokens + usage.output_tokens:
+        yield f"{count(usage.input_tokens + usage.output_tokens)} {unit}"
+    if usage is not None and usage.cost is not None:
+        yield money(usage.cost)
 
 
 def _errors(tasks: Iterable[TaskTrace]) -> str:

@@ -7,7 +7,7 @@ glyph, border and dash.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final, Literal
 
@@ -99,6 +99,14 @@ class Palette:
         """Return the style of a kind; a kind this version does not know looks like a function."""
         return self.kinds.get("terminal" if kind in ("start", "end") else kind, self.kinds["function"])
 
+    def frame(self, status: Status | None) -> Style:
+        """Return the style of the frame around a sub-workflow that is drawn open. status: None in a definition."""
+        style = self.kinds["cluster"]
+        if status is None:
+            return style
+        node = self.statuses[status]
+        return replace(style, stroke=node.stroke, width=min(node.width, 1.5), dashed=node.dashed)
+
 
 def _kind(fill: str, stroke: str, text: str, muted: str) -> Style:
     return Style(fill=fill, stroke=stroke, text=text, muted=muted)
@@ -126,6 +134,8 @@ LIGHT: Final = Palette(
         "decision": _kind("#fffbeb", "#b45309", "#0f172a", "#475569"),
         "join": _kind("#f1f5f9", "#475569", "#0f172a", "#475569"),
         "human": _kind("#fdf2f8", "#be185d", "#0f172a", "#475569"),
+        "workflow": _kind("#ecfeff", "#0e7490", "#0f172a", "#475569"),
+        "cluster": Style(fill="#f8fafc", stroke="#0e7490", text="#0f172a", muted="#475569", width=1, dashed=True),
         "fold": Style(fill="#f8fafc", stroke="#94a3b8", text="#0f172a", muted="#475569", dashed=True),
     },
     statuses={
@@ -163,6 +173,8 @@ DARK: Final = Palette(
         "decision": _kind("#422006", "#fbbf24", "#fef3c7", "#fde68a"),
         "join": _kind("#1e293b", "#94a3b8", "#e2e8f0", "#cbd5e1"),
         "human": _kind("#500724", "#f472b6", "#fce7f3", "#fbcfe8"),
+        "workflow": _kind("#083344", "#22d3ee", "#e2e8f0", "#a5f3fc"),
+        "cluster": Style(fill="#161b22", stroke="#22d3ee", text="#e2e8f0", muted="#94a3b8", width=1, dashed=True),
         "fold": Style(fill="#161b22", stroke="#64748b", text="#e2e8f0", muted="#94a3b8", dashed=True),
     },
     statuses={

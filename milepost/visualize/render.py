@@ -8,11 +8,11 @@ from typing import Any, Literal, assert_never, overload
 from milepost.engine.definition import Definition, describe
 from milepost.engine.trace import Trace
 from milepost.engine.workflow import Workflow
-from milepost.visualize.diagram import Diagram, declared
+from milepost.visualize.diagram import Diagram
 from milepost.visualize.dot import dot
 from milepost.visualize.folding import fold
 from milepost.visualize.mermaid import mermaid
-from milepost.visualize.overlay import traced
+from milepost.visualize.nesting import readable
 from milepost.visualize.palette import Theme
 
 Format = Literal["mermaid", "dot", "svg", "png", "html", "text"]
@@ -22,12 +22,10 @@ Subject = Workflow[Any, Any, Any, Any] | Definition | Trace
 FORMATS: tuple[Format, ...] = ("mermaid", "dot", "svg", "png", "html", "text")
 
 
-def picture(subject: Subject, *, types: bool = False) -> Diagram:
+def picture(subject: Subject, *, types: bool = False, depth: int | None = None) -> Diagram:
     """Describe the picture of a workflow or definition as it was declared, or of a run as it went; never too large."""
-    if isinstance(subject, Trace):
-        return fold(traced(subject, types=types))
-    definition = subject if isinstance(subject, Definition) else describe(subject)
-    return fold(declared(definition, types=types))
+    plain = subject if isinstance(subject, (Definition, Trace)) else describe(subject)
+    return fold(readable(plain, types=types, depth=depth))
 
 
 @overload
@@ -39,6 +37,7 @@ def render(
     direction: Direction = "TB",
     types: bool = False,
     legend: bool | None = None,
+    depth: int | None = None,
 ) -> bytes: ...
 
 
@@ -51,6 +50,7 @@ def render(
     direction: Direction = "TB",
     types: bool = False,
     legend: bool | None = None,
+    depth: int | None = None,
 ) -> str: ...
 
 
@@ -63,6 +63,7 @@ def render(
     direction: Direction = "TB",
     types: bool = False,
     legend: bool | None = None,
+    depth: int | None = None,
 ) -> str | bytes: ...
 
 
@@ -74,16 +75,18 @@ def render(
     direction: Direction = "TB",
     types: bool = False,
     legend: bool | None = None,
+    depth: int | None = None,
 ) -> str | bytes:
     """Draw `subject`: as it was declared, or with what happened when it is a trace.
 
     theme: "auto" suits a light and a dark page (a README, or a reader's own setting). direction: from top to bottom or
     from left to right. types: write on each edge what flows along it. legend: of the statuses in use; None for one in
-    the picture of a run. Returns bytes for "png", else text. Mermaid, DOT and text need nothing installed.
-    Raises DrawingError: SVG, PNG or HTML was asked for and no Graphviz is there (it says what to install), or it
-    refused.
+    the picture of a run. depth: how many levels of workflows inside workflows are drawn open, as clusters; None for one
+    level, if the picture stays small. Returns bytes for "png", else text. Mermaid, DOT and text need nothing installed.
+    Raises InputError: a negative depth. DrawingError: SVG, PNG or HTML was asked for and no Graphviz is there (it says
+    what to install), or it refused.
     """
-    diagram = picture(subject, types=types)
+    diagram = picture(subject, types=types, depth=depth)
     match format:
         case "mermaid":
             return mermaid(diagram, theme, direction=direction, legend=legend)

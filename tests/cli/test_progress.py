@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import io
+import sys
 from datetime import UTC, datetime
 
+import pytest
 from rich.console import Console
 from rich.status import Status
 
-from milepost.cli.progress import MOST_NOTICES, Progress
+from milepost.cli.progress import MOST_NOTICES, Progress, shown
+from milepost.engine.engine import Engine
 from milepost.engine.events import (
     AttemptStarted,
     Checkpoint,
@@ -22,6 +25,7 @@ from milepost.engine.events import (
     TaskStarted,
 )
 from milepost.engine.limits import CircuitState
+from tests.engine.subjects import Deps, chain
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
@@ -138,6 +142,30 @@ def test_events_that_were_lost_leave_nobody_running_for_ever() -> None:
     screen.begin("ship", "1")
     screen.progress.take(Dropped(number=3))
     assert screen.line == "Run o-1: saving (0 nodes done, checkpoint 0)"
+
+
+class Terminal(io.StringIO):
+    """A stream that says that it is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("stream", [Terminal, io.StringIO])
+async def test_progress_is_shown_on_a_terminal_and_nowhere_else(
+    stream: type[io.StringIO], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    screen = stream()
+    monkeypatch.setattr(sys, "stderr", screen)
+    deps = Deps().gate("first")
+    async with Engine() as engine:
+        run = await engine.start(chain(["first"]), inputs=1, deps=deps, run_id="o-1")
+        async with shown(run):
+            await deps.begun["first"].wait()
+            deps.gates["first"].set()
+            assert await run.result() == 2
+    assert ("Run o-1" in screen.getvalue()) == (stream is Terminal)
 
 
 def test_a_name_in_brackets_is_no_markup() -> None:

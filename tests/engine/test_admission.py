@@ -11,6 +11,7 @@ from milepost.engine.errors import UnsoundWorkflow
 from milepost.engine.typed import GraphBuilder, StepContext, reduce_sum
 from milepost.engine.workflow import Workflow
 from milepost.workflows.builder import WorkflowBuilder
+from tests.loops import asyncio_only
 
 if TYPE_CHECKING:
     from decimal import Decimal as Amount
@@ -63,6 +64,7 @@ async def test_an_attribute_that_is_not_there_is_named_too() -> None:
     )
 
 
+@asyncio_only
 async def test_what_an_agents_prompt_returns_does_not_flow() -> None:
     from pydantic_ai import Agent
     from pydantic_ai.models.test import TestModel

@@ -45,6 +45,16 @@ async def left_behind(journals: Journals, deps: Deps | None = None) -> None:
 
 
 @pytest.mark.parametrize("store", [None, "memory://"])
+async def test_a_run_that_is_cancelled_before_it_begins_runs_nothing(store: str | None) -> None:
+    deps = Deps()
+    async with Engine(store) as engine:
+        run = await engine.start(TWO, inputs=1, deps=deps, run_id=RUN)
+        run.cancel()
+        assert await run.wait() == "cancelled"
+    assert not deps.calls
+
+
+@pytest.mark.parametrize("store", [None, "memory://"])
 async def test_a_run_that_is_driven_here_is_cancelled_at_once(store: str | None) -> None:
     deps = Deps().gate("first")
     async with Engine(store) as engine:

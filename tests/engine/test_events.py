@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -314,10 +314,10 @@ async def test_the_failures_of_siblings_are_all_told_and_the_run_ends_once() -> 
         wf.edge(node, wf.end_node)
     events = await told(wf.build(), inputs=1)
 
-    assert shape(events) == ["left started", "right started", 1, "right failed", 2, "left failed", 3, "failed"]
     last = events[-1]
     assert isinstance(last, RunEnded)
-    assert last.error == "ValueError: left"
+    first, other = ("left", "right") if last.error == "ValueError: left" else ("right", "left")
+    assert shape(events) == ["left started", "right started", 1, f"{other} failed", 2, f"{first} failed", 3, "failed"]
 
 
 async def test_an_output_from_the_cache_says_so() -> None:
@@ -364,6 +364,52 @@ async def test_the_items_of_a_stream_are_told_and_its_task_finishes_with_the_las
     edges = [(event.source, event.target) for event in events if isinstance(event, EdgeTaken)]
     assert edges.count(("give", "give_each_look")) == 1
     assert edges.count(("give_each_look", "look")) == 3
+
+
+async def test_what_is_streamed_into_a_run_is_told_and_no_task_is_made_of_it() -> None:
+    wf = WorkflowBuilder(name="fed", deps_type=Deps, input_type=AsyncIterable[int], output_type=int)
+
+    @wf.function
+    async def first(ctx: StepContext[None, Deps, int]) -> int:
+        await ctx.deps.enter("first")
+        return ctx.inputs
+
+    winner = wf.join(ReduceFirstValue[int](), initial=0, node_id="winner")
+    wf.edge(wf.start_node, wf.each(first))
+    wf.edge(first, winner)
+    wf.edge(winner, wf.end_node)
+
+    async def numbers_for_ever() -> AsyncIterator[int]:
+        while True:
+            yield 7
+            await anyio.sleep_forever()
+
+    deps = Deps().gate("first")
+    async with Engine() as engine:
+        run = await engine.start(wf.build(), inputs=numbers_for_ever(), deps=deps)
+        reader = run.events()
+        deps.gates["first"].set()
+        events = [event async for event in reader]
+        assert await run.result() == 7
+
+    assert [(event.node, event.number) for event in events if isinstance(event, ItemEmitted)] == [("__start__", 0)]
+    assert shape(events) == ["first started", 2, "first finished", 3, "completed"]
+
+
+async def test_a_run_that_breaks_down_says_so_and_does_not_end() -> None:
+    class Faulty(MemoryStore):
+        def append(self, entry: Entry, acknowledge: Acknowledge) -> None:
+            raise RuntimeError("a bug")
+
+    seen = list[Event]()
+    with pytest.raises(ExceptionGroup):
+        async with Engine(Faulty()) as engine:
+            run = await engine.start(TWO, inputs=1, deps=Deps())
+            reader = run.events()
+            await run.wait()
+            seen.extend([event async for event in reader if not isinstance(event, AttemptStarted)])
+    seen.extend([event async for event in reader if not isinstance(event, AttemptStarted)])
+    assert seen == [RunStopped(reason="a bug")]
 
 
 async def test_a_run_that_is_cancelled_says_so_last() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import anyio
@@ -270,6 +271,14 @@ async def test_a_record_that_is_whole_and_not_understood_is_refused() -> None:
     records[1] = records[1]._replace(body=body, hash=chained(records[0].hash, 2, body, records[1].content))
     with pytest.raises(BrokenJournal, match=r"Checkpoint 2 of run 'r-1' is damaged: it cannot be read"):
         await followed(journals)
+
+
+async def test_a_run_that_names_a_snapshot_which_is_not_there_is_refused() -> None:
+    journals = Journals()
+    await ran(journals)
+    journals.rows[RUN] = replace(journals.rows[RUN], snapshot_seq=3)
+    with pytest.raises(BrokenJournal, match=r"Checkpoint 3 of run 'r-1' is damaged: its snapshot is missing"):
+        await followed(journals, after=5)
 
 
 async def test_a_journal_that_is_shorter_than_its_run_says_is_refused() -> None:

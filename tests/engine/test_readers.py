@@ -193,10 +193,7 @@ async def test_a_reader_that_is_closed_frees_the_run_and_has_nothing_more_to_say
     assert [event async for event in slow] == []
 
 
-async def test_a_reader_that_is_collected_in_another_thread_frees_the_run_when_it_looks_again(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr("milepost.engine.readers.RECHECK", 0.01)
+async def test_a_reader_that_is_collected_in_another_thread_frees_the_run() -> None:
     readers = Readers()
     held = [reader(readers, 1, waits=True)]
     readers.send(number(1))
@@ -211,8 +208,19 @@ async def test_a_reader_that_is_collected_in_another_thread_frees_the_run_when_i
         thread = threading.Thread(target=held.clear)
         thread.start()
         thread.join()
-    readers.send(number(2))
     assert not readers.watched
+
+
+async def test_a_reader_that_is_collected_after_its_loop_is_gone_does_no_harm() -> None:
+    kept = list[Reader]()
+
+    async def main() -> None:
+        kept.append(reader(Readers()))
+
+    thread = threading.Thread(target=lambda: anyio.run(main))
+    thread.start()
+    thread.join()
+    kept.clear()
 
 
 async def test_a_reader_that_is_cancelled_can_read_on() -> None:
@@ -382,6 +390,32 @@ async def test_a_run_that_waits_for_a_reader_can_be_stopped() -> None:
         with anyio.fail_after(10):
             assert await run.wait() == "running"
         await kept.aclose()
+
+
+async def test_a_body_in_a_thread_is_heard_in_the_order_it_speaks() -> None:
+    wf = WorkflowBuilder(name="talking", output_type=int)
+
+    @wf.function(thread=True)
+    def talk(ctx: StepContext[None, None, None]) -> int:
+        for word in range(100):
+            current().emit(word)
+        return 1
+
+    wf.edge(wf.start_node, talk)
+    wf.edge(talk, wf.end_node)
+    async with Engine() as engine:
+        run = await engine.start(wf.build())
+        events = [event async for event in run.events() if isinstance(event, (Custom, TaskFinished))]
+    assert [event.data for event in events[:-1] if isinstance(event, Custom)] == list(range(100))
+    assert isinstance(events[-1], TaskFinished)
+
+
+async def test_nothing_is_heard_after_the_end() -> None:
+    readers = Readers()
+    one = reader(readers)
+    readers.end(END)
+    readers.send(custom("too late"))
+    assert [event async for event in one] == [END]
 
 
 async def test_a_body_that_says_more_than_there_is_room_for_is_not_held_up() -> None:

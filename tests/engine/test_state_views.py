@@ -155,22 +155,32 @@ async def test_a_state_that_is_a_number_can_be_read_but_stays() -> None:
 # --- who sees what ----------------------------------------------------------------------------------------------------
 
 
-def overlapping(see: Callable[[Any, Any], None]) -> Workflow[Plain, anyio.Event, None, list[int]]:
+@dataclass
+class Turns:
+    """changed: the one branch has changed its state. seen: the other has looked."""
+
+    changed: anyio.Event = field(default_factory=anyio.Event)
+    seen: anyio.Event = field(default_factory=anyio.Event)
+
+
+def overlapping(see: Callable[[Any, Any], None]) -> Workflow[Plain, Turns, None, list[int]]:
     """Build two branches: `early` changes the state and waits, `late` looks while it does."""
-    wf = WorkflowBuilder(name="overlap", state_type=Plain, deps_type=anyio.Event, output_type=list[int])
+    wf = WorkflowBuilder(name="overlap", state_type=Plain, deps_type=Turns, output_type=list[int])
     states: list[Any] = []
 
     @wf.function
-    async def early(ctx: StepContext[Plain, anyio.Event, None]) -> int:
+    async def early(ctx: StepContext[Plain, Turns, None]) -> int:
         ctx.state.note = "half"
         states.append(ctx.state)
-        await ctx.deps.wait()
+        ctx.deps.changed.set()
+        await ctx.deps.seen.wait()
         return 1
 
     @wf.function
-    async def late(ctx: StepContext[Plain, anyio.Event, None]) -> int:
+    async def late(ctx: StepContext[Plain, Turns, None]) -> int:
+        await ctx.deps.changed.wait()
         see(states[0], ctx.state)
-        ctx.deps.set()
+        ctx.deps.seen.set()
         return 2
 
     collect = wf.join(reduce_list_append, initial_factory=list[int], node_id="collect")
@@ -201,7 +211,7 @@ async def test_tasks_share_their_state_or_have_their_own(
         assert other.note == ("half" if shared else "")
 
     given = Plain()
-    await overlapping(see).run(state=given, deps=anyio.Event(), store=store, isolation=isolation)
+    await overlapping(see).run(state=given, deps=Turns(), store=store, isolation=isolation)
 
     assert given.note == "half"
 
@@ -300,7 +310,7 @@ async def test_a_reducer_may_use_a_shared_state() -> None:
     given = Plain()
 
     assert await reducing().run(state=given) == 6
-    assert given.items == [1, 2, 3]
+    assert sorted(given.items) == [1, 2, 3]
 
 
 async def test_a_reducer_that_reads_the_state_is_an_error_where_tasks_have_their_own() -> None:

@@ -446,7 +446,7 @@ def misrouting() -> Workflow[None, Deps, int, int]:
         return ctx.inputs
 
     wf.edge(wf.start_node, judge)
-    wf.edge(judge, wf.end_node, when=lambda value: 1 / 0 > value)
+    wf.edge(judge, wf.end_node, when=lambda value: value < 1 / 0)
     wf.edge(judge, wf.end_node, otherwise=True)
     return wf.build()
 

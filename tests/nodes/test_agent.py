@@ -21,6 +21,7 @@ from milepost.engine.trace import Usage
 from milepost.engine.typed import StepContext
 from milepost.nodes.agent import output_type
 from milepost.workflows.builder import WorkflowBuilder
+from tests.loops import asyncio_only
 
 
 class Answer(BaseModel):
@@ -69,6 +70,7 @@ async def run(agent: Agent[Any, Any], inputs: str, **options: Any) -> tuple[Any,
     return output, attempt.usage
 
 
+@asyncio_only
 @pytest.mark.anyio
 async def test_the_function_makes_the_prompt_and_the_agent_the_output() -> None:
     output, usage = await run(Agent(FunctionModel(echo, model_name="gpt-4o")), "this")
@@ -78,6 +80,7 @@ async def test_the_function_makes_the_prompt_and_the_agent_the_output() -> None:
     assert usage.cost == pytest.approx(0.0026)
 
 
+@asyncio_only
 @pytest.mark.anyio
 async def test_a_model_without_a_known_price_has_no_cost() -> None:
     _, usage = await run(Agent(FunctionModel(unpriced)), "this")
@@ -85,6 +88,7 @@ async def test_a_model_without_a_known_price_has_no_cost() -> None:
     assert usage.cost is None
 
 
+@asyncio_only
 @pytest.mark.anyio
 async def test_deps_of_the_agent_are_made_from_the_context() -> None:
     agent = Agent(FunctionModel(echo), deps_type=str)
@@ -99,10 +103,18 @@ async def test_deps_of_the_agent_are_made_from_the_context() -> None:
     assert seen == ["Ada"]
 
 
+@asyncio_only
 @pytest.mark.anyio
 async def test_usage_limits_are_handed_on() -> None:
     with pytest.raises(UsageLimitExceeded):
         await run(Agent(FunctionModel(echo)), "this", usage_limits=UsageLimits(request_limit=0))
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("anyio_backend", ["trio"])
+async def test_an_agent_is_not_asked_where_it_cannot_run() -> None:
+    with pytest.raises(WorkflowError, match="Node 'ask' asks an agent, and pydantic-ai runs agents on asyncio alone"):
+        await run(Agent(FunctionModel(echo)), "this", deps=name_of)
 
 
 def test_an_agent_whose_deps_nobody_gives_is_refused() -> None:

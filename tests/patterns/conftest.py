@@ -1,12 +1,8 @@
-"""Every pattern runs on both event loops."""
+"""Everything here runs on both event loops, and leaves nothing behind there."""
 
 from __future__ import annotations
 
-import pytest
+from tests.loops import both_loops as anyio_backend
+from tests.loops import leaves_nothing, nothing_left
 
-
-@pytest.fixture(params=["asyncio", "trio"])
-def anyio_backend(request: pytest.FixtureRequest) -> str:
-    """Run each test on asyncio and on trio."""
-    name: str = request.param
-    return name
+__all__ = ["anyio_backend", "leaves_nothing", "nothing_left"]

@@ -284,5 +284,35 @@ live.edge(even, live.end_node, when=False)
 live.edge(halve, live.end_node)
 assert_type(live.build(), Workflow[Claims, Deps, Claim, int])
 
+def itself() -> Workflow[Claims, Deps, Claim, int]:
+    return nest.build()
+
+
+def as_claim(ctx: StepContext[Claims, Deps, str]) -> Claim:
+    return Claim(ctx.inputs)
+
+
+nest = WorkflowBuilder(state_type=Claims, deps_type=Deps, input_type=Claim, output_type=int)
+judged = nest.subworkflow(workflow, node_id="judged", state=lambda ctx: Claims(ctx.state.seen), retry=Retry())
+assert_type(judged, Step[Claims, Deps, Claim, Verdict])
+again = nest.subworkflow(itself, inputs=as_claim, deps=lambda ctx: Deps(ctx.deps.http), depth=3, label="Again")
+assert_type(again, Step[Claims, Deps, str, int])
+lived = nest.subworkflow(lambda: live.build(), node_id="lived")
+assert_type(lived, Step[Claims, Deps, Claim, int])
+
+
+@nest.function
+def spoken(ctx: StepContext[Claims, Deps, Verdict]) -> str:
+    return str(ctx.inputs.ok)
+
+
+nest.edge(nest.start_node, judged)
+nest.edge(judged, spoken)
+nest.edge(spoken, again)
+nest.edge(again, nest.end_node)
+nest.edge(nest.start_node, lived)
+nest.edge(lived, nest.end_node)
+assert_type(nest.build(), Workflow[Claims, Deps, Claim, int])
+
 small = WorkflowBuilder(input_type=int | None, output_type=list[str])
 assert_type(small, WorkflowBuilder[None, None, int | None, list[str]])

@@ -10,6 +10,7 @@ from milepost.workflows.contract_review import Contract, Report, split_clauses, 
 from milepost.workflows.contract_review.clauses import Clause
 from milepost.workflows.contract_review.report import make_report
 from milepost.workflows.contract_review.reviewers import Finding
+from tests.loops import asyncio_only
 
 LEASE = """1. Rent. The tenant must pay on the first day of a month.
 
@@ -70,6 +71,7 @@ def test_a_harmless_contract_says_so() -> None:
     assert "1 clause was read. None of them needed a second look." in make_report("Note", [finding(1, 0)]).markdown
 
 
+@asyncio_only
 @pytest.mark.anyio
 async def test_a_review_looks_twice_at_what_is_risky() -> None:
     report = await workflow.run(inputs=Contract(title="Lease", text=LEASE))
@@ -78,6 +80,7 @@ async def test_a_review_looks_twice_at_what_is_risky() -> None:
     assert "**What to ask for:** Cap the indemnity at what you were paid." in report.markdown
 
 
+@asyncio_only
 @pytest.mark.anyio
 async def test_a_contract_without_words_fails_in_the_first_node() -> None:
     with pytest.raises(NodeError, match="Node 'split' failed on its only attempt: ValueError: 'Blank' has no words"):

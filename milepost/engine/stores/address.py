@@ -2,30 +2,72 @@
 
 from __future__ import annotations
 
-from urllib.parse import parse_qs, urlsplit
+import re
+from typing import Final, cast
+from urllib.parse import parse_qs, parse_qsl, quote, urlencode, urlsplit
 
 from milepost.engine.errors import InputError
 from milepost.engine.stores.memory import MemoryStore
 from milepost.engine.stores.sqlite import SqliteStore
-from milepost.engine.stores.store import Store
+from milepost.engine.stores.store import Durability, Store
+
+_DURABILITIES: Final = ("power", "process", "none")
+_SERVERS: Final = ("postgresql", "postgres")
 
 
 def open_store(url: str, *, create: bool = True) -> Store:
     """Return the store that a URL names; it is opened by the engine that uses it.
 
     `sqlite:///runs.db` is relative to the working directory, `sqlite:////var/runs.db` absolute; `?durability=process`
-    commits without waiting for the disk. `memory://` keeps everything in this process. create=False refuses a file that
-    is not there. Raises InputError: the URL names no kind of store.
+    commits without waiting for the disk. `postgresql://user:password@host/name` is a database of a server, with
+    `durability`, `schema` and what libpq knows as options. `memory://` keeps everything in this process. create=False
+    refuses a store that is not there. Raises InputError: the URL names no kind of store. StoreError: what the kind
+    needs is not installed.
     """
     if url in ("memory://", "memory:"):
         return MemoryStore()
+    if urlsplit(url).scheme in _SERVERS:
+        return _on_server(url, create)
     parts = urlsplit(url)
     path = parts.path[1:] if url.startswith("sqlite:///") else ""
     options = parse_qs(parts.query)
     durability = options.pop("durability", ["power"])[0]
-    if not path or options or durability not in ("power", "process", "none"):
-        raise InputError(
-            f"{url!r} does not name a store. Write e.g. sqlite:///runs.db, sqlite:///runs.db?durability=process "
-            "or memory://."
-        )
-    return SqliteStore(path, durability=durability, create=create)  # type: ignore[arg-type]  # one of the three, see above
+    if not path or options or durability not in _DURABILITIES:
+        raise _names_none(url)
+    return SqliteStore(path, durability=cast(Durability, durability), create=create)  # one of the three, see above
+
+
+def _on_server(url: str, create: bool) -> Store:
+    from milepost.engine.stores.postgres import PostgresStore  # a kind that few programs use
+
+    address, _, query = url.partition("?")
+    options = dict(parse_qsl(query, keep_blank_values=True))
+    durability, schema = options.pop("durability", "power"), options.pop("schema", "milepost")
+    if durability not in _DURABILITIES:
+        raise _names_none(url)
+    rest = f"?{urlencode(options, quote_via=quote)}" if options else ""
+    return PostgresStore(
+        f"{address}{rest}",
+        durability=cast(Durability, durability),  # one of the three, see above
+        schema=schema,
+        create=create,
+    )
+
+
+def _names_none(url: str) -> InputError:
+    return InputError(
+        f"{without_password(url)!r} does not name a store. Write e.g. sqlite:///runs.db, "
+        "sqlite:///runs.db?durability=process, postgresql://user@host/name or memory://."
+    )
+
+
+def without_password(url: str) -> str:
+    """Return a URL as it may be shown.
+
+    >>> without_password("postgresql://ann:s3cret@db.example.org/runs?password=s3cret&schema=a")
+    'postgresql://ann:…@db.example.org/runs?password=…&schema=a'
+    >>> without_password("sqlite:///runs.db")
+    'sqlite:///runs.db'
+    """
+    url = re.sub(r"(?<=://)([^/?#]*?):[^/?#]*@", r"\1:…@", url)
+    return re.sub(r"(?<=[?&]password=)[^&]*", "…", url)

@@ -14,6 +14,7 @@ from uuid import uuid4
 import anyio
 
 from milepost.engine.errors import InputError, LeaseLost, StoreError
+from milepost.engine.hop import find_hop
 from milepost.engine.stores import sqlite_journal as journal
 from milepost.engine.stores.lockfile import LockFile, remove_free
 from milepost.engine.stores.owner import owner_here
@@ -29,7 +30,7 @@ from milepost.engine.stores.sqlite_file import (
 )
 from milepost.engine.stores.sqlite_journal import Owner
 from milepost.engine.stores.sqlite_rows import COLUMNS, Value, listing, row_of
-from milepost.engine.stores.sqlite_writer import Writer, find_hop
+from milepost.engine.stores.sqlite_writer import Writer
 from milepost.engine.stores.store import Acknowledge, Entry, Message, NewRun, Notice, Opening, RunRow, StoredRecord
 from milepost.engine.trace import RunStatus
 

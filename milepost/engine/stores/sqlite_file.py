@@ -8,9 +8,10 @@ import sqlite3
 from contextlib import closing, suppress
 from importlib.resources import files
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
 from milepost.engine.errors import ForeignStore, StoreError
+from milepost.engine.stores.store import Durability as Durability
 
 APPLICATION_ID: Final = 0x4D494C45
 VERSION: Final = 2
@@ -20,8 +21,6 @@ PATIENCE: Final = 30.0
 
 _SMALLEST: Final = 512  # bytes of a database that is not empty; SQLite itself takes a file of one byte for an empty one
 _LOG_PAGES: Final = 4000  # four times SQLite's own: moving the log into the database costs a commit milliseconds
-
-Durability = Literal["power", "process", "none"]
 
 _SYNCHRONOUS: Final[dict[Durability, str]] = {"power": "FULL", "process": "NORMAL", "none": "OFF"}
 _IDENTITY: Final = (  # in one statement, that is at one moment: another process may be making the tables

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 import sqlite3
-import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from itertools import groupby
 from queue import Empty, SimpleQueue
 from threading import Thread
 from time import monotonic
-from typing import Final, NamedTuple, Protocol, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
 import anyio
 
 from milepost.engine.errors import LeaseLost, MilepostError, StoreError
+from milepost.engine.hop import Hop
 from milepost.engine.stores.store import Acknowledge, Entry
 
 T = TypeVar("T")
@@ -25,28 +24,9 @@ _MOST: Final = 1000
 """Items of one batch: a longer one would only be acknowledged later, not written faster."""
 
 
-class Hop(Protocol):
-    """Has a function called on the event loop's thread; raises RuntimeError when the loop is no more."""
-
-    def __call__(self, function: Callable[..., object], /, *args: object) -> object: ...
-
-
 class _Item(NamedTuple):
     work: Entry | Job | None  # None: end, in its turn
     acknowledge: Acknowledge
-
-
-def find_hop() -> Hop:
-    """Return the hop to the event loop that runs here, asyncio's or trio's."""
-    trio = sys.modules.get("trio")  # not imported: when it runs here, somebody did
-    if trio is not None:
-        try:
-            hop: Hop = trio.lowlevel.current_trio_token().run_sync_soon
-        except RuntimeError:
-            pass
-        else:
-            return hop
-    return asyncio.get_running_loop().call_soon_threadsafe
 
 
 class Writer:

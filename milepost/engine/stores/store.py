@@ -13,9 +13,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 from milepost.engine.trace import RunStatus
+
+Durability = Literal["power", "process", "none"]
+"""What a committed record survives: the loss of power, the death of the process, or what a store makes of "none"."""
 
 Acknowledge = Callable[[BaseException | None], None]
 """Called once on the event loop's thread: with None when the entry is committed, else with why it is not."""

@@ -113,6 +113,9 @@ async def test_a_run_inside_a_run_knows_its_parent(world: World) -> None:
         ]
         assert [row.run_id for row in await store.children("first")] == ["grandchild"]
         assert list(await store.children("grandchild")) == []
+        running = await store.children("parent", status="running")
+        assert [row.run_id for row in running] == [row.run_id for row in children]
+        assert list(await store.children("parent", status="completed")) == []
         assert list(await store.children("nobody")) == []
         parent = await store.row("parent")
         assert parent is not None

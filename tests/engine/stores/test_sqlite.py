@@ -198,6 +198,27 @@ async def test_a_new_record_ends_a_crash_loop(path: Path) -> None:
             await append(store, entry("run", epoch, epoch=epoch))
 
 
+async def test_a_new_record_of_a_run_inside_ends_a_crash_loop_of_the_outer_ones(path: Path) -> None:
+    clock = iter(range(1, 1000)).__next__
+    async with opened(SqliteStore(path, max_takeovers=2, clock=lambda: float(clock()))) as store:
+        await begin(store, "outer")
+        for run_id, parent in (("middle", "outer"), ("inner", "middle")):
+            await store.create(new_run(run_id, parent=(parent, "t")), entry(run_id, 1)._replace(at=0.0))
+        for life in range(2, 9):
+            execute(path, "UPDATE runs SET owner = 'a ghost', lock_file = NULL")
+            for run_id in ("outer", "middle", "inner"):
+                await store.acquire(run_id)
+            await append(store, entry("inner", life, epoch=life)._replace(at=float(clock())))
+
+        async def take_over_again_and_again() -> None:
+            for _ in range(5):
+                execute(path, "UPDATE runs SET owner = 'a ghost', lock_file = NULL")
+                await store.acquire("outer")
+
+        with pytest.raises(CrashLoop, match="was taken over 2 times without a new checkpoint"):
+            await take_over_again_and_again()
+
+
 async def test_owners_that_release_are_no_crash_loop(path: Path) -> None:
     async with opened(SqliteStore(path, max_takeovers=1)) as store:
         await begin(store)

@@ -18,8 +18,9 @@ from milepost.engine.stores.sqlite import SqliteStore
 from milepost.engine.stores.sqlite_file import Durability
 from tests.engine.stores.test_sqlite import DURABILITIES, execute, names
 from tests.engine.stores.worlds import append, begin, entry, message, opened
+from tests.loops import asyncio_only
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, asyncio_only]
 ROOT = Path(__file__).parents[3]
 
 

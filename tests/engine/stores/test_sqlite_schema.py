@@ -22,6 +22,7 @@ from milepost.workflows.builder import WorkflowBuilder
 from tests.engine.stores.test_sqlite import DURABILITIES, execute
 from tests.engine.stores.test_sqlite_processes import child
 from tests.engine.stores.worlds import append, entry, message, opened
+from tests.loops import asyncio_only
 
 pytestmark = pytest.mark.anyio
 
@@ -196,6 +197,7 @@ async def test_a_process_that_is_killed_within_a_step_holds_nobody_up(path: Path
         assert len(await store.inbox("failed")) == 2
 
 
+@asyncio_only
 async def test_processes_that_open_an_earlier_store_at_once_all_succeed(path: Path) -> None:
     with ExitStack() as stack:
         children = [stack.enter_context(child(path, DURABILITIES[number % 3])) for number in range(4)]

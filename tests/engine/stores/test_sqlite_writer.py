@@ -14,13 +14,15 @@ import anyio.lowlevel
 import pytest
 
 from milepost.engine.errors import LeaseLost, StoreError
+from milepost.engine.hop import find_hop
 from milepost.engine.stores import sqlite_journal as journal
 from milepost.engine.stores.sqlite import SqliteStore
 from milepost.engine.stores.sqlite_file import Durability, connect, failure
-from milepost.engine.stores.sqlite_writer import Writer, find_hop
+from milepost.engine.stores.sqlite_writer import Writer
 from milepost.engine.stores.store import Entry
 from tests.engine.stores.test_sqlite import DURABILITIES, execute
 from tests.engine.stores.worlds import Answers, append, begin, entry, opened
+from tests.loops import asyncio_only
 
 pytestmark = pytest.mark.anyio
 
@@ -252,6 +254,7 @@ def test_an_event_loop_that_ends_early_ends_the_thread(path: Path, ttl: float) -
     assert execute(path, "SELECT seq FROM runs") == [(2 if ttl > 1 else 1,)]
 
 
+@asyncio_only
 async def test_a_store_works_where_trio_was_never_imported(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "trio", raising=False)
     async with opened(SqliteStore(path)) as store:

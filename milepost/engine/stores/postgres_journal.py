@@ -1,0 +1,201 @@
+"""What a PostgresStore writes: every function is one transaction on one connection."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final, Literal
+
+from milepost.engine.errors import CrashLoop, UnknownRun
+from milepost.engine.stores import postgres_batch as batch
+from milepost.engine.stores.owner import busy
+from milepost.engine.stores.postgres_batch import Chain
+from milepost.engine.stores.postgres_rows import COLUMNS, row_of
+from milepost.engine.stores.store import Entry, Message, NewRun, RunRow
+
+if TYPE_CHECKING:
+    from milepost.engine.stores.postgres_connections import Link
+
+NOW: Final = "extract(epoch FROM clock_timestamp())::float8"
+"""The server's own clock, seconds since 1970 UTC: leases are compared by no other."""
+
+BEAT: Final = (
+    f"INSERT INTO owners (owner, lease_until) VALUES (%s, {NOW} + %s) "
+    "ON CONFLICT (owner) DO UPDATE SET lease_until = excluded.lease_until"
+)
+LET_GO: Final = "UPDATE runs SET owner = NULL WHERE run_id = %s AND owner = %s AND epoch = coalesce(%s::bigint, epoch)"
+
+_CREATE: Final = (
+    "WITH made AS (INSERT INTO runs (run_id, workflow, version, fingerprint, status, isolation, created, updated, seq, "
+    "hash, snapshot_seq, epoch, owner, error, output, parent_run, parent_task, owned_since, takeovers, inside) "
+    f"VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, {NOW}, 0, 0) "
+    "ON CONFLICT (run_id) DO NOTHING RETURNING number), "
+    "defined AS (INSERT INTO definitions SELECT %s, %s FROM made ON CONFLICT DO NOTHING), "
+    "opened AS (INSERT INTO openings (run, epoch, owner, at) SELECT number, %s, %s, %s FROM made), "
+    "cached AS (INSERT INTO cache (key, value, expires) SELECT %s::text, %s::text, %s::float8 FROM made WHERE %s "
+    "ON CONFLICT (key) DO UPDATE SET value = excluded.value, expires = excluded.expires), "
+    "kept AS (INSERT INTO records (run, seq, epoch, body, content, hash, at, snapshot) "
+    "SELECT number, %s, %s, %s, %s, %s, %s, %s FROM made) "
+    "SELECT number FROM made"
+)
+_OWN: Final = "SELECT owner = %s AND epoch = %s AND hash = %s FROM runs WHERE run_id = %s"
+_OWNER: Final = (
+    f"SELECT runs.owner, lease_until > {NOW}, lease_until, owned_since, takeovers, inside FROM runs "
+    "LEFT JOIN owners ON owners.owner = runs.owner WHERE run_id = %s FOR UPDATE OF runs"
+)
+_TAKE: Final = (
+    f"UPDATE runs SET epoch = epoch + 1, owner = %s, owned_since = {NOW}, takeovers = %s, inside = %s "
+    f"WHERE run_id = %s RETURNING {COLUMNS}"
+)
+_OPENING: Final = (
+    "INSERT INTO openings (run, epoch, owner, at) SELECT number, epoch, owner, %s FROM runs WHERE run_id = %s"
+)
+_INSIDE: Final = (
+    "WITH RECURSIVE inside AS (SELECT run_id, seq FROM runs WHERE parent_run = %s UNION ALL "
+    "SELECT runs.run_id, runs.seq FROM runs JOIN inside ON runs.parent_run = inside.run_id) "
+    "SELECT coalesce(sum(seq), 0)::bigint FROM inside"
+)
+_POSTED: Final = (
+    "SELECT inbox.posting FROM runs LEFT JOIN inbox ON inbox.run_id = runs.run_id AND inbox.id = %s "
+    "WHERE runs.run_id = %s"
+)
+_POST: Final = (
+    "WITH newest AS (UPDATE messages SET number = number + 1 RETURNING number) "
+    "INSERT INTO inbox (number, run_id, id, kind, payload, by, at, posting) "
+    "SELECT number, %s, %s, %s, %s, %s, %s, %s FROM newest ON CONFLICT (run_id, id) DO NOTHING"
+)
+_DEFINE: Final = "INSERT INTO definitions (fingerprint, description) VALUES (%s, %s) ON CONFLICT DO NOTHING"
+_SWEEP: Final = (  # a few: more than are kept, so that they become fewer; not those that somebody else is writing
+    "DELETE FROM cache WHERE key IN (SELECT key FROM cache WHERE expires <= %s ORDER BY expires LIMIT 10 "
+    "FOR UPDATE SKIP LOCKED)"
+)
+_BURY: Final = (
+    f"DELETE FROM owners WHERE owner IN (SELECT owner FROM owners WHERE lease_until < {NOW} FOR UPDATE SKIP LOCKED)"
+)
+
+Fate = Literal["committed", "taken over", "gone"]
+
+
+async def enter(connection: Link, owner: str, ttl: float) -> None:
+    """Become somebody who can own runs, and forget the dead, who are not missed."""
+    await connection.execute(_BURY)
+    await connection.execute(BEAT, (owner, ttl))
+
+
+async def leave(connection: Link, owner: str, run_ids: Sequence[str]) -> None:
+    """Stop owning runs, and being anybody."""
+    async with connection.transaction():
+        await connection.execute(
+            "UPDATE runs SET owner = NULL WHERE run_id = ANY(%s) AND owner = %s", (list(run_ids), owner)
+        )
+        await connection.execute("DELETE FROM owners WHERE owner = %s", (owner,))
+
+
+async def create(connection: Link, owner: str, run: NewRun, first: Entry) -> bool:
+    """Create a run with its first record, owned; False if the id is taken."""
+    row = run.row(first, owner)
+    cache = first.cache
+    cursor = await connection.execute(
+        _CREATE,
+        [
+            *(getattr(row, name) for name in COLUMNS.split(", ")),
+            *(run.fingerprint, run.definition),
+            *(first.epoch, owner, first.at),
+            *((None, None, None, False) if cache is None else (*cache, True)),
+            *(first.seq, first.epoch, first.body, first.content, first.hash, first.at, first.snapshot),
+        ],
+    )
+    return await cursor.fetchone() is not None
+
+
+async def is_created(connection: Link, owner: str, first: Entry) -> bool:
+    """Whether a run was created by this very owner with this record."""
+    cursor = await connection.execute(_OWN, (owner, first.epoch, first.hash, first.run_id))
+    found = await cursor.fetchone()
+    return found is not None and found[0] is True
+
+
+async def acquire(connection: Link, owner: str, run_id: str, at: float, most: int) -> RunRow:
+    """Become the owner of a run. most: takeovers without a new record that are let through."""
+    loop: CrashLoop | None = None
+    async with connection.transaction():
+        found = await (await connection.execute(_OWNER, (run_id,))).fetchone()
+        if found is None:
+            raise UnknownRun(run_id)
+        before, is_leased, expires, since, takeovers, inside = found
+        if before not in (None, owner):
+            if is_leased:
+                raise busy(run_id, before, since=since, expires=expires)
+            records = await _records_inside(connection, run_id)
+            takeovers, inside = (takeovers + 1 if records == inside else 1), records
+        if takeovers > most and before not in (None, owner):
+            # The run is let go: whoever resumes it after having read this error gets one more try.
+            loop = CrashLoop(run_id, takeovers - 1)
+            await connection.execute("UPDATE runs SET owner = NULL WHERE run_id = %s", (run_id,))
+        else:
+            taken = await (await connection.execute(_TAKE, (owner, takeovers, inside, run_id))).fetchone()
+            assert taken is not None
+            await connection.execute(_OPENING, (at, run_id))
+            return row_of(taken)
+    assert loop is not None
+    raise loop
+
+
+async def _records_inside(connection: Link, run_id: str) -> int:
+    """Return how many records the runs inside a run have: as long as they go on, so does it."""
+    found = await (await connection.execute(_INSIDE, (run_id,))).fetchone()
+    return 0 if found is None else int(found[0])
+
+
+async def release(connection: Link, owner: str, run_id: str, epoch: int) -> None:
+    """Stop being the owner."""
+    await connection.execute(LET_GO, (run_id, owner, epoch))
+
+
+async def append(connection: Link, chains: Sequence[Chain]) -> set[str]:
+    """Commit what several runs bring. Returns the ids of those runs that are committed; others have another owner."""
+    extra = batch.besides(chains)
+    if extra is not None:
+        statement, values = batch.MANY + batch.BESIDES + batch.MOVED, [*batch.many(chains), *extra]
+    elif len(chains) == 1 and len(chains[0].entries) == 1:
+        statement, values = batch.ONE, batch.one(chains[0].first)
+    else:
+        statement, values = batch.MANY + batch.MOVED, batch.many(chains)
+    cursor = await connection.execute(statement, values, prepare=True)
+    return {str(found[0]) for found in await cursor.fetchall()}
+
+
+async def fates(connection: Link, chains: Sequence[Chain]) -> dict[str, Fate]:
+    """Look what became of what several runs brought, when the answer was lost. Returns it by their ids."""
+    known: dict[str, Fate] = {}
+    cursor = await connection.execute(batch.FATES, batch.fates(chains))
+    found = {str(run_id): rest for run_id, *rest in await cursor.fetchall()}
+    for chain in chains:
+        epoch, seq, is_kept = found.get(chain.run_id, (0, 0, False))
+        is_gone = epoch == chain.first.epoch and seq < chain.first.seq - 1
+        known[chain.run_id] = "committed" if is_kept else "gone" if is_gone else "taken over"
+    return known
+
+
+async def sweep(connection: Link, now: float) -> None:
+    """Remove a few results that have expired."""
+    await connection.execute(_SWEEP, (now,))
+
+
+async def define(connection: Link, fingerprint: str, text: str) -> None:
+    """Keep the description of a workflow unless it is there."""
+    await connection.execute(_DEFINE, (fingerprint, text))
+
+
+async def post(connection: Link, message: Message, posting: str) -> bool:
+    """Put a message into the inbox of a run; False if one of its id is or was there.
+
+    posting: names this attempt and all its repetitions, so that one that got no answer can be made again.
+    """
+    while True:
+        found = await (await connection.execute(_POSTED, (message.id, message.run_id))).fetchone()
+        if found is None:
+            raise UnknownRun(message.run_id)
+        if found[0] is not None:
+            return bool(found[0] == posting)
+        *columns, _ = message
+        await connection.execute(_POST, (*columns, posting))

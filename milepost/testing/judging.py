@@ -1,0 +1,225 @@
+"""Whether a run that was crashed came to the same as the one that was not, and did nothing twice that was committed."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from milepost.engine.mergers import append, last
+from milepost.engine.state import mergers_of
+from milepost.engine.values import shortened
+from milepost.testing.journals import Fact, Journal, Names, Result, facts_of
+from milepost.testing.notes import Begun, Kept, Note, Opened
+
+Same = Callable[[Any, Any], bool]
+"""Tells whether what a run came to is as good as what the run without a crash came to, which is given first."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evidence:
+    """What a run has left, through all the lives of its process. notes: those of each life."""
+
+    notes: Sequence[Sequence[Note]]
+    journals: Sequence[Journal]
+    result: Result
+
+    @cached_property
+    def names(self) -> Names:
+        """What is another in every run."""
+        return Names.of(self.journals)
+
+    @cached_property
+    def facts(self) -> Counter[Fact]:
+        """Everything that the journals say."""
+        return facts_of(self.journals, self.names)
+
+    @property
+    def kept(self) -> list[Kept]:
+        """Every commit that was told of, in order."""
+        return [note for life in self.notes for note in life if isinstance(note, Kept)]
+
+    def ran(self) -> Counter[str]:
+        """Return how often the body of each node began, retries not counted."""
+        return Counter(note.node for life in self.notes for note in set(first_attempts(life)))
+
+    def again(self) -> Counter[str]:
+        """Return how often the body of each node began in a later life again."""
+        lives = Counter(note for life in self.notes for note in set(first_attempts(life)))
+        return sum((Counter({note.node: times - 1}) for note, times in lives.items()), Counter[str]())
+
+
+def first_attempts(notes: Sequence[Note]) -> Iterator[Begun]:
+    """Yield the beginnings of tasks in one life; a stream has two, as its body is called and then read."""
+    return (note for note in notes if isinstance(note, Begun) and note.number == 1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judge:
+    """Compares runs with the one that nothing happened to.
+
+    straight: that one. state_type: of the workflow. same_output: says what counts as the same where the result depends
+    on timing; journals are then not compared. same_state: the same for the final state.
+    """
+
+    straight: Evidence
+    state_type: Any
+    same_output: Same | None = None
+    same_state: Same | None = None
+
+    def fault(self, crashed: Evidence) -> str | None:
+        """Return the first thing that is wrong, the most telling one; None when nothing is."""
+        return (
+            lost(crashed)
+            or run_again(crashed)
+            or self._other_output(crashed)
+            or self._other_state(crashed)
+            or self._other_journal(crashed)
+        )
+
+    def _other_output(self, crashed: Evidence) -> str | None:
+        expected, found = self.straight.result.output, crashed.result.output
+        if self.same_output is not None:
+            if self.same_output(expected, found):
+                return None
+            return (
+                f"the output is not as good as without a crash, says same_output: {_short(found)}, without a crash "
+                f"{_short(expected)}."
+            )
+        differs = difference(tree_of(self.straight, "output"), tree_of(crashed, "output"), "output")
+        if differs is None:
+            return None
+        return (
+            f"the output is another one. {differs}{self._first_fact(crashed)} If that depends on timing alone, say "
+            "with same_output= what counts as the same."
+        )
+
+    def _other_state(self, crashed: Evidence) -> str | None:
+        expected, found = self.straight.result.state, crashed.result.state
+        if self.same_state is not None:
+            if self.same_state(expected, found):
+                return None
+            return (
+                f"the final state is not as good as without a crash, says same_state: {_short(found)}, without a "
+                f"crash {_short(expected)}."
+            )
+        differs = difference(self._state(self.straight), self._state(crashed), "state")
+        if differs is None:
+            return None
+        return (
+            f"the final state is another one. {differs} If that depends on timing alone, say with same_state= what "
+            "counts as the same."
+        )
+
+    def _state(self, evidence: Evidence) -> Mapping[str, Any]:
+        """Return the final state by field, without what its mergers leave to timing: order, and who was the last."""
+        mergers = mergers_of(self.state_type)
+        fields: dict[str, Any] = tree_of(evidence, "state")
+        for name, merger in mergers.items():
+            if merger is last:
+                fields.pop(name, None)
+            elif merger is append and name in fields:
+                fields[name] = sorted(fields[name], key=json.dumps)
+        return fields
+
+    def _other_journal(self, crashed: Evidence) -> str | None:
+        if self.same_output is not None:
+            return None
+        pair = self._facts(crashed)
+        if pair is None:
+            return None
+        expected, found = pair
+        return (
+            f"the output is the same, but not the way to it. {_two(expected, found)} Bodies that are run again have to "
+            "do the same again; if that depends on timing alone, say with same_output= what counts as the same."
+        )
+
+    def _facts(self, crashed: Evidence) -> tuple[Fact | None, Fact | None] | None:
+        """Return the first fact that only the straight run knows, and the one that the other has in its place."""
+        missing, extra = list(self.straight.facts - crashed.facts), list(crashed.facts - self.straight.facts)
+        for fact in missing:
+            for other in extra:
+                if fact[:-1] == other[:-1]:
+                    return fact, other
+        if missing or extra:
+            return (missing or [None])[0], (extra or [None])[0]
+        return None
+
+    def _first_fact(self, crashed: Evidence) -> str:
+        """Name the first node that gave something else, in the order of the straight run."""
+        pair = self._facts(crashed)
+        if pair is None or pair[0] is None or not pair[0].node:
+            return ""
+        return f" It begins with node {pair[0].node!r}."
+
+
+def lost(evidence: Evidence) -> str | None:
+    """Return a sentence for a record that was committed, as the engine was told, and is not there any more."""
+    there = {(journal.row.run_id, one.seq): one.hash for journal in evidence.journals for one in journal.stored}
+    for note in evidence.kept:
+        if there.get((note.run_id, note.seq)) != note.hash:
+            return f"the store said that record {note.seq} of run {note.run_id!r} was committed, and has lost it."
+    return None
+
+
+def run_again(evidence: Evidence) -> str | None:
+    """Return a sentence for a task that ran after it was committed."""
+    done = {(journal.row.run_id, task): seq for journal in evidence.journals for task, seq in journal.done.items()}
+    for number, life in enumerate(evidence.notes, 1):
+        found: dict[str, int] = {}
+        for note in life:
+            if isinstance(note, Opened):
+                found[note.run_id] = note.seq
+            if not isinstance(note, Begun):
+                continue
+            seq = done.get((note.run_id, note.task))
+            if seq is not None and seq <= found.get(note.run_id, 0):
+                return (
+                    f"node {note.node!r} (task {note.task}) ran again in life {number} of the process, which had found "
+                    f"it committed as record {seq} of run {note.run_id!r}."
+                )
+    return None
+
+
+def tree_of(evidence: Evidence, part: str) -> Any:
+    """Return the output ("output") or the state ("state") of a run as plain JSON without names of the run."""
+    journal, neutral = evidence.journals[0], evidence.names.neutral
+    if part == "output":
+        return json.loads(neutral(journal.row.output or "null"))
+    return {name or "state": json.loads(neutral(text)) for name, text in journal.position.fields.items()}
+
+
+def difference(expected: Any, found: Any, path: str) -> str | None:
+    """Return a sentence about the first place where two pieces of plain JSON differ, None where they are equal.
+
+    >>> difference({"a": [1, 2]}, {"a": [1, 3]}, "output")
+    'At output.a[1] it is 3, without a crash 2.'
+    """
+    match expected, found:
+        case dict(), dict() if expected.keys() == found.keys():
+            parts = [(f"{path}.{name}", expected[name], found[name]) for name in expected]
+        case list(), list() if len(expected) == len(found):
+            parts = [(f"{path}[{number}]", *pair) for number, pair in enumerate(zip(expected, found, strict=True))]
+        case _:
+            if type(expected) is type(found) and expected == found:
+                return None
+            return f"At {path} it is {shortened(json.dumps(found))}, without a crash {shortened(json.dumps(expected))}."
+    return next((one for where, *both in parts if (one := difference(both[0], both[1], where))), None)
+
+
+def _short(value: object) -> str:
+    return shortened(repr(value))
+
+
+def _two(expected: Fact | None, found: Fact | None) -> str:
+    """Tell two facts apart in words."""
+    before = "" if expected is None else f"Without a crash there is {_fact(expected)}."
+    after = "" if found is None else f"With it there is {_fact(found)}."
+    return f"{before} {after}".strip()
+
+
+def _fact(fact: Fact) -> str:
+    return shortened(str(fact), 160)

@@ -1,0 +1,158 @@
+"""One life of a process that runs a workflow: from its first step to the end of the run, or to its death."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from copy import deepcopy
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import anyio
+
+from milepost.engine.engine import Engine
+from milepost.engine.errors import MilepostError, OutcomeUnknown, RunBusy
+from milepost.engine.executor import only_one
+from milepost.engine.run import Run
+from milepost.engine.settlement import NOTHING_SETTLED, Settlement
+from milepost.engine.stores.store import Store
+from milepost.engine.workflow import Workflow
+from milepost.testing.notes import Note, WatchedEngine, Witness
+
+ASK_AGAIN = 0.05
+"""Seconds between two tries to get a run whose owner has just died."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Life:
+    """One life of the process that runs a workflow.
+
+    trial: a run of its own, 0 for the one without a crash. number: of the life in its trial, from 0. run_id: of the
+    run, which all lives of a trial go on with. folder: for files; what is in it survives, and all lives see it.
+    """
+
+    trial: int
+    number: int
+    run_id: str
+    folder: Path
+
+
+class DidNotEnd(MilepostError):
+    """The run was still under way when its time was up."""
+
+    def __init__(self, run_id: str, seconds: float) -> None:
+        super().__init__(f"run {run_id!r} did not end within {seconds:g} seconds")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """A workflow and what its runs are given.
+
+    deps: an object for all lives, or a function of the `Life` that makes one, or an async context manager that does.
+    store: makes a store for a life. settle: by node, what a person says about a task that may run at most once and had
+    begun. timeout: seconds that a life may last.
+    """
+
+    workflow: Workflow[Any, Any, Any, Any]
+    inputs: Any
+    state: Any
+    deps: Any
+    store: Callable[[Life], Store]
+    settle: Mapping[str, Settlement] = NOTHING_SETTLED
+    timeout: float = 60.0
+
+    async def make_deps(self, life: Life, stack: AsyncExitStack) -> Any:
+        """Return the deps of a life. stack: takes what has to be left at its end."""
+        if self.deps is None and self.workflow.deps_factory is not None:
+            return await stack.enter_async_context(self.workflow.deps_factory())
+        if not is_factory(self.deps):
+            return self.deps
+        made = self.deps(life)
+        return await stack.enter_async_context(made) if isinstance(made, AbstractAsyncContextManager) else made
+
+
+def is_factory(deps: object) -> bool:
+    """Tell whether deps are to be made anew for every life: by a function, a method or a class."""
+    return inspect.isroutine(deps) or isinstance(deps, (type, partial))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lived:
+    """How a life went.
+
+    ended: the run came to its end in it. error: why it did not, None where the process died as it was meant to.
+    """
+
+    notes: list[Note] = field(default_factory=list[Note])
+    ended: bool = False
+    error: BaseException | None = None
+
+
+async def live(
+    subject: Subject, life: Life, witness: Witness, *, commits: int | None = None, die: Callable[[], None] | None = None
+) -> bool:
+    """Begin the run or go on with it. Returns whether it came to its end, rather than its process.
+
+    commits, die: as in `MortalStore`. Raises what the run failed with; DidNotEnd.
+    """
+    scope, dead = anyio.CancelScope(), False
+
+    def fall() -> None:
+        nonlocal dead
+        dead = True
+        (die or scope.cancel)()
+
+    try:
+        with scope:
+            with anyio.move_on_after(subject.timeout) as limit:
+                async with AsyncExitStack() as stack:
+                    deps = await subject.make_deps(life, stack)
+                    engine = WatchedEngine(subject.store(life), witness, commits=commits, die=fall)
+                    await stack.enter_async_context(engine)
+                    await (await begin(engine, subject, life, deps)).result()
+            if limit.cancelled_caught:
+                raise DidNotEnd(life.run_id, subject.timeout)
+    except Exception:
+        if not dead:  # what bodies do when their process dies is lost with the rest
+            raise
+    return not dead
+
+
+async def begin(engine: WatchedEngine, subject: Subject, life: Life, deps: Any) -> Run[Any]:
+    """Begin the run of a life, or go on with it as soon as nobody else drives it."""
+    if await engine.mortal.as_store.row(life.run_id) is None:
+        state = deepcopy(subject.state)  # what is given becomes what the run makes of it
+        return await engine.start(subject.workflow, inputs=subject.inputs, state=state, deps=deps, run_id=life.run_id)
+    while True:
+        try:
+            return await resumed(engine, subject, life, deps)
+        except RunBusy:
+            await anyio.sleep(ASK_AGAIN)
+
+
+async def resumed(engine: Engine, subject: Subject, life: Life, deps: Any) -> Run[Any]:
+    """Go on with the run; what may run at most once is settled as the subject says."""
+    try:
+        return await engine.resume(life.run_id, subject.workflow, deps=deps)
+    except OutcomeUnknown as unknown:
+        settle = {key: subject.settle[node] for key, node in unknown.tasks if node in subject.settle}
+        if len(settle) < len(unknown.tasks):
+            raise
+        return await engine.resume(life.run_id, subject.workflow, deps=deps, settle=settle)
+
+
+def live_here(subject: Subject, life: Life, commits: int | None, backend: str) -> Lived:
+    """Live in this process, on an event loop of its own, of which nothing is left afterwards."""
+    notes: list[Note] = []
+
+    async def main() -> bool:
+        return await live(subject, life, notes.append, commits=commits)
+
+    try:
+        ended = anyio.run(main, backend=backend)
+    except Exception as error:
+        return Lived(notes=notes, error=only_one(error))
+    return Lived(notes=notes, ended=ended)
