@@ -77,6 +77,7 @@ if TYPE_CHECKING:
     from milepost.engine.spec import NodeSpec as NodeSpec
     from milepost.engine.stores.address import open_store as open_store
     from milepost.engine.stores.memory import MemoryStore as MemoryStore
+    from milepost.engine.stores.postgres import PostgresStore as PostgresStore
     from milepost.engine.stores.sqlite import SqliteStore as SqliteStore
     from milepost.engine.stores.store import Store as Store
     from milepost.engine.trace import Trace as Trace
@@ -161,6 +162,7 @@ NAMES = {
     "milepost.engine.spec": ("NodeKind", "NodeSpec"),
     "milepost.engine.stores.address": ("open_store",),
     "milepost.engine.stores.memory": ("MemoryStore",),
+    "milepost.engine.stores.postgres": ("PostgresStore",),
     "milepost.engine.stores.sqlite": ("SqliteStore",),
     "milepost.engine.stores.store": ("Store",),
     "milepost.engine.trace": ("Trace", "Usage"),

@@ -57,6 +57,7 @@ PUBLIC = [
     "OutcomeUnknown",
     "PassingEvent",
     "Policy",
+    "PostgresStore",
     "RateLimit",
     "ReduceFirstValue",
     "ReducerContext",

@@ -47,10 +47,16 @@ def find_workflow(target: str) -> AnyWorkflow:
     is importable. What the module prints goes to stderr.
     Raises BadTarget: there is no workflow there. UnsoundWorkflow: it cannot be built.
     """
+    with prints_to_stderr():
+        return _as_workflow(target, find_object(target))
+
+
+def find_object(target: str) -> object:
+    """Return whatever `target` names, in the way in which it names a workflow. Raises BadTarget: there is nothing."""
     place, attribute = _parts(target, registered())
     with prints_to_stderr():
         module = _load_file(target, place) if place.endswith(".py") else _load_module(target, place)
-        return _as_workflow(target, attribute, _attribute(target, module, attribute))
+        return _attribute(target, module, attribute)
 
 
 def find_registered(name: str, run_id: str) -> AnyWorkflow:
@@ -148,10 +154,11 @@ def _load_file(target: str, name: str) -> ModuleType:
         raise BadTarget(target, f"There is no file {name!r} in {str(Path.cwd())!r}.")
     _make_importable(Path.cwd())
     _make_importable(path.parent)
-    loaded = sys.modules.get(path.stem)
-    if loaded is not None and getattr(loaded, "__file__", None) == str(path):
-        return loaded
-    module_name = path.stem if loaded is None and path.stem.isidentifier() else re.sub(r"\W", "_", str(path))
+    for loaded_name, loaded in list(sys.modules.items()):
+        if loaded_name != "__main__" and getattr(loaded, "__file__", None) == str(path):
+            return loaded  # by whatever name: a second copy would have other classes
+    is_free = path.stem not in sys.modules and path.stem.isidentifier()
+    module_name = path.stem if is_free else re.sub(r"\W", "_", str(path))
     spec = importlib.util.spec_from_file_location(module_name, path)
     if spec is None or spec.loader is None:
         raise BadTarget(target, f"The file {name!r} cannot be imported as Python.")
@@ -218,7 +225,7 @@ def _is_builder(value: object) -> TypeGuard[GraphBuilder[Any, Any, Any, Any]]:
     return isinstance(value, GraphBuilder)
 
 
-def _as_workflow(target: str, attribute: str, value: object) -> AnyWorkflow:
+def _as_workflow(target: str, value: object) -> AnyWorkflow:
     from milepost.engine.workflow import Workflow
 
     if _is_builder(value):
@@ -227,6 +234,7 @@ def _as_workflow(target: str, attribute: str, value: object) -> AnyWorkflow:
         return Workflow.from_graph(value)
     kind = value.__name__ if isinstance(value, type) else type(value).__name__
     called = "the class" if isinstance(value, type) else "an instance of"
+    attribute = _parts(target, registered())[1]
     raise BadTarget(
         target,
         f"{attribute!r} in {target!r} is {called} {kind!r}, not a workflow. "

@@ -73,7 +73,7 @@ class InOwnContext(Generic[T]):
                 try:
                     answer: Any = yield waited
                 except GeneratorExit:
-                    self._coroutine.close()
+                    run(self._coroutine.close)
                     raise
                 except BaseException as error:
                     waited = run(throw, error)

@@ -102,11 +102,6 @@ Nest = Callable[[Parent, ChildWork], Awaitable[Any]]
 """Drives a run for a task, or goes on with it, and returns its output."""
 
 
-async def nowhere(parent: Parent, work: ChildWork) -> Any:
-    """Refuse to drive a run inside another."""
-    raise WorkflowError(f"Node {parent.node!r} runs a workflow, which cannot be done here.")
-
-
 class ChildRun(Protocol):
     """A run that is driven for a task."""
 

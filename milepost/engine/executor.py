@@ -410,6 +410,7 @@ class Driver:
         kept.timing, kept.usage, kept.error = record.timing, record.usage, printable(str(error))
         if record.kind not in (Kind.STARTED, Kind.COMPLETED):  # is routed, or given, again by a resume
             kept.unrouted, kept.kind, kept.values, kept.patch = False, Kind.FAILED, [], None
+            kept.task = record.task if record.stream is None else record.stream[0].task.key
         self._state.drop(view)
         if kept.unrouted and patch is not None:
             patch_state(self.position, patch)

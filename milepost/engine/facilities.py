@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from milepost.engine.caching import NodeCache
-from milepost.engine.children import Nest, nowhere
+from milepost.engine.children import Nest
 from milepost.engine.limits import Traffic
 from milepost.engine.plan import Plan
 from milepost.engine.slots import Gates
@@ -26,7 +26,7 @@ class Facilities:
     traffic: Traffic = field(default_factory=Traffic)
     store: Store | None = None
     clock: Callable[[], float] = time.time
-    nest: Nest = nowhere
+    nest: Nest
 
     def cache(self, plan: Plan, values: Values) -> NodeCache | None:
         """Return the cache of a workflow's nodes, None when nothing of theirs is stored or kept."""

@@ -40,6 +40,7 @@ class History:
         self._after = after
         self._position = Position(keep_items=False)
         self._shape: Shape | None = None
+        self._fingerprint = ""
         self._hash = ""
 
     @property
@@ -57,7 +58,9 @@ class History:
         if row is None:
             raise UnknownRun(self._run_id, await similar_runs(self._store, self._run_id))
         if self._shape is None:
-            await self._begin(row)
+            await self._skip(row)
+        if row.fingerprint != self._fingerprint:  # somebody may go on with a newer version of the workflow
+            self._shape, self._fingerprint = await self._learn(row), row.fingerprint
         found: list[CommittedEvent] = []
         while not found and self.seq < row.seq:
             records = await self._store.records(self._run_id, after=self.seq, limit=BATCH)
@@ -71,11 +74,14 @@ class History:
         """Tell whether everything was read and nothing more is to come, as the run has ended and nobody resumes it."""
         return self.row is not None and self.seq >= self.row.seq and await has_ended(self._store, self.row)
 
-    async def _begin(self, row: RunRow) -> None:
-        """Learn of the workflow, and skip what need not be read: all before a snapshot that is old enough."""
+    async def _learn(self, row: RunRow) -> Shape:
+        """Return what has to be known of the workflow."""
         text = await self._store.definition(row.fingerprint)
         assert text is not None
-        self._shape = shape_of(Definition.from_json(text))
+        return shape_of(Definition.from_json(text))
+
+    async def _skip(self, row: RunRow) -> None:
+        """Skip what need not be read: all before a snapshot that is old enough."""
         if not 0 < row.snapshot_seq <= self._after:
             return
         await fetch(self._store, self._run_id, row.snapshot_seq)  # it is whole

@@ -131,8 +131,8 @@ def closure_names(function: object) -> dict[str, object]:
 def caller_names() -> dict[str, object]:
     """Return the local names of whoever called the function that calls this one.
 
-    The one place that looks at a stack frame: a function written inside a function may name types that only its
-    author's frame knows, and neither its globals nor its closure have them.
+    The one place beside `install` that looks at a stack frame: a function written inside a function may name types
+    that only its author's frame knows, and neither its globals nor its closure have them.
     """
     frame = inspect.currentframe()
     here = frame.f_back if frame else None

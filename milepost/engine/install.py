@@ -42,9 +42,7 @@ def workflow_of(graph: Graph[Any, Any, Any, Any]) -> Workflow[Any, Any, Any, Any
 
 def variable(frame: FrameType | None, value: object) -> str | None:
     """Return the name under which a frame knows an object, which is how pydantic-graph names a graph without a name."""
-    if frame is None:
-        return None
-    for names in (frame.f_locals, frame.f_globals):
+    for names in (frame.f_locals, frame.f_globals) if frame is not None else ():
         found = next((name for name, known in names.items() if known is value), None)
         if found is not None:
             return found

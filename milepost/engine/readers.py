@@ -16,6 +16,7 @@ from milepost.engine.hop import Hop, find_hop
 Slow = Literal["drop_oldest", "wait"]
 """What becomes of a reader that is slower than its run: it loses the oldest events, or the run waits for it."""
 
+
 class Past(Protocol):
     """The committed events of a run that lie in its store. seq: the number of the last record read."""
 

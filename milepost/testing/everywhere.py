@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import threading
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal, Protocol, TypeVar
@@ -15,21 +13,17 @@ from uuid import uuid4
 
 import anyio
 
-from milepost.engine.errors import InputError, MilepostError, OutcomeUnknown
-from milepost.engine.journal import from_text
+from milepost.engine.errors import BrokenJournal, InputError
 from milepost.engine.settlement import NOTHING_SETTLED, Settlement
-from milepost.engine.stores.address import open_store
-from milepost.engine.stores.memory import Journals, MemoryStore
-from milepost.engine.stores.store import Store
 from milepost.engine.workflow import Workflow
 from milepost.testing.findings import CrashFound, CrashReport
-from milepost.testing.journals import Journal, read_tree, result_of
+from milepost.testing.journals import Journal, Result, read_tree, result_of
 from milepost.testing.judging import Evidence, Judge, Same
-from milepost.testing.lives import Life, Lived, Subject, live_here
-from milepost.testing.notes import Kept
+from milepost.testing.lives import Given, Life, Lived, LivesHere, MakeStore, Subject
+from milepost.testing.notes import Kept, Note
+from milepost.testing.nursery import Nursery
 
 T = TypeVar("T")
-MakeStore = Callable[[Life], Store]
 Kills = Literal["in process", "SIGKILL"]
 
 
@@ -70,8 +64,133 @@ def crash_everywhere(
         raise InputError(f"kills={kills!r} is not known. Write 'in process' or 'SIGKILL'.")
     if list(at) != sorted({number for number in at if number > 0}):
         raise InputError(f"at={at!r} is no list of records. Give numbers from 1 on, each greater than the one before.")
-    kept: AbstractContextManager[Any] = nullcontext(folder) if folder else TemporaryDirectory(prefix="milepost-crashes-")
-    with kept as place:
-        Path(place).mkdir(parents=True, exist_ok=True)
-        process = in_process if kills == "in process" else ...
-    raise NotImplementedError
+    given = Given(
+        workflow=workflow,
+        inputs=inputs,
+        state=state,
+        deps=deps,
+        store=store,
+        settle=settle,
+        timeout=timeout,
+        backend=backend,
+    )
+    kept: AbstractContextManager[Any] = nullcontext(folder) if folder else TemporaryDirectory(prefix="milepost-")
+
+    def carry_out() -> CrashReport:
+        with kept as place:
+            where = Path(place)
+            where.mkdir(parents=True, exist_ok=True)
+            lives: Lives = Nursery(given) if kills == "SIGKILL" else LivesHere(given)
+            with lives:
+                return Experiment(lives, where, same_output, same_state).carry_out(at)
+
+    return outside_event_loop(carry_out)
+
+
+def outside_event_loop(function: Callable[[], T]) -> T:
+    """Call a function that runs event loops of its own, in another thread where this one has a loop already."""
+    try:
+        anyio.get_current_task()
+    except RuntimeError:
+        return function()
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(function).result()
+
+
+class Lives(Protocol):
+    """Where the lives of a process are lived. A context manager. subject: what they run, as it is known here."""
+
+    subject: Subject
+
+    def live(self, life: Life, commits: int | None) -> Lived:
+        """Live until the run has ended or so many records are committed."""
+        ...
+
+    def __enter__(self) -> object: ...
+
+    def __exit__(self, *args: object) -> None: ...
+
+
+class Experiment:
+    """Runs of one workflow, with their crashes. folder: of the `Life`."""
+
+    def __init__(self, lives: Lives, folder: Path, same_output: Same | None, same_state: Same | None) -> None:
+        self._lives = lives
+        self._folder = folder
+        self._same_output = same_output
+        self._same_state = same_state
+        self._name = f"crash-{uuid4().hex[:8]}"
+        self._crashes = 0
+
+    def carry_out(self, at: Sequence[int]) -> CrashReport:
+        """Run straight, then through crashes. Raises CrashFound."""
+        straight = self._trial(0, ())
+        records = len(straight.kept)
+        every = range(1, records + 1)
+        plans: list[Sequence[int]] = [at] if at else [*([number] for number in every), every]
+        judge = Judge(
+            straight=straight,
+            state_type=self._lives.subject.workflow.state_type,
+            same_output=self._same_output,
+            same_state=self._same_state,
+        )
+        ran, again = Counter[str](), Counter[str]()
+        for number, deaths in enumerate(plans, 1):
+            evidence = self._trial(number, deaths)
+            fault = judge.fault(evidence)
+            if fault is not None:
+                raise CrashFound(deaths, in_words(deaths, evidence.notes), fault)
+            ran += evidence.ran()
+            again += evidence.again()
+        return CrashReport(
+            output=straight.result.output, records=records, crashes=self._crashes, ran=dict(ran), again=dict(again)
+        )
+
+    def _trial(self, number: int, deaths: Sequence[int]) -> Evidence:
+        """Run once, with a process that dies after so many records, and again and again."""
+        notes: list[list[Note]] = []
+        kept = 0
+        for count, death in enumerate([*deaths, None]):
+            life = Life(trial=number, number=count, run_id=f"{self._name}-{number}", folder=self._folder)
+            lived = self._lives.live(life, None if death is None else death - kept)
+            notes.append(lived.notes)
+            if lived.error is not None:
+                raise lived.error if count == 0 else self._failed(deaths[:count], notes, lived.error)
+            if lived.ended:
+                break
+            self._crashes += 1
+            kept += sum(isinstance(note, Kept) for note in lived.notes)
+        try:
+            journals, result = anyio.run(self._read, life)
+        except (BrokenJournal, AssertionError) as error:
+            raise CrashFound(deaths, in_words(deaths, notes), f"the journal is broken: {error}.") from error
+        return Evidence(notes=notes, journals=journals, result=result)
+
+    async def _read(self, life: Life) -> tuple[list[Journal], Result]:
+        """Read what a life has left in its store."""
+        subject = self._lives.subject
+        store = subject.store(life)
+        await store.open()
+        try:
+            journals = await read_tree(store, life.run_id)
+            return journals, await result_of(store, subject.workflow, life.run_id)
+        finally:
+            await store.close()
+
+    def _failed(self, deaths: Sequence[int], notes: list[list[Note]], error: BaseException) -> CrashFound:
+        text = f"the run could not go on. {type(error).__name__}: {str(error).rstrip('.')}."
+        found = CrashFound(deaths, in_words(deaths, notes), text)
+        found.__cause__ = error
+        return found
+
+
+def in_words(deaths: Sequence[int], notes: Sequence[Sequence[Note]]) -> str:
+    """Say when a process died. notes: those of its lives."""
+    if not deaths:
+        return "Without any crash"
+    kept = [note for life in notes for note in life if isinstance(note, Kept)]
+    last = f" ({kept[deaths[-1] - 1]})" if deaths[-1] <= len(kept) else ""
+    if len(deaths) == 1:
+        return f"After a crash right behind record {deaths[0]}{last}"
+    numbers = ", ".join(map(str, deaths)) if len(deaths) <= 5 else f"{deaths[0]} to {deaths[-1]}"
+    return f"After crashes right behind records {numbers}{last}"

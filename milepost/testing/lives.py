@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from copy import deepcopy
 from dataclasses import dataclass, field
@@ -13,11 +14,14 @@ from typing import Any
 
 import anyio
 
+from milepost.cli.target import find_object, find_workflow
 from milepost.engine.engine import Engine
-from milepost.engine.errors import MilepostError, OutcomeUnknown, RunBusy
+from milepost.engine.errors import InputError, MilepostError, OutcomeUnknown, RunBusy
 from milepost.engine.executor import only_one
 from milepost.engine.run import Run
-from milepost.engine.settlement import NOTHING_SETTLED, Settlement
+from milepost.engine.settlement import Settlement
+from milepost.engine.stores.address import open_store
+from milepost.engine.stores.memory import Journals, MemoryStore
 from milepost.engine.stores.store import Store
 from milepost.engine.workflow import Workflow
 from milepost.testing.notes import Note, WatchedEngine, Witness
@@ -40,6 +44,26 @@ class Life:
     folder: Path
 
 
+AnyWorkflow = Workflow[Any, Any, Any, Any]
+MakeStore = Callable[[Life], Store]
+
+
+class AfterDeath(Exception):
+    """Something would have happened in a process that is dead."""
+
+
+class NotSettled(MilepostError):
+    """Nobody has said what became of tasks that may run at most once and had begun. nodes: of them."""
+
+    def __init__(self, nodes: Sequence[str]) -> None:
+        self.nodes = tuple(nodes)
+        names = " and ".join(map(repr, self.nodes))
+        super().__init__(
+            f"what may run at most once had begun when the process died, at node {names}, and nobody knows whether it "
+            f"had its effect. Say what a person would say: settle={{{self.nodes[0]!r}: Again()}}, or Done(value)"
+        )
+
+
 class DidNotEnd(MilepostError):
     """The run was still under way when its time was up."""
 
@@ -56,12 +80,12 @@ class Subject:
     begun. timeout: seconds that a life may last.
     """
 
-    workflow: Workflow[Any, Any, Any, Any]
+    workflow: AnyWorkflow
     inputs: Any
     state: Any
     deps: Any
-    store: Callable[[Life], Store]
-    settle: Mapping[str, Settlement] = NOTHING_SETTLED
+    store: MakeStore
+    settle: Mapping[str, Settlement] = field(default_factory=dict[str, Settlement])
     timeout: float = 60.0
 
     async def make_deps(self, life: Life, stack: AsyncExitStack) -> Any:
@@ -105,12 +129,17 @@ async def live(
         dead = True
         (die or scope.cancel)()
 
+    def note(one: Note) -> None:
+        if dead:  # a body that is about to begin would run up to where it waits, although everything is cancelled
+            raise AfterDeath
+        witness(one)
+
     try:
         with scope:
             with anyio.move_on_after(subject.timeout) as limit:
                 async with AsyncExitStack() as stack:
                     deps = await subject.make_deps(life, stack)
-                    engine = WatchedEngine(subject.store(life), witness, commits=commits, die=fall)
+                    engine = WatchedEngine(subject.store(life), note, commits=commits, die=fall)
                     await stack.enter_async_context(engine)
                     await (await begin(engine, subject, life, deps)).result()
             if limit.cancelled_caught:
@@ -138,21 +167,77 @@ async def resumed(engine: Engine, subject: Subject, life: Life, deps: Any) -> Ru
     try:
         return await engine.resume(life.run_id, subject.workflow, deps=deps)
     except OutcomeUnknown as unknown:
-        settle = {key: subject.settle[node] for key, node in unknown.tasks if node in subject.settle}
-        if len(settle) < len(unknown.tasks):
-            raise
+        nodes = sorted({node for _, node in unknown.tasks} - subject.settle.keys())
+        if nodes:
+            raise NotSettled(nodes) from unknown
+        settle = {key: subject.settle[node] for key, node in unknown.tasks}
         return await engine.resume(life.run_id, subject.workflow, deps=deps, settle=settle)
 
 
-def live_here(subject: Subject, life: Life, commits: int | None, backend: str) -> Lived:
-    """Live in this process, on an event loop of its own, of which nothing is left afterwards."""
-    notes: list[Note] = []
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Given:
+    """What `crash_everywhere` was given to run; its parameters of the same names."""
 
-    async def main() -> bool:
-        return await live(subject, life, notes.append, commits=commits)
+    workflow: AnyWorkflow | str
+    inputs: Any
+    state: Any
+    deps: Any
+    store: MakeStore | str | None
+    settle: Mapping[str, Settlement]
+    timeout: float
+    backend: str
 
-    try:
-        ended = anyio.run(main, backend=backend)
-    except Exception as error:
-        return Lived(notes=notes, error=only_one(error))
-    return Lived(notes=notes, ended=ended)
+
+class LivesHere:
+    """Lives in this process, each on an event loop of its own, of which nothing is left afterwards."""
+
+    def __init__(self, given: Given) -> None:
+        self.subject = Subject(
+            workflow=find_workflow(given.workflow) if isinstance(given.workflow, str) else given.workflow,
+            inputs=given.inputs,
+            state=given.state,
+            deps=given.deps,
+            store=store_maker(given.store) or in_memory(),
+            settle=given.settle,
+            timeout=given.timeout,
+        )
+        self._backend = given.backend
+
+    def __enter__(self) -> LivesHere:
+        return self
+
+    def __exit__(self, *args: object) -> None:
+        pass
+
+    def live(self, life: Life, commits: int | None) -> Lived:
+        notes: list[Note] = []
+
+        async def main() -> bool:
+            return await live(self.subject, life, notes.append, commits=commits)
+
+        try:
+            ended = anyio.run(main, backend=self._backend)
+        except Exception as error:
+            return Lived(notes=notes, error=only_one(error))
+        return Lived(notes=notes, ended=ended)
+
+
+def in_memory() -> MakeStore:
+    """Return what makes the stores of runs that each have a memory of their own, which survives their lives."""
+    journals: dict[str, Journals] = defaultdict(Journals)
+    return lambda life: MemoryStore(journals[life.run_id])
+
+
+def store_maker(store: MakeStore | str | None) -> MakeStore | None:
+    """Return what makes the store of a life. store: that, its name as a target, or the URL of the store.
+
+    Raises InputError: the URL names no store that outlives a process.
+    """
+    if not isinstance(store, str):
+        return store
+    if store.startswith("memory:"):
+        raise InputError(f"What is in {store!r} dies with the process. Leave store= out, or name another one.")
+    if "://" in store:
+        return lambda life: open_store(store)
+    made: MakeStore = find_object(store)
+    return made

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from milepost.engine.engine import Engine
 from milepost.engine.events import AttemptStarted, Event
 from milepost.engine.executor import Driver
+from milepost.engine.journal import from_text
 from milepost.engine.run import Run
 from milepost.engine.stores.store import Entry, RunRow, Store
 from milepost.engine.workflow import Workflow
@@ -34,11 +35,16 @@ class Begun(NamedTuple):
 
 
 class Kept(NamedTuple):
-    """A record was committed."""
+    """A record was committed. kind, node: what it says happened, and where."""
 
     run_id: str
     seq: int
     hash: str
+    kind: str
+    node: str
+
+    def __str__(self) -> str:
+        return f"{self.kind}: {self.node}" if self.node else self.kind
 
 
 class Failed(NamedTuple):
@@ -111,7 +117,8 @@ class WatchedEngine(Engine):
         super().__init__(self.mortal.as_store)
 
     def _note_commit(self, entry: Entry) -> None:
-        self._witness(Kept(entry.run_id, entry.seq, entry.hash))
+        record = from_text(entry.seq, entry.body, entry.content)
+        self._witness(Kept(entry.run_id, entry.seq, entry.hash, record.kind.value, record.node))
 
     def _note_opening(self, row: RunRow) -> None:
         self._witness(Opened(row.run_id, row.seq))

@@ -24,7 +24,7 @@ class DrawnNode:
     id: unique in the diagram. kind: the shape. base: whose colours. title: the bold line, without glyph. times: what
     stands behind the title, e.g. "× 5". detail: the muted line, "" for none. status: None in the picture of a
     definition. strip: the status of each item of a map, at most MAX_STRIP of them. tooltip: everything known, in one
-    line. cluster: the id of the cluster that it stands in, "" for none.
+    line. own: its id in its own workflow. cluster: the id of the cluster that it stands in, "" for none.
     """
 
     id: str
@@ -36,6 +36,7 @@ class DrawnNode:
     status: Status | None = None
     strip: tuple[Status, ...] = ()
     tooltip: str = ""
+    own: str = ""
     cluster: str = ""
 
     @property
@@ -188,6 +189,7 @@ def declared_node(box: Box) -> DrawnNode:
         times="× N" if box.kind == "map" else "",
         detail="" if node.kind in ("start", "end", "map") or box.kind == "join" else " · ".join(parts) or doc,
         tooltip=_tooltip(box),
+        own=box.id,
     )
 
 

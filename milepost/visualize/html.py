@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from functools import partial
 from hashlib import sha256
 from typing import Final
 
-from milepost.engine.trace import TaskTrace, Trace
+from milepost.engine.definition import Definition
 from milepost.visualize.diagram import Diagram
 from milepost.visualize.escape import clean, markup, one_line
 from milepost.visualize.layout import Layout
-from milepost.visualize.overlay import task_name, task_seconds, task_status
-from milepost.visualize.palette import DARK, GLYPHS, LIGHT, RETRY, WORDS, Palette, Theme
+from milepost.visualize.nesting import Subject, drawn, paths
+from milepost.visualize.palette import DARK, LIGHT, Palette, Theme
+from milepost.visualize.panels import every, links, panels, sections
 from milepost.visualize.svg import draw
-from milepost.visualize.terminal import error_text, moment
-from milepost.visualize.wording import count, duration, money
-
-MAX_ROWS: Final = 1000
-"""Tasks that the table lists; more would freeze a browser. The JSON of the trace has them all."""
+from milepost.visualize.tables import declared_tables, run_tables
+from milepost.visualize.terminal import error_text
 
 _SHEET: Final = """
 *{box-sizing:border-box}
@@ -41,30 +40,51 @@ td.s{white-space:nowrap}
 pre{margin:0;padding:.9rem 1rem;border:1px solid var(--border);border-radius:.75rem;
   overflow:auto;white-space:pre-wrap;overflow-wrap:anywhere}
 .why{color:var(--muted)}
+tr.run th{color:var(--title);background:var(--border)}
+details{margin:.6rem 0 0;border:1px solid var(--border);border-radius:.75rem}
+summary{padding:.55rem .9rem;cursor:pointer;color:var(--title);overflow-wrap:anywhere}
+details>div{padding:0 .9rem .9rem}
+details figure{margin-top:.25rem}
+details h2{margin:1.25rem 0 .5rem;font-size:.95rem}
+svg a:hover text{text-decoration:underline}
 footer{margin-top:2.5rem;color:var(--muted);font-size:.85rem}
 """.strip()
 
 
 def html(
     diagram: Diagram,
-    trace: Trace | None = None,
+    subject: Subject,
     theme: Theme = "auto",
     *,
+    types: bool = False,
     direction: str = "TB",
     legend: bool | None = None,
     layout: Layout | None = None,
 ) -> str:
-    """Return one page with the picture and a table of the nodes, or of the tasks when `trace` is given.
+    """Return one page with the picture of a definition and its nodes, or of a run and its tasks.
 
-    theme: "auto" follows the reader's own setting. The page may load and run nothing: its content policy allows its own
-    style sheet by hash and that is all.
+    What is inside a sub-workflow can be unfolded; its node in the picture leads there. theme: "auto" follows the
+    reader's own setting. types: as the picture was described. The page may load and run nothing: its content policy
+    allows its own style sheet by hash and that is all.
     Raises DrawingError: there is no Graphviz, or it refused.
     """
-    drawing = draw(diagram, theme, direction=direction, legend=legend, heading=False, layout=layout)
-    sheet = _colours(theme) + _SHEET + drawing.css
+    paint = partial(draw, theme=theme, direction=direction, legend=legend, heading=False, layout=layout)
+    inner = panels(subject, types=types)
+    known = tuple(every(inner))
+    drawing = paint(diagram, links=links(diagram, known))
+    open_ = {where for id_, where in paths(diagram).items() if any(one.id == id_ for one in diagram.clusters)}
+    drawings = {
+        panel.id: paint(panel.diagram, prefix=f"{panel.id}_", links=links(panel.diagram, panel.inner, panel.path))
+        for panel in known
+        if panel.path not in open_
+    }
+    sheet = _colours(theme) + _SHEET + drawing.css + "".join(one.css for one in drawings.values())
     policy = f"default-src 'none'; style-src 'sha256-{_digest(sheet)}'; base-uri 'none'; form-action 'none'"
     title = " · ".join(part for part in (one_line(diagram.name), one_line(diagram.notice, 120)) if part)
-    body = "\n".join((*_head(diagram), f"<figure>{drawing.element}</figure>", *_tables(diagram, trace)))
+    figures = {id_: one.element for id_, one in drawings.items()}
+    flat = drawn(subject, types=types) if diagram.clusters else diagram
+    inside = ("<h2>Inside</h2>", *sections(inner, figures)) if inner else ()
+    body = "\n".join((*_head(diagram), f"<figure>{drawing.element}</figure>", *inside, *_tables(flat, subject)))
     return (
         "<!doctype html>\n"
         '<html lang="en">\n<head>\n<meta charset="utf-8">\n'
@@ -104,70 +124,16 @@ def _head(diagram: Diagram) -> Iterator[str]:
     yield f'<p class="facts">{markup(" · ".join(diagram.facts))}</p>'
 
 
-def _tables(diagram: Diagram, trace: Trace | None) -> Iterator[str]:
-    if trace is None:
-        yield from _section("Nodes", ("Node", "Kind", "About"), _nodes(diagram))
-        yield from _section("Edges", ("From", "To", "When"), _edges(diagram))
+def _tables(diagram: Diagram, subject: Subject) -> Iterator[str]:
+    if isinstance(subject, Definition):
+        yield from declared_tables(diagram)
         return
-    columns = ("Task", "Status", "Tries", "Started", "Took", "Tokens", "Cost", "Note")
-    yield from _section("Tasks", columns, (_task(task, trace) for task in trace.tasks[:MAX_ROWS]))
-    if len(trace.tasks) > MAX_ROWS:
-        yield f'<p class="facts">The first {MAX_ROWS} of {len(trace.tasks)} tasks.</p>'
-    yield from _section("Edges", ("From", "To", "What happened"), _edges(diagram))
-    error = error_text(trace)
+    yield from run_tables(diagram, subject)
+    error = error_text(subject)
     if error:
         yield f"<h2>Error</h2>\n<pre>{markup(error)}</pre>"
-    elif trace.output is not None:
-        yield f"<h2>Output</h2>\n<pre>{markup(_cut(trace.output))}</pre>"
-
-
-def _section(title: str, columns: Iterable[str], rows: Iterable[str]) -> Iterator[str]:
-    numbers = {"Tries", "Took", "Tokens", "Cost"}
-    cells = "".join(f'<th scope="col"{" class=n" if name in numbers else ""}>{name}</th>' for name in columns)
-    yield f'<h2>{title}</h2>\n<div class="scroll"><table>\n<thead><tr>{cells}</tr></thead>\n<tbody>'
-    yield from rows
-    yield "</tbody></table></div>"
-
-
-def _nodes(diagram: Diagram) -> Iterator[str]:
-    for node in diagram.nodes:
-        kind = f"{node.base}, once per item" if node.kind == "map" else node.kind
-        name = markup(f"{one_line(node.title)} {node.times}".rstrip())
-        about = markup(one_line(node.tooltip, 300))
-        yield f'<tr><th scope="row">{name}</th><td>{markup(kind)}</td><td>{about}</td></tr>'
-
-
-def _edges(diagram: Diagram) -> Iterator[str]:
-    names = {node.id: one_line(node.title) for node in diagram.nodes}
-    for edge in diagram.edges:
-        words = [one_line(line) for line in edge.lines] + ([one_line(edge.type)] if edge.type else [])
-        if edge.taken is not None:
-            words.append("taken" if edge.taken else "not taken")
-        if edge.error:
-            words.append("error edge")
-        if edge.back:
-            words.append("back")
-        text = markup(" · ".join(words))
-        look = ' class="why"' if edge.taken == 0 else ""
-        source, target = markup(names[edge.source]), markup(names[edge.target])
-        yield f"<tr{look}><td>{source}</td><td>{target}</td><td>{text}</td></tr>"
-
-
-def _task(task: TaskTrace, trace: Trace) -> str:
-    status = task_status(task)
-    seconds = task_seconds(task, trace)
-    usage = task.usage
-    cells = (
-        ("n", f"{RETRY} {task.attempts}" if task.attempts > 1 else str(task.attempts or "")),
-        ("s", moment(task.started) if task.started else ""),
-        ("n", "" if seconds is None else duration(seconds)),
-        ("n", count(usage.input_tokens + usage.output_tokens) if usage else ""),
-        ("n", money(usage.cost) if usage and usage.cost is not None else ""),
-        ("", one_line(task.error, 300) if task.error else ""),
-    )
-    rest = "".join(f'<td class="{name}">{markup(text)}</td>' for name, text in cells)
-    name = markup(one_line(task_name(task)))
-    return f'<tr><th scope="row">{name}</th><td class="s">{GLYPHS[status]} {WORDS[status]}</td>{rest}</tr>'
+    elif subject.output is not None:
+        yield f"<h2>Output</h2>\n<pre>{markup(_cut(subject.output))}</pre>"
 
 
 def _cut(text: str, limit: int = 20_000) -> str:

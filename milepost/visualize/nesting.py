@@ -84,6 +84,16 @@ def insides(subject: Subject) -> Mapping[str, Inside]:
     }
 
 
+def paths(diagram: Diagram) -> Mapping[str, tuple[str, ...]]:
+    """Return where each node of a picture is: the ids of the nodes around it, in their own workflows, and its own."""
+    parents = {cluster.id: cluster.parent for cluster in diagram.clusters}
+    found: dict[str, tuple[str, ...]] = {"": ()}
+    for node in diagram.nodes:
+        around = parents.get(node.id, node.cluster)
+        found[node.id] = (*found[around], node.own)
+    return found
+
+
 def opened(outer: Diagram, inner: Mapping[str, Diagram]) -> Diagram:
     """Put diagrams into another, each as a cluster headed by one of its nodes.
 

@@ -86,14 +86,15 @@ def render(
     Raises InputError: a negative depth. DrawingError: SVG, PNG or HTML was asked for and no Graphviz is there (it says
     what to install), or it refused.
     """
-    diagram = picture(subject, types=types, depth=depth)
+    plain = subject if isinstance(subject, (Definition, Trace)) else describe(subject)
+    diagram = picture(plain, types=types, depth=depth)
     match format:
         case "mermaid":
             return mermaid(diagram, theme, direction=direction, legend=legend)
         case "dot":
             return dot(diagram, theme, direction=direction, legend=legend)
         case "text":
-            return _text(subject, diagram)
+            return _text(plain, diagram, depth)
         case "svg":
             svg: str = import_module("milepost.visualize.svg").svg(diagram, theme, direction=direction, legend=legend)
             return svg
@@ -101,16 +102,15 @@ def render(
             png: bytes = import_module("milepost.visualize.svg").png(diagram, theme, direction=direction, legend=legend)
             return png
         case "html":
-            trace = subject if isinstance(subject, Trace) else None
             page = import_module("milepost.visualize.html").html
-            text: str = page(diagram, trace, theme, direction=direction, legend=legend)
+            text: str = page(diagram, plain, theme, types=types, direction=direction, legend=legend)
             return text
         case _:
             assert_never(format)
 
 
-def _text(subject: Subject, diagram: Diagram) -> str:
+def _text(subject: Definition | Trace, diagram: Diagram, depth: int | None) -> str:
     terminal = import_module("milepost.visualize.terminal")
-    view = terminal.run_view(subject) if isinstance(subject, Trace) else terminal.flow_view(diagram)
+    view = terminal.run_view(subject, depth=depth) if isinstance(subject, Trace) else terminal.flow_view(diagram)
     text: str = terminal.plain(view)
     return text

@@ -4,7 +4,7 @@ themes."""
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 from xml.etree import ElementTree
@@ -21,6 +21,8 @@ _FONTS: Final = 'Arial, "Liberation Sans", Helvetica, sans-serif'
 """Metric-compatible with the font that Graphviz measured with."""
 
 _PAINTS: Final = ("fill", "stroke")
+
+NO_LINKS: Final[Mapping[str, str]] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,16 +79,25 @@ def draw(
     legend: bool | None = None,
     heading: bool = True,
     layout: Layout | None = None,
+    prefix: str = "",
+    links: Mapping[str, str] = NO_LINKS,
 ) -> Drawing:
-    """Lay the diagram out and return element and style sheet apart, for a page with a strict content policy."""
+    """Lay the diagram out and return element and style sheet apart, for a page with a strict content policy.
+
+    prefix: of all ids and classes, for a page with several pictures. links: by the id of a node, the id of the part of
+    the page that it leads to.
+    """
     layout = layout or choose("svg")
     marks = _Marks() if theme == "auto" else None
     colours = marks.palette if marks else DARK if theme == "dark" else LIGHT
     source = dot(diagram, rich=layout.rich, direction=direction, legend=legend, heading=heading, colours=colours)
     root = ElementTree.fromstring(layout.draw(source, "svg"))
     _unlink(root)
-    _name(root, diagram)
-    css = marks.apply(root) if marks else ""
+    _name(root, diagram, links)
+    css = marks.apply(root, prefix) if marks else ""
+    for element in root.iter() if prefix else ():
+        if "id" in element.attrib:
+            element.set("id", prefix + element.attrib["id"])
     ElementTree.register_namespace("", _SVG)
     return Drawing(ElementTree.tostring(root, encoding="unicode"), css)
 
@@ -111,9 +122,9 @@ def _without_link(element: ElementTree.Element) -> Iterator[ElementTree.Element]
         yield from _without_link(child)
 
 
-def _name(root: ElementTree.Element, diagram: Diagram) -> None:
+def _name(root: ElementTree.Element, diagram: Diagram, links: Mapping[str, str]) -> None:
     """Say what the picture and each node is, to tooltips, style sheets and readers who do not see it."""
-    root.set("role", "img")
+    root.set("role", "group" if links else "img")  # what is an image has nothing in it that could be chosen
     label = " · ".join((diagram.name, *((diagram.notice,) if diagram.notice else diagram.facts)))
     root.set("aria-label", one_line(f"{label}: {diagram.description}", 700))
     nodes = {
@@ -131,6 +142,15 @@ def _name(root: ElementTree.Element, diagram: Diagram) -> None:
         element.set("data-node", one_line(node.id))
         if node.status:
             element.set("data-status", str(node.status))
+        if node.id in links:
+            _link(element, links[node.id], f"Inside {one_line(node.title)}")
+
+
+def _link(element: ElementTree.Element, target: str, label: str) -> None:
+    """Make a node lead to a part of the page."""
+    link = ElementTree.Element(f"{{{_SVG}}}a", {"href": f"#{target}", "aria-label": label})
+    link.extend(list(element))
+    element[:] = [link]
 
 
 class _Marks:
@@ -166,7 +186,7 @@ class _Marks:
             muted=self._both(light.muted, dark.muted),
         )
 
-    def apply(self, root: ElementTree.Element) -> str:
+    def apply(self, root: ElementTree.Element, prefix: str) -> str:
         """Put real colours in, for a viewer without style sheets, and return the style sheet that switches them."""
         classes: dict[tuple[str, str, str], str] = {}
         for element in root.iter():
@@ -175,7 +195,7 @@ class _Marks:
                 pair = self.pairs.get(element.get(paint, ""))
                 if pair is not None:
                     element.set(paint, pair[0])
-                    names.append(classes.setdefault((paint, *pair), f"c{len(classes)}"))
+                    names.append(classes.setdefault((paint, *pair), f"{prefix}c{len(classes)}"))
             if names:
                 element.set("class", " ".join(names))
         light = "".join(f".{name}{{{paint}:{colour}}}" for (paint, colour, _), name in classes.items())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from io import StringIO
-from itertools import groupby
+from itertools import groupby, islice
 from typing import Final
 
 from rich.box import SIMPLE_HEAD
@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from milepost.engine.trace import TaskTrace, Trace
+from milepost.visualize.children import cause_of, child_of, usage_of
 from milepost.visualize.diagram import MAX_STRIP, Diagram, DrawnEdge, DrawnNode
 from milepost.visualize.escape import clean, one_line
 from milepost.visualize.overlay import (
@@ -51,8 +52,11 @@ _SIGNS: Final = {
     "join": "◎",
     "human": "▽",
     "fold": "…",
+    "workflow": "▣",
 }
 MUTED: Final = "bright_black"
+LONG: Final = 40
+"""Rows up to which the tasks of runs inside a run are listed when nobody has asked for them."""
 
 
 def plain(view: RenderableType, *, width: int = 110) -> str:
@@ -70,23 +74,30 @@ def flow_view(diagram: Diagram) -> RenderableType:
     for edge in diagram.edges:
         ways[edge.source].append(edge)
     names = {node.id: one_line(node.title, 48) for node in diagram.nodes}
+    levels = diagram.levels
     for node in diagram.nodes:
-        table.add_row(_node(node), Text(one_line(node.detail), style=MUTED), _ways(ways[node.id], names))
+        level = levels[node.cluster] - (node.id == node.cluster)  # what heads a cluster stands where it would if closed
+        row = _node(node), Text(one_line(node.detail), style=MUTED), _ways(ways[node.id], names)
+        table.add_row(_indented(row[0], level), *row[1:])
     parts: list[RenderableType] = [title]
     if diagram.notice_status:
         parts.append(Text(one_line(diagram.notice, 200), style=STYLES[diagram.notice_status]))
     return Group(*parts, Text(), table)
 
 
-def run_view(trace: Trace) -> RenderableType:
-    """Return a run: how it stands, its tasks in the order they were spawned, what was decided, and the error."""
+def run_view(trace: Trace, *, depth: int | None = None) -> RenderableType:
+    """Return a run: how it stands, its tasks in the order they were spawned, what was decided, and the error.
+
+    depth: how many levels of runs inside it are shown with their tasks, below the task that drives them; None for one,
+    if that is not long. The others are only named.
+    """
     status = run_status(trace)
     head = Text.assemble(
         (f"{GLYPHS[status]} {one_line(trace.definition.name)}", f"bold {STYLES[status]}"),
         (f"  {notice(trace)}", STYLES[status]),
     )
     since = f"v{trace.definition.version} · {' · '.join(facts(trace))} · started {moment(trace.created)}"
-    parts: list[RenderableType] = [head, Text(since, style=MUTED), Text(), _tasks(trace)]
+    parts: list[RenderableType] = [head, Text(since, style=MUTED), Text(), _tasks(trace, _levels(trace, depth))]
     decided = list(_decisions(trace))
     if decided:
         parts.append(Text())
@@ -135,48 +146,85 @@ def _ways(edges: Iterable[DrawnEdge], names: dict[str, str]) -> Text:
     return Text("\n").join(rows)
 
 
-def _tasks(trace: Trace) -> Table:
+def _levels(trace: Trace, depth: int | None) -> int:
+    """Return how many levels of runs inside runs are shown."""
+    if depth is not None:
+        return depth
+    return 1 if sum(1 for _ in islice(_rows(trace, 1), LONG + 1)) <= LONG else 0
+
+
+def _tasks(trace: Trace, depth: int) -> Table:
     table = _table("task", "status", "tries", "took", "tokens", "cost", "note")
     for column in table.columns[2:6]:
         column.justify = "right"
+    for level, row in _rows(trace, depth):
+        cells = list(row)
+        table.add_row(_indented(cells[0], level), *cells[1:])
+    return table
+
+
+def _rows(trace: Trace, depth: int) -> Iterator[tuple[int, Iterable[Text]]]:
+    """Yield each row with its level; the cells are made only when they are asked for."""
+    pending = [(0, _own_rows(trace))]
+    while pending:
+        level, rows = pending[-1]
+        cells, child = next(rows, (None, None))
+        if cells is None:
+            pending.pop()
+            continue
+        yield level, cells
+        if child is not None and level < depth:
+            pending.append((level + 1, _own_rows(child)))
+
+
+def _own_rows(trace: Trace) -> Iterator[tuple[Iterable[Text], Trace | None]]:
+    """Yield the rows of one run, each with the run that its task drives."""
     for node, group in groupby(trace.tasks, key=lambda task: (task.node, task.index is None)):
         tasks = list(group)
-        if len(tasks) <= MAX_STRIP:
-            for task in tasks:
-                table.add_row(*_task(task, trace))
-        else:
-            table.add_row(*_many(node[0], tasks))
-            for task in [task for task in tasks if task.status == "failed"][:MAX_STRIP]:
-                table.add_row(*_task(task, trace))
-    return table
+        if len(tasks) > MAX_STRIP:
+            yield _many(node[0], tasks, trace), None
+            tasks = [task for task in tasks if task.status == "failed"][:MAX_STRIP]
+        for task in tasks:
+            yield _task(task, trace), child_of(task, trace)
+
+
+def _indented(text: Text, level: int) -> Text:
+    return Text("  " * level).append_text(text)
 
 
 def _task(task: TaskTrace, trace: Trace) -> Iterator[Text]:
     status = task_status(task)
     seconds = task_seconds(task, trace)
-    usage = task.usage
+    usage = usage_of((task,), trace)
     yield Text(f"{GLYPHS[status]} {one_line(task_name(task), 48)}", style=STYLES[status])
     yield Text(WORDS[status])
     yield Text(f"{RETRY} {task.attempts}" if task.attempts > 1 else str(task.attempts or ""))
     yield Text("" if seconds is None else duration(seconds))
     yield Text(count(usage.input_tokens + usage.output_tokens) if usage else "")
     yield Text(money(usage.cost) if usage and usage.cost is not None else "")
-    yield Text(error_name(task.error) if task.error else "", style="red")
+    yield _note(task, trace)
 
 
-def _many(node: str, tasks: list[TaskTrace]) -> Iterator[Text]:
+def _note(task: TaskTrace, trace: Trace) -> Text:
+    """Say why a task failed, and which run it drives, by as much of its id as a command needs."""
+    child = child_of(task, trace)
+    error = error_name(cause_of(task, trace) or "") if task.error else ""
+    run = f"run {one_line(child.run_id)[:12]}" if child else ""
+    return Text.assemble((error, "red"), "  " if error and run else "", (run, MUTED))
+
+
+def _many(node: str, tasks: list[TaskTrace], trace: Trace) -> Iterator[Text]:
     done = sum(task.status == "completed" for task in tasks)
     counts = {status: sum(task_status(task) is status for task in tasks) for status in Status}
-    usages = [task.usage for task in tasks if task.usage]
-    costs = [usage.cost for usage in usages if usage.cost is not None]
+    usage = usage_of(tasks, trace)
     spans = [(task.finished - task.started).total_seconds() for task in tasks if task.started and task.finished]
     worst = next(status for status in _BY_WEIGHT if counts[status])
     yield Text(f"{GLYPHS[worst]} {one_line(node, 48)} × {len(tasks)}", style=STYLES[worst])
     yield Text(f"{done} of {len(tasks)} done")
     yield Text(str(sum(task.attempts for task in tasks)))
     yield Text(duration(sum(spans)) if spans else "")
-    yield Text(count(sum(usage.input_tokens + usage.output_tokens for usage in usages)) if usages else "")
-    yield Text(money(sum(costs)) if costs else "")
+    yield Text(count(usage.input_tokens + usage.output_tokens) if usage else "")
+    yield Text(money(usage.cost) if usage and usage.cost is not None else "")
     left = [f"{number} {WORDS[status]}" for status, number in counts.items() if number and status is not Status.DONE]
     yield Text(", ".join(left))
 

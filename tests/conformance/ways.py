@@ -75,19 +75,16 @@ class Ways:
         isolated: bool = True,
         stored: bool = True,
         theirs: Any = SAME,
-        theirs_final: Any = SAME,
     ) -> None:
         """Run the graph in every way and compare what comes out, and what became of the state, with what is expected.
 
         state: what a run begins with, copied for each. isolated: whether it also comes to this when every task has a
-        view of the state of its own. stored: whether a store can hold what flows. theirs, theirs_final: what
-        pydantic-graph comes to where it is wrong.
+        view of the state of its own. stored: whether a store can hold what flows. theirs: what pydantic-graph
+        gives where it is wrong.
         """
         ours = Answer(output, final)
         expected = {
-            "pydantic-graph": Answer(
-                output if theirs is SAME else theirs, final if theirs_final is SAME else theirs_final
-            ),
+            "pydantic-graph": Answer(output if theirs is SAME else theirs, final),
             "installed": ours,
         }
         begin: dict[str, Any] = {name: deepcopy(state) for name in WAYS}

@@ -34,6 +34,7 @@ from milepost.engine.events import (
 )
 from milepost.engine.failure import Failure
 from milepost.engine.policy import Cache, CircuitBreaker, Retry
+from milepost.engine.readers import Reader
 from milepost.engine.run import Run
 from milepost.engine.stores.memory import Journals, MemoryStore
 from milepost.engine.stores.store import Acknowledge, Entry
@@ -366,6 +367,36 @@ async def test_the_items_of_a_stream_are_told_and_its_task_finishes_with_the_las
     assert edges.count(("give_each_look", "look")) == 3
 
 
+async def test_an_item_that_cannot_be_routed_is_a_failure_of_the_task_that_gave_it() -> None:
+    wf = WorkflowBuilder(name="streaming", output_type=list[int])
+
+    @wf.stream
+    async def give(ctx: StepContext[None, None, None]) -> AsyncIterator[int]:
+        yield 1
+
+    @wf.function
+    async def look(ctx: StepContext[None, None, int]) -> int:
+        return ctx.inputs
+
+    def faulty(number: int) -> bool:
+        raise ValueError("no")
+
+    collect = wf.join(reduce_list_append, initial_factory=list[int], node_id="collect")
+    sort = wf.decision(node_id="sort").branch(wf.match(int, matches=faulty).to(look))
+    wf.add(
+        wf.edge_from(wf.start_node).to(give),
+        wf.edge_from(give).map(downstream_join_id=collect.id).to(sort),
+        wf.edge_from(look).to(collect),
+        wf.edge_from(collect).to(wf.end_node),
+    )
+    events = await told(wf.build())
+
+    (started,) = [event for event in events if isinstance(event, TaskStarted)]
+    (failed,) = [event for event in events if isinstance(event, TaskFailed)]
+    assert (failed.node, failed.task) == ("give", started.task)
+    assert shape(events)[-1] == "failed"
+
+
 async def test_what_is_streamed_into_a_run_is_told_and_no_task_is_made_of_it() -> None:
     wf = WorkflowBuilder(name="fed", deps_type=Deps, input_type=AsyncIterable[int], output_type=int)
 
@@ -401,15 +432,19 @@ async def test_a_run_that_breaks_down_says_so_and_does_not_end() -> None:
         def append(self, entry: Entry, acknowledge: Acknowledge) -> None:
             raise RuntimeError("a bug")
 
-    seen = list[Event]()
-    with pytest.raises(ExceptionGroup):
+    readers = list[Reader]()
+
+    async def drive() -> None:
         async with Engine(Faulty()) as engine:
             run = await engine.start(TWO, inputs=1, deps=Deps())
-            reader = run.events()
+            readers.append(run.events())
             await run.wait()
-            seen.extend([event async for event in reader if not isinstance(event, AttemptStarted)])
-    seen.extend([event async for event in reader if not isinstance(event, AttemptStarted)])
-    assert seen == [RunStopped(reason="a bug")]
+
+    with pytest.raises(ExceptionGroup):
+        await drive()
+    assert [event async for event in readers[0] if not isinstance(event, AttemptStarted)] == [
+        RunStopped(reason="a bug")
+    ]
 
 
 async def test_a_run_that_is_cancelled_says_so_last() -> None:

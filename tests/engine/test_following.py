@@ -22,7 +22,7 @@ from milepost.engine.events import (
     TaskFinished,
     TaskStarted,
 )
-from milepost.engine.following import BATCH
+from milepost.engine.following import BATCH, History
 from milepost.engine.journal import chained
 from milepost.engine.stores.memory import Journals, MemoryStore
 from milepost.engine.stores.store import RunRow, StoredRecord
@@ -194,6 +194,32 @@ async def test_a_run_whose_owner_died_is_followed_on_until_another_finishes_it()
         deps.gates.clear()
         await ran(journals, TWO, deps)
     assert checkpoints(found) == [1, 2, 3]
+
+
+async def test_a_run_that_goes_on_with_a_newer_version_of_its_workflow_is_read_by_that() -> None:
+    asked: list[str] = []
+
+    class Changed(MemoryStore):
+        version = ""
+
+        async def row(self, run_id: str) -> RunRow | None:
+            row = await super().row(run_id)
+            assert row is not None
+            return replace(row, fingerprint=row.fingerprint + self.version)
+
+        async def definition(self, fingerprint: str) -> str | None:
+            asked.append(fingerprint)
+            return await super().definition(fingerprint.removesuffix(" newer"))
+
+    journals = Journals()
+    await ran(journals)
+    first = journals.rows[RUN].fingerprint
+    store = Changed(journals)
+    history = History(store, RUN)
+    for version in ("", "", " newer", " newer"):
+        store.version = version
+        await history.more()
+    assert asked == [first, f"{first} newer"]
 
 
 async def test_a_long_run_is_read_a_part_at_a_time() -> None:

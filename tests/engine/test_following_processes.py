@@ -18,8 +18,9 @@ from milepost.engine.engine import Engine
 from milepost.engine.events import Checkpoint, CommittedEvent, RunEnded, TaskFinished, TaskStarted
 from tests.engine.steps import STEPS
 from tests.engine.subjects import RUN
+from tests.loops import asyncio_only
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, asyncio_only]
 ROOT = Path(__file__).parents[2]
 
 

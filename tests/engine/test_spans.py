@@ -18,7 +18,7 @@ from opentelemetry.trace import NoOpTracerProvider, StatusCode
 
 from milepost.engine.current import current
 from milepost.engine.engine import Engine
-from milepost.engine.errors import NodeError, RoutingError
+from milepost.engine.errors import NodeError, RoutingError, WorkflowError
 from milepost.engine.install import install
 from milepost.engine.policy import Retry
 from milepost.engine.spans import spans_for
@@ -196,6 +196,20 @@ async def test_an_exception_on_an_edge_is_recorded_on_the_span_of_the_run(record
 
     assert error_of(recorded.one("run node step")) == (None, [])
     assert error_of(recorded.one("run graph edge")) == ("KeyError: 'on the way'", ["KeyError"])
+
+
+async def test_a_run_that_comes_to_nothing_says_so_on_its_span(recorded: Recorded) -> None:
+    g = GraphBuilder[None, None, list[int], int](name="nothing", input_type=list[int], output_type=int)
+
+    @g.step
+    async def each(ctx: Number) -> int:
+        return ctx.inputs
+
+    g.add(g.edge_from(g.start_node).map().to(each), g.edge_from(each).to(g.end_node))
+    with pytest.raises(WorkflowError):
+        await Workflow.from_graph(g.build()).run(inputs=[])
+
+    assert error_of(recorded.one("run graph nothing"))[1] == ["milepost.engine.errors.WorkflowError"]
 
 
 async def test_a_timeout_is_an_error_of_the_attempt(recorded: Recorded) -> None:

@@ -29,7 +29,7 @@ from milepost.engine.mergers import append
 from milepost.engine.policy import Cache, Retry
 from milepost.engine.settlement import Again
 from milepost.engine.stores.memory import Journals, MemoryStore
-from milepost.engine.stores.store import Acknowledge, Entry
+from milepost.engine.stores.store import Acknowledge, Entry, RunRow
 from milepost.engine.trace import RunStatus
 from milepost.engine.typed import StepContext, reduce_list_append
 from milepost.engine.workflow import Workflow
@@ -292,6 +292,24 @@ async def test_a_run_inside_that_is_driven_by_somebody_else_is_waited_for(monkey
             assert run.status == "running"
             deps.gates["judge"].set()
             assert (await lone.result(), await run.result()) == (4, 5)
+    assert deps.calls == {"before": 1, "parse": 1, "judge": 2, "after": 1}
+
+
+class Blind(MemoryStore):
+    """A store that does not see the run inside when it is first asked for it, as if somebody had just made it."""
+
+    async def row(self, run_id: str) -> RunRow | None:
+        seen: set[str] = self.__dict__.setdefault("seen", set[str]())
+        if run_id == RUN or run_id in seen:
+            return await super().row(run_id)
+        seen.add(run_id)
+        return None
+
+
+async def test_a_run_inside_that_somebody_else_has_just_begun_is_gone_on_with() -> None:
+    journals, deps = Journals(), Deps()
+    await stopped_in(lambda: MemoryStore(journals), "judge", OUTER, deps)
+    assert await ran(lambda: Blind(journals), OUTER, deps) == 5
     assert deps.calls == {"before": 1, "parse": 1, "judge": 2, "after": 1}
 
 

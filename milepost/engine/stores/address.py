@@ -26,7 +26,7 @@ def open_store(url: str, *, create: bool = True) -> Store:
     """
     if url in ("memory://", "memory:"):
         return MemoryStore()
-    if urlsplit(url).scheme in _SERVERS:
+    if url.partition("://")[0] in _SERVERS:
         return _on_server(url, create)
     parts = urlsplit(url)
     path = parts.path[1:] if url.startswith("sqlite:///") else ""

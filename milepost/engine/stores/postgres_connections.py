@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from time import monotonic
 from typing import Final, TypeVar
@@ -72,6 +72,16 @@ def longer(pause: float) -> float:
     return min(max(2 * pause, _FIRST_PAUSE), _LONGEST_PAUSE)
 
 
+def _is_mangled(given: Mapping[str, str]) -> bool:
+    """Whether a part of what was meant to be the password was taken for something else."""
+    hosts, ports = given.get("host", "").split(","), given.get("port", "").split(",")
+    return (
+        any("@" in host[1:] and not host.startswith("/") for host in hosts)
+        or not all(port.isdecimal() for port in ports if port)
+        or "@" in given.get("dbname", "")
+    )
+
+
 class Connections:
     """The connections of one open store.
 
@@ -85,12 +95,13 @@ class Connections:
         try:
             given = {key: str(value) for key, value in conninfo_to_dict(dsn).items() if value is not None}
         except psycopg.Error:
-            # What libpq says may quote a part of the password.
+            given = None
+        if given is None or _is_mangled(given):  # what libpq says about it may quote a part of the password
             raise InputError(
                 "The address of the PostgreSQL database cannot be read. Write e.g. "
                 "postgresql://user:password@host:5432/name, with any / @ : ? # or % of the password in percent code, "
                 "e.g. %40 for @."
-            ) from None
+            )
         self.patience = patience
         self._password = given.get("password")
         self._conninfo = make_conninfo(**(_DEFAULTS | given))

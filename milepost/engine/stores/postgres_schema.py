@@ -9,7 +9,7 @@ from milepost.engine.errors import ForeignStore, StoreError
 from milepost.engine.stores.postgres_connections import Link
 
 VERSION: Final = 1
-"""The newest version of the schema; postgres_1.sql and those after it are the steps to it, none of which ever changes."""
+"""The newest version of the tables; postgres_1.sql and those after it are the steps to it, none of which changes."""
 
 _FOUND: Final = (
     "SELECT to_regnamespace(%s) IS NOT NULL, to_regclass(%s) IS NOT NULL, "

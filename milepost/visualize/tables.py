@@ -1,0 +1,108 @@
+"""The tables of a page: nodes and edges, and what the tasks of a run did."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Final
+
+from milepost.engine.trace import TaskTrace, Trace
+from milepost.visualize.children import child_of, usage_of
+from milepost.visualize.diagram import Diagram
+from milepost.visualize.escape import markup, one_line
+from milepost.visualize.overlay import run_status, task_name, task_seconds, task_status
+from milepost.visualize.palette import GLYPHS, RETRY, WORDS
+from milepost.visualize.terminal import moment
+from milepost.visualize.wording import count, duration, money
+
+MAX_ROWS: Final = 1000
+"""Tasks that a table lists; more would freeze a browser. The JSON of the trace has them all."""
+
+_TASK_COLUMNS: Final = ("Task", "Status", "Tries", "Started", "Took", "Tokens", "Cost", "Note")
+_NUMBERS: Final = frozenset({"Tries", "Took", "Tokens", "Cost"})
+
+
+def declared_tables(diagram: Diagram) -> Iterator[str]:
+    """Yield what a definition has: its nodes and edges."""
+    yield from _section("Nodes", ("Node", "Kind", "About"), _nodes(diagram))
+    yield from _section("Edges", ("From", "To", "When"), _edges(diagram))
+
+
+def run_tables(diagram: Diagram, trace: Trace) -> Iterator[str]:
+    """Yield what a run did: its tasks, and the edges that it took."""
+    rows = (_task(task, trace) for task in trace.tasks)
+    yield from _section("Tasks", _TASK_COLUMNS, islice(rows, MAX_ROWS), _more(len(trace.tasks)))
+    yield from _section("Edges", ("From", "To", "What happened"), _edges(diagram))
+
+
+def child_table(tasks: Sequence[TaskTrace], trace: Trace) -> Iterator[str]:
+    """Yield what the runs did that some tasks of a run drive, one below the other. trace: of the run of these tasks."""
+    number = sum(len(child.tasks) for child in (child_of(task, trace) for task in tasks) if child is not None)
+    yield from _section("Tasks", _TASK_COLUMNS, islice(_child_rows(tasks, trace), MAX_ROWS), _more(number))
+
+
+def _child_rows(tasks: Sequence[TaskTrace], trace: Trace) -> Iterator[str]:
+    for task in tasks:
+        child = child_of(task, trace)
+        if child is None:
+            continue
+        status = run_status(child)
+        head = f"{GLYPHS[status]} {one_line(task_name(task))} · run {one_line(child.run_id)}"
+        yield f'<tr class="run"><th scope="rowgroup" colspan="{len(_TASK_COLUMNS)}">{markup(head)}</th></tr>'
+        yield from (_task(inner, child) for inner in child.tasks)
+
+
+def _more(number: int) -> str:
+    return f"The first {MAX_ROWS} of {number} tasks." if number > MAX_ROWS else ""
+
+
+def _section(title: str, columns: Iterable[str], rows: Iterable[str], note: str = "") -> Iterator[str]:
+    cells = "".join(f'<th scope="col"{" class=n" if name in _NUMBERS else ""}>{name}</th>' for name in columns)
+    yield f'<h2>{title}</h2>\n<div class="scroll"><table>\n<thead><tr>{cells}</tr></thead>\n<tbody>'
+    yield from rows
+    yield "</tbody></table></div>"
+    if note:
+        yield f'<p class="facts">{note}</p>'
+
+
+def _nodes(diagram: Diagram) -> Iterator[str]:
+    for node in diagram.nodes:
+        kind = f"{node.base}, once per item" if node.kind == "map" else node.kind
+        name = markup(f"{one_line(node.title)} {node.times}".rstrip())
+        about = markup(one_line(node.tooltip, 300))
+        yield f'<tr><th scope="row">{name}</th><td>{markup(kind)}</td><td>{about}</td></tr>'
+
+
+def _edges(diagram: Diagram) -> Iterator[str]:
+    names = {node.id: one_line(node.title) for node in diagram.nodes}
+    for edge in diagram.edges:
+        words = [one_line(line) for line in edge.lines] + ([one_line(edge.type)] if edge.type else [])
+        if edge.taken is not None:
+            words.append("taken" if edge.taken else "not taken")
+        if edge.error:
+            words.append("error edge")
+        if edge.back:
+            words.append("back")
+        text = markup(" · ".join(words))
+        look = ' class="why"' if edge.taken == 0 else ""
+        source, target = markup(names[edge.source]), markup(names[edge.target])
+        yield f"<tr{look}><td>{source}</td><td>{target}</td><td>{text}</td></tr>"
+
+
+def _task(task: TaskTrace, trace: Trace) -> str:
+    status = task_status(task)
+    seconds = task_seconds(task, trace)
+    usage = usage_of((task,), trace)
+    child = child_of(task, trace)
+    notes = (one_line(task.error, 300) if task.error else "", f"run {one_line(child.run_id)}" if child else "")
+    cells = (
+        ("n", f"{RETRY} {task.attempts}" if task.attempts > 1 else str(task.attempts or "")),
+        ("s", moment(task.started) if task.started else ""),
+        ("n", "" if seconds is None else duration(seconds)),
+        ("n", count(usage.input_tokens + usage.output_tokens) if usage else ""),
+        ("n", money(usage.cost) if usage and usage.cost is not None else ""),
+        ("", " · ".join(note for note in notes if note)),
+    )
+    rest = "".join(f'<td class="{name}">{markup(text)}</td>' for name, text in cells)
+    name = markup(one_line(task_name(task)))
+    return f'<tr><th scope="row">{name}</th><td class="s">{GLYPHS[status]} {WORDS[status]}</td>{rest}</tr>'
