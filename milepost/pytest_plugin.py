@@ -1,4 +1,4 @@
-"""The pytest plugin: with `--milepost`, every pydantic-graph graph that a test session runs, runs on Milepost.
+"""The pytest plugin: fixtures, and with `--milepost` every graph of pydantic-graph's that a session runs on Milepost.
 
 pytest loads this module in every session of an environment that has Milepost, so it imports nothing of it until it is
 asked to.
@@ -6,10 +6,20 @@ asked to.
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
+from functools import partial
 from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from milepost.engine.engine import Engine
+    from milepost.engine.stores.memory import MemoryStore
+    from milepost.testing.clock import FakeClock
+    from milepost.testing.effects import Effects
+    from milepost.testing.findings import CrashReport
 
 MARKER = "without_milepost"
 
@@ -68,3 +78,46 @@ class Takeover:
     def pytest_unconfigure(self) -> None:
         """Give `Graph.run` back at the end of the session."""
         self._installed.uninstall()
+
+
+# --- fixtures --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def milepost_clock() -> FakeClock:
+    """A clock that the test moves on by hand."""
+    from milepost.testing.clock import FakeClock
+
+    return FakeClock()
+
+
+@pytest.fixture
+def milepost_store(milepost_clock: FakeClock) -> MemoryStore:
+    """A store of the test's own, in memory, that goes by `milepost_clock`."""
+    from milepost.engine.stores.memory import MemoryStore
+
+    return MemoryStore(clock=milepost_clock)
+
+
+@pytest.fixture
+def milepost_engine(milepost_store: MemoryStore, milepost_clock: FakeClock) -> Engine:
+    """An engine on `milepost_store` that goes by `milepost_clock`, to be entered: `async with milepost_engine:`."""
+    from milepost.engine.engine import Engine
+
+    return Engine(milepost_store, clock=milepost_clock)
+
+
+@pytest.fixture
+def milepost_effects(tmp_path: Path) -> Effects:
+    """A recorder of what nodes do to the world, in the file `effects` of the test's `tmp_path`."""
+    from milepost.testing.effects import Effects
+
+    return Effects(tmp_path / "effects")
+
+
+@pytest.fixture
+def crash_everywhere(tmp_path: Path) -> Callable[..., CrashReport]:
+    """The function of `milepost.testing`; `Life.folder` is the test's `tmp_path`."""
+    from milepost.testing.everywhere import crash_everywhere
+
+    return partial(crash_everywhere, folder=tmp_path)

@@ -13,7 +13,8 @@ from milepost.cli.stores import require
 from milepost.engine.errors import InputError
 
 if TYPE_CHECKING:
-    from milepost.engine.engine import Engine, RunSummary
+    from milepost.engine.engine import Engine
+    from milepost.engine.stored_runs import RunSummary
 
 
 @click.command()

@@ -22,9 +22,10 @@ from milepost.engine.errors import InputError, StoreError
 
 if TYPE_CHECKING:
     from milepost.cli.target import AnyWorkflow
-    from milepost.engine.engine import Engine, RunSummary
+    from milepost.engine.engine import Engine
     from milepost.engine.run import Run
     from milepost.engine.settlement import Settlement
+    from milepost.engine.stored_runs import RunSummary
 
 
 EXIT_OF_STATUS: Final[Mapping[str, Exit]] = {

@@ -7,11 +7,13 @@ from enum import IntEnum
 from typing import Final
 
 from milepost.engine.errors import (
+    CircuitOpen,
     IncompatibleWorkflow,
     InputError,
     MilepostError,
     NodeError,
     NotStorable,
+    OutcomeUnknown,
     ResumeError,
     RoutingError,
     RunBusy,
@@ -59,6 +61,7 @@ EXIT_OF: Final[Mapping[type[BaseException], Exit]] = {
     NotStorable: Exit.WRONG,
     InputError: Exit.WRONG,
     NodeError: Exit.FAILED,
+    CircuitOpen: Exit.FAILED,
     RunCancelled: Exit.FAILED,
     StoreError: Exit.STORE,
     ResumeError: Exit.FAILED,
@@ -66,6 +69,7 @@ EXIT_OF: Final[Mapping[type[BaseException], Exit]] = {
     RunMismatch: Exit.WRONG,
     RunBusy: Exit.BUSY,
     IncompatibleWorkflow: Exit.CHANGED,
+    OutcomeUnknown: Exit.FAILED,
 }
 """The nearest class of an error that stands here decides; an error that is not ours is a failure."""
 

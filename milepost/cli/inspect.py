@@ -23,7 +23,8 @@ from milepost.cli.stores import require
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from milepost.engine.engine import Engine, RunSummary
+    from milepost.engine.engine import Engine
+    from milepost.engine.stored_runs import RunSummary
     from milepost.engine.trace import Trace
 
 STATUSES = ("running", "waiting", "completed", "failed", "cancelled")

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from milepost.engine.errors import UnknownRun
 
 if TYPE_CHECKING:
-    from milepost.engine.engine import Engine, RunSummary
+    from milepost.engine.engine import Engine
+    from milepost.engine.stored_runs import RunSummary
     from milepost.engine.trace import JoinTrace, TaskTrace, Trace
 
 ReadT = TypeVar("ReadT")

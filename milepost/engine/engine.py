@@ -5,9 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, replace
-from datetime import datetime
-from types import NoneType, TracebackType
+from dataclasses import replace
+from types import TracebackType
 from typing import Any, Literal, Self
 from uuid import uuid4
 from weakref import WeakValueDictionary
@@ -15,11 +14,19 @@ from weakref import WeakValueDictionary
 import anyio
 from anyio.abc import TaskGroup
 
-from milepost.engine.admission import check_given, given_state, unstorable, workflows_inside
+from milepost.engine.admission import check_given, given_state
 from milepost.engine.cancelling import cancel_forsaken, cancel_stored
 from milepost.engine.children import ChildWork, Parent, Place, ended_inside, name_of, result_for
-from milepost.engine.codec import Codec
-from milepost.engine.definition import Definition, describe
+from milepost.engine.drivers import (
+    AnyWorkflow,
+    Prepared,
+    first_record,
+    live_driver,
+    nest_live,
+    prepare,
+    run_live,
+    stored_driver,
+)
 from milepost.engine.errors import (
     InputError,
     MilepostError,
@@ -28,91 +35,34 @@ from milepost.engine.errors import (
     RunCancelled,
     RunMismatch,
     UnknownRun,
-    UnsoundWorkflow,
 )
-from milepost.engine.executor import Driver, only_one
+from milepost.engine.executor import Driver
 from milepost.engine.facilities import Facilities
-from milepost.engine.following import Follower, History, similar_runs
-from milepost.engine.journal import Kind, Record, from_text
-from milepost.engine.keys import ROOT, child_run
+from milepost.engine.journal import from_text
+from milepost.engine.keys import child_run
 from milepost.engine.limits import CircuitChange, Traffic
-from milepost.engine.lineage import trace_of
-from milepost.engine.logs import NoLog, StoredLog
+from milepost.engine.logs import StoredLog
 from milepost.engine.mailroom import Mailroom
 from milepost.engine.opening import adopt_orphans, check_fit, read_position
-from milepost.engine.plan import Plan, compile_plan
 from milepost.engine.policy import check_concurrency
-from milepost.engine.position import START, Position
+from milepost.engine.position import Position
 from milepost.engine.run import Run
 from milepost.engine.settlement import NOTHING_SETTLED, Settlement
 from milepost.engine.slots import Gates
-from milepost.engine.state import LiveState, StoredState, digest_of, fields_of, whole_of
+from milepost.engine.state import StoredState, digest_of, fields_of, whole_of
+from milepost.engine.stored_runs import StoredRuns
 from milepost.engine.stores.address import open_store
 from milepost.engine.stores.store import NewRun, RunRow, Store
-from milepost.engine.trace import RunStatus, Trace
-from milepost.engine.tracing import moment
-from milepost.engine.values import LiveValues, StoredValues
-from milepost.engine.workflow import Workflow
+from milepost.engine.trace import RunStatus
+from milepost.engine.values import StoredValues
 
 Isolation = Literal["task", "shared"]
-AnyWorkflow = Workflow[Any, Any, Any, Any]
 
 ASK_AGAIN = 0.1
 """Seconds between two tries to become the owner of a run inside a run."""
 
 
-@dataclass(slots=True)
-class Prepared:
-    """What the engine works out of a workflow once."""
-
-    plan: Plan
-    definition: Definition
-    codec: Codec
-
-
-def plan_of(workflow: AnyWorkflow) -> Plan:
-    """Return the plan of a workflow; compiled once, and kept by the workflow itself."""
-    plan: Plan | None = vars(workflow).get("_plan")
-    if plan is None:
-        plan = vars(workflow)["_plan"] = compile_plan(workflow)
-    return plan
-
-
-def prepare(workflow: AnyWorkflow) -> Prepared:
-    """Return what it takes to store a workflow's runs. Raises UnsoundWorkflow when a declared type cannot be stored."""
-    prepared: Prepared | None = vars(workflow).get("_prepared")
-    if prepared is None:
-        prepared = Prepared(plan_of(workflow), describe(workflow), Codec(workflow.registered))
-        for one in (workflow, *workflows_inside(workflow)):
-            faults = unstorable(one, Codec(one.registered))
-            if faults:
-                raise UnsoundWorkflow(one.name, faults)
-        vars(workflow)["_prepared"] = prepared
-    return prepared
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunSummary:
-    """A run as a list shows it. seq: how many checkpoints it has. output: JSON text.
-
-    parent_run, parent_task: the run that this one is inside of, and the key of the task that drives it; None for a run
-    of its own.
-    """
-
-    run_id: str
-    workflow: str
-    version: int
-    status: RunStatus
-    created: datetime
-    updated: datetime
-    seq: int
-    error: str | None
-    output: str | None
-    parent_run: str | None = None
-    parent_task: str | None = None
-
-
-class Engine:
+class Engine(StoredRuns):
     """Drives runs; an async context manager that waits for them when it is left.
 
     Leaving it by an error stops its runs, resumable. store: a Store, its URL, or None to keep nothing. max_concurrency:
@@ -128,7 +78,7 @@ class Engine:
     ) -> None:
         if max_concurrency is not None:
             check_concurrency(max_concurrency, "the engine")
-        self._store = open_store(store) if isinstance(store, str) else store
+        super().__init__(open_store(store) if isinstance(store, str) else store)
         self._clock = clock
         traffic = Traffic(changed=self._tell_circuit)
         self._facilities = Facilities(
@@ -447,88 +397,10 @@ class Engine:
                 return status
         return await cancel_stored(self._need_store(), run_id, self._clock, patience)
 
-    # --- looking -----------------------------------------------------------------------------------------------------
-
-    def _need_store(self) -> Store:
-        if self._store is None:
-            raise InputError(
-                "This engine has no store, so it knows no earlier runs. Give it one: Engine('sqlite:///runs.db')."
-            )
-        return self._store
-
-    async def runs(self, *, nested: bool = False) -> list[RunSummary]:
-        """Return all stored runs, the newest first. nested: with those that are inside other runs."""
-        return [summary(row) for row in await self._need_store().rows(nested=nested)]
-
-    async def children(self, run_id: str) -> list[RunSummary]:
-        """Return the runs that the tasks of a run drive, as they were created. Raises UnknownRun."""
-        store = self._need_store()
-        if await store.row(run_id) is None:
-            raise UnknownRun(run_id, await self._similar(run_id))
-        return [summary(row) for row in await store.children(run_id)]
-
-    async def find(self, prefix: str) -> RunSummary:
-        """Return the run of this id, or the only one whose id begins so. Raises UnknownRun."""
-        store = self._need_store()
-        row = await store.row(prefix)
-        if row is not None:
-            return summary(row)
-        rows = [row for row in await store.rows() if prefix and row.run_id.startswith(prefix)]
-        if len(rows) != 1:
-            raise UnknownRun(prefix, [row.run_id for row in rows[:3]] or await self._similar(prefix))
-        return summary(rows[0])
-
-    def follow(self, run_id: str, *, after: int = 0, poll: float = 0.05) -> Follower:
-        """Yield what is committed in a stored run, in order, whichever process drives it, until the run has ended.
-
-        after: only what came after this checkpoint; 0: from the beginning. poll: seconds between two looks into the
-        store. A failed run has ended, unless somebody has resumed it. Raises InputError; while it is read, UnknownRun,
-        BrokenJournal, StoreError.
-        """
-        if poll <= 0:
-            raise InputError(f"poll={poll} would never let anything else run. Give seconds, more than 0.")
-        return Follower(History(self._need_store(), run_id, after=after), poll)
-
-    async def _similar(self, run_id: str) -> list[str]:
-        return await similar_runs(self._need_store(), run_id)
-
-    async def trace(self, run_id: str, *, depth: int | None = None) -> Trace:
-        """Return what a stored run did, and what the runs inside it did. Needs nothing of their code.
-
-        depth: how many levels of runs inside runs are read, None for all. Raises UnknownRun, InputError, BrokenJournal.
-        """
-        store = self._need_store()
-        row = await store.row(run_id)
-        if row is None:
-            raise UnknownRun(run_id, await self._similar(run_id))
-        return await trace_of(store, row, depth)
-
-
-def summary(row: RunRow) -> RunSummary:
-    """Return a row as a list shows it."""
-    return RunSummary(
-        run_id=row.run_id,
-        workflow=row.workflow,
-        version=row.version,
-        status=row.status,
-        created=moment(row.created),
-        updated=moment(row.updated),
-        seq=row.seq,
-        error=row.error,
-        output=row.output,
-        parent_run=row.parent_run,
-        parent_task=row.parent_task,
-    )
-
 
 def shown(text: str, most: int = 80) -> str:
     """Return JSON text short enough for a sentence."""
     return text if len(text) <= most else f"{text[: most - 1]}…"
-
-
-def first_record() -> Record:
-    """Return the record that a run begins with."""
-    return Record(1, Kind.STARTED, ROOT, START)
 
 
 def check_settled(run_id: str, position: Position, settled: Mapping[str, Settlement]) -> None:
@@ -540,44 +412,6 @@ def check_settled(run_id: str, position: Position, settled: Mapping[str, Settlem
     for key in settled:
         if key not in position.intended:
             raise InputError(f"Run {run_id!r} has no task {key!r} whose outcome is unknown, so nothing to settle.")
-
-
-def live_driver(
-    workflow: AnyWorkflow, run_id: str, state: Any, deps: Any, place: Place, facilities: Facilities
-) -> Driver:
-    """Return a driver that keeps nothing. Tasks get views of the state when that is asked for, or a retry needs it."""
-    plan = plan_of(workflow)
-    position = Position(keep_items=False)
-    retried = state is not None and any(spec.policy.retry is not None for spec in workflow.specs.values())
-    if place.isolation == "task" or (place.isolation is None and retried):
-        kept: LiveState | StoredState = StoredState(
-            Codec(workflow.registered), workflow.state_type, state, position, isolated=True
-        )
-    else:
-        kept = LiveState(state)
-    return Driver(plan, position, LiveValues(), kept, NoLog(), deps, run_id, facilities, place)
-
-
-def stored_driver(
-    prepared: Prepared,
-    run_id: str,
-    position: Position,
-    state: Any,
-    deps: Any,
-    log: StoredLog,
-    place: Place,
-    facilities: Facilities,
-) -> Driver:
-    """Return a driver that stores everything."""
-    workflow = prepared.plan.workflow
-    if state is not None and workflow.state_type in (None, NoneType):
-        raise InputError(
-            f"Workflow {workflow.name!r} declares no state, so the one that was given could not be stored. "
-            "Declare it: state_type=..."
-        )
-    values = StoredValues(prepared.codec, prepared.plan.type_of)
-    kept = StoredState(prepared.codec, workflow.state_type, state, position, isolated=place.isolation != "shared")
-    return Driver(prepared.plan, position, values, kept, log, deps, run_id, facilities, place)
 
 
 async def run_workflow(
@@ -602,35 +436,3 @@ async def run_workflow(
                 workflow, inputs=inputs, state=state, deps=deps, run_id=run_id, isolation=isolation
             )
             return await run.result()
-
-
-async def run_live(workflow: AnyWorkflow, inputs: Any, state: Any, deps: Any, isolation: str | None) -> Any:
-    """Run without a store, in the caller's own task."""
-    facilities = Facilities(nest=lambda parent, work: nest_live(parent, work, facilities))
-    place = Place(workflow=name_of(workflow), isolation=isolation)
-    driver = live_driver(workflow, uuid4().hex[:12], state, deps, place, facilities)
-    driver.start(first_record(), inputs)
-    await driver.drive()
-    if driver.failure is not None:
-        raise driver.failure
-    return driver.output()
-
-
-async def nest_live(parent: Parent, work: ChildWork, facilities: Facilities) -> Any:
-    """Run a workflow inside a run that has no store.
-
-    It has a task of its own, so that runs inside one another do not add up to one deep stack.
-    """
-    place, run_id = parent.inside(work), child_run(parent.run_id, parent.task)
-    inputs, state = work.begin()
-    check_given(work.workflow, work.deps)
-    driver = live_driver(work.workflow, run_id, given_state(work.workflow, state), work.deps, place, facilities)
-    driver.start(first_record(), inputs)
-    try:
-        async with anyio.create_task_group() as group:
-            group.start_soon(driver.drive)
-    except BaseExceptionGroup as several:
-        raise only_one(several) from None
-    if driver.failure is not None:
-        raise ended_inside(driver.failure, run_id)
-    return driver.output()

@@ -9,7 +9,7 @@ from typing import Any
 from weakref import ref
 
 from milepost.engine.accumulators import NoRoute
-from milepost.engine.engine import run_live
+from milepost.engine.drivers import run_live
 from milepost.engine.errors import MilepostError, NodeError, RoutingError
 from milepost.engine.spans import entered
 from milepost.engine.typed import Graph

@@ -68,7 +68,7 @@ class Mailroom:
         fresh = self._unread.union(notice.run_id for notice in notices)
         for run_id in sorted(fresh & self._runs.keys()):
             await self._deliver(run_id)
-        self._unread.clear()
+        self._unread -= fresh
         if notices:
             self._known = notices[-1].number
 

@@ -8,7 +8,8 @@ from functools import partial
 
 import anyio
 
-from milepost.engine.children import Place
+from milepost.engine.admission import workflows_inside
+from milepost.engine.children import Place, name_of
 from milepost.engine.plan import Plan
 from milepost.engine.position import LiveStream, Stack, Task
 
@@ -78,6 +79,7 @@ class Slots:
         self._inside: dict[str, list[Branch]] = {}
         self._entered: set[Branch] = set()
         self._held: dict[str, list[Gate]] = {}
+        self._recursive: dict[str, bool] = {}
         self._closed = False
 
     # --- branches of maps --------------------------------------------------------------------------------------------
@@ -147,17 +149,28 @@ class Slots:
         return True
 
     def _needed(self, task: Task) -> list[Gate]:
-        """Return what a task needs room in: never where those have taken it that wait for this task.
+        """Return what a task needs room in: never where those may have taken it that wait for this task.
 
-        So a task that runs a workflow is none of the engine's, and the limit of a node that comes again inside itself
-        is for the outermost.
+        So a task that runs a workflow is none of the engine's, and in a recursion the limit of a node that runs a
+        workflow is for the outermost.
         """
         node = self._plan.nodes[task.node]
         policy = node.policy
         needed = [gate for gate in (None if node.nests else self._gates.all, self._run) if gate is not None]
-        if policy is not None and policy.max_concurrency is not None and not self._place.is_inside(task.node):
-            needed.append(self._gates.node(self._plan.workflow.name or "", task.node, policy.max_concurrency))
+        most = None if policy is None else policy.max_concurrency
+        if most is not None and not (node.nests and self._is_recursion(task.node)):
+            needed.append(self._gates.node(self._plan.workflow.name or "", task.node, most))
         return needed
+
+    def _is_recursion(self, node: str) -> bool:
+        """Tell whether one of the workflows that the run is inside of may come again inside that of a node."""
+        if node not in self._recursive:
+            above = {workflow for workflow, _ in self._place.passed}
+            child = self._plan.workflow.specs[node].child
+            inner = child.find() if child is not None and above else None
+            below = () if inner is None else (inner, *workflows_inside(inner))
+            self._recursive[node] = not above.isdisjoint(map(name_of, below))
+        return self._recursive[node]
 
     def _again(self, task: Task) -> None:
         if not self._closed and self.enter(task):

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal, Protocol, TypeVar
@@ -17,9 +18,10 @@ from milepost.engine.errors import BrokenJournal, InputError
 from milepost.engine.settlement import NOTHING_SETTLED, Settlement
 from milepost.engine.workflow import Workflow
 from milepost.testing.findings import CrashFound, CrashReport
+from milepost.testing.given import Given, LivesHere
 from milepost.testing.journals import Journal, Result, read_tree, result_of
 from milepost.testing.judging import Evidence, Judge, Same
-from milepost.testing.lives import Given, Life, Lived, LivesHere, MakeStore, Subject
+from milepost.testing.lives import Life, Lived, MakeStore, Subject
 from milepost.testing.notes import Kept, Note
 from milepost.testing.nursery import Nursery
 
@@ -49,7 +51,8 @@ def crash_everywhere(
     times and order, without losing a committed record and without running a committed task again. At last one run dies
     after each of its records. What a process dies with is lost, all but the store and the files in `Life.folder`.
 
-    deps: an object for all lives, or a function of the `Life` that makes one, or an async context manager that does.
+    deps: an object for all lives, or a function of the `Life` that makes one, waits for one, or gives an async context
+    manager of one.
     store: makes a store for a life, or its URL; a MemoryStore for each run if it is not given. kills: "in process"
     stops everything and throws it away; "SIGKILL" kills real processes, for which workflow, deps and store are named as
     "module:attribute" or "file.py:attribute" (a store by its URL, too).
@@ -150,8 +153,9 @@ class Experiment:
         """Run once, with a process that dies after so many records, and again and again."""
         notes: list[list[Note]] = []
         kept = 0
+        life = Life(trial=number, number=0, run_id=f"{self._name}-{number}", folder=self._folder)
         for count, death in enumerate([*deaths, None]):
-            life = Life(trial=number, number=count, run_id=f"{self._name}-{number}", folder=self._folder)
+            life = replace(life, number=count)
             lived = self._lives.live(life, None if death is None else death - kept)
             notes.append(lived.notes)
             if lived.error is not None:

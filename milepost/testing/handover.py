@@ -7,12 +7,13 @@ from typing import Any
 
 from milepost.cli.target import find_object, find_workflow
 from milepost.engine.codec import Codec
-from milepost.engine.engine import plan_of
+from milepost.engine.drivers import plan_of
 from milepost.engine.errors import InputError
 from milepost.engine.settlement import Again, Done, Settlement
 from milepost.engine.stores.sqlite import SqliteStore
 from milepost.engine.stores.store import Store
-from milepost.testing.lives import AnyWorkflow, Given, Life, Subject, store_maker
+from milepost.testing.given import Given, store_maker
+from milepost.testing.lives import AnyWorkflow, Life, Subject
 
 
 def store_in_folder(life: Life) -> Store:

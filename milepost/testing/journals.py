@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, NamedTuple
 
 from milepost.engine.codec import Codec
-from milepost.engine.engine import plan_of
+from milepost.engine.drivers import plan_of
 from milepost.engine.journal import Kind, Record, apply, from_text, snapshot_to_text
 from milepost.engine.keys import idempotency_key
 from milepost.engine.logs import status_of
@@ -177,4 +177,3 @@ def _spelt(op: Op, texts: Mapping[int, list[str]]) -> str:
     """Write an op with the values that it refers to in place of the numbers of their records."""
     parts: Iterable[object] = op
     return str([(texts[one.seq][one.slot], one.index) if isinstance(one, Ref) else one for one in parts])
-

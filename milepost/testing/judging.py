@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeAlias
 
 from milepost.engine.mergers import append, last
 from milepost.engine.state import mergers_of
@@ -15,6 +15,7 @@ from milepost.engine.values import shortened
 from milepost.testing.journals import Fact, Journal, Names, Result, facts_of
 from milepost.testing.notes import Begun, Kept, Note, Opened
 
+Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 Same = Callable[[Any, Any], bool]
 """Tells whether what a run came to is as good as what the run without a crash came to, which is given first."""
 
@@ -89,7 +90,7 @@ class Judge:
                 f"the output is not as good as without a crash, says same_output: {_short(found)}, without a crash "
                 f"{_short(expected)}."
             )
-        differs = difference(tree_of(self.straight, "output"), tree_of(crashed, "output"), "output")
+        differs = difference(output_of(self.straight), output_of(crashed), "output")
         if differs is None:
             return None
         return (
@@ -114,15 +115,15 @@ class Judge:
             "counts as the same."
         )
 
-    def _state(self, evidence: Evidence) -> Mapping[str, Any]:
+    def _state(self, evidence: Evidence) -> dict[str, Json]:
         """Return the final state by field, without what its mergers leave to timing: order, and who was the last."""
-        mergers = mergers_of(self.state_type)
-        fields: dict[str, Any] = tree_of(evidence, "state")
-        for name, merger in mergers.items():
+        fields = state_of(evidence)
+        for name, merger in mergers_of(self.state_type).items():
+            value = fields.get(name)
             if merger is last:
                 fields.pop(name, None)
-            elif merger is append and name in fields:
-                fields[name] = sorted(fields[name], key=json.dumps)
+            elif merger is append and isinstance(value, list):
+                fields[name] = sorted(value, key=json.dumps)
         return fields
 
     def _other_journal(self, crashed: Evidence) -> str | None:
@@ -145,7 +146,7 @@ class Judge:
                 if fact[:-1] == other[:-1]:
                     return fact, other
         if missing or extra:
-            return (missing or [None])[0], (extra or [None])[0]
+            return missing[0] if missing else None, extra[0] if extra else None
         return None
 
     def _first_fact(self, crashed: Evidence) -> str:
@@ -184,15 +185,19 @@ def run_again(evidence: Evidence) -> str | None:
     return None
 
 
-def tree_of(evidence: Evidence, part: str) -> Any:
-    """Return the output ("output") or the state ("state") of a run as plain JSON without names of the run."""
-    journal, neutral = evidence.journals[0], evidence.names.neutral
-    if part == "output":
-        return json.loads(neutral(journal.row.output or "null"))
-    return {name or "state": json.loads(neutral(text)) for name, text in journal.position.fields.items()}
+def output_of(evidence: Evidence) -> Json:
+    """Return the output of a run as plain JSON without names of the run."""
+    output: Json = json.loads(evidence.names.neutral(evidence.journals[0].row.output or "null"))
+    return output
 
 
-def difference(expected: Any, found: Any, path: str) -> str | None:
+def state_of(evidence: Evidence) -> dict[str, Json]:
+    """Return the final state of a run by field, as plain JSON without names of the run."""
+    fields = evidence.journals[0].position.fields
+    return {name or "whole": json.loads(evidence.names.neutral(text)) for name, text in fields.items()}
+
+
+def difference(expected: Json, found: Json, path: str) -> str | None:
     """Return a sentence about the first place where two pieces of plain JSON differ, None where they are equal.
 
     >>> difference({"a": [1, 2]}, {"a": [1, 3]}, "output")
@@ -200,14 +205,14 @@ def difference(expected: Any, found: Any, path: str) -> str | None:
     """
     match expected, found:
         case dict(), dict() if expected.keys() == found.keys():
-            parts = [(f"{path}.{name}", expected[name], found[name]) for name in expected]
+            parts = [(f"{path}.{name}", one, found[name]) for name, one in expected.items()]
         case list(), list() if len(expected) == len(found):
-            parts = [(f"{path}[{number}]", *pair) for number, pair in enumerate(zip(expected, found, strict=True))]
+            parts = [(f"{path}[{at}]", one, other) for at, (one, other) in enumerate(zip(expected, found, strict=True))]
         case _:
             if type(expected) is type(found) and expected == found:
                 return None
             return f"At {path} it is {shortened(json.dumps(found))}, without a crash {shortened(json.dumps(expected))}."
-    return next((one for where, *both in parts if (one := difference(both[0], both[1], where))), None)
+    return next((told for where, one, other in parts if (told := difference(one, other, where))), None)
 
 
 def _short(value: object) -> str:

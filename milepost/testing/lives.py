@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 import inspect
-from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from contextlib import AsyncExitStack
 from copy import deepcopy
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import anyio
 
-from milepost.cli.target import find_object, find_workflow
 from milepost.engine.engine import Engine
-from milepost.engine.errors import InputError, MilepostError, OutcomeUnknown, RunBusy
-from milepost.engine.executor import only_one
+from milepost.engine.errors import MilepostError, OutcomeUnknown, RunBusy
 from milepost.engine.run import Run
 from milepost.engine.settlement import Settlement
-from milepost.engine.stores.address import open_store
-from milepost.engine.stores.memory import Journals, MemoryStore
 from milepost.engine.stores.store import Store
 from milepost.engine.workflow import Workflow
 from milepost.testing.notes import Note, WatchedEngine, Witness
@@ -75,9 +70,9 @@ class DidNotEnd(MilepostError):
 class Subject:
     """A workflow and what its runs are given.
 
-    deps: an object for all lives, or a function of the `Life` that makes one, or an async context manager that does.
-    store: makes a store for a life. settle: by node, what a person says about a task that may run at most once and had
-    begun. timeout: seconds that a life may last.
+    deps: an object for all lives, or a function of the `Life` that makes one, waits for one, or gives an async context
+    manager of one. store: makes a store for a life. settle: by node, what a person says about a task that may run at
+    most once and had begun. timeout: seconds that a life may last.
     """
 
     workflow: AnyWorkflow
@@ -92,13 +87,16 @@ class Subject:
         """Return the deps of a life. stack: takes what has to be left at its end."""
         if self.deps is None and self.workflow.deps_factory is not None:
             return await stack.enter_async_context(self.workflow.deps_factory())
-        if not is_factory(self.deps):
-            return self.deps
-        made = self.deps(life)
-        return await stack.enter_async_context(made) if isinstance(made, AbstractAsyncContextManager) else made
+        given: object = self.deps
+        if not is_factory(given):
+            return given
+        made: Any = given(life)
+        if hasattr(made, "__aenter__"):
+            return await stack.enter_async_context(made)
+        return await made if inspect.isawaitable(made) else made
 
 
-def is_factory(deps: object) -> bool:
+def is_factory(deps: object) -> TypeGuard[Callable[[Life], object]]:
     """Tell whether deps are to be made anew for every life: by a function, a method or a class."""
     return inspect.isroutine(deps) or isinstance(deps, (type, partial))
 
@@ -172,72 +170,3 @@ async def resumed(engine: Engine, subject: Subject, life: Life, deps: Any) -> Ru
             raise NotSettled(nodes) from unknown
         settle = {key: subject.settle[node] for key, node in unknown.tasks}
         return await engine.resume(life.run_id, subject.workflow, deps=deps, settle=settle)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Given:
-    """What `crash_everywhere` was given to run; its parameters of the same names."""
-
-    workflow: AnyWorkflow | str
-    inputs: Any
-    state: Any
-    deps: Any
-    store: MakeStore | str | None
-    settle: Mapping[str, Settlement]
-    timeout: float
-    backend: str
-
-
-class LivesHere:
-    """Lives in this process, each on an event loop of its own, of which nothing is left afterwards."""
-
-    def __init__(self, given: Given) -> None:
-        self.subject = Subject(
-            workflow=find_workflow(given.workflow) if isinstance(given.workflow, str) else given.workflow,
-            inputs=given.inputs,
-            state=given.state,
-            deps=given.deps,
-            store=store_maker(given.store) or in_memory(),
-            settle=given.settle,
-            timeout=given.timeout,
-        )
-        self._backend = given.backend
-
-    def __enter__(self) -> LivesHere:
-        return self
-
-    def __exit__(self, *args: object) -> None:
-        pass
-
-    def live(self, life: Life, commits: int | None) -> Lived:
-        notes: list[Note] = []
-
-        async def main() -> bool:
-            return await live(self.subject, life, notes.append, commits=commits)
-
-        try:
-            ended = anyio.run(main, backend=self._backend)
-        except Exception as error:
-            return Lived(notes=notes, error=only_one(error))
-        return Lived(notes=notes, ended=ended)
-
-
-def in_memory() -> MakeStore:
-    """Return what makes the stores of runs that each have a memory of their own, which survives their lives."""
-    journals: dict[str, Journals] = defaultdict(Journals)
-    return lambda life: MemoryStore(journals[life.run_id])
-
-
-def store_maker(store: MakeStore | str | None) -> MakeStore | None:
-    """Return what makes the store of a life. store: that, its name as a target, or the URL of the store.
-
-    Raises InputError: the URL names no store that outlives a process.
-    """
-    if not isinstance(store, str):
-        return store
-    if store.startswith("memory:"):
-        raise InputError(f"What is in {store!r} dies with the process. Leave store= out, or name another one.")
-    if "://" in store:
-        return lambda life: open_store(store)
-    made: MakeStore = find_object(store)
-    return made

@@ -12,8 +12,9 @@ from collections.abc import Sequence
 from typing import Final
 
 from milepost.engine.errors import MilepostError
+from milepost.testing.given import Given
 from milepost.testing.handover import handed_over, taken_over
-from milepost.testing.lives import DidNotEnd, Given, Life, Lived
+from milepost.testing.lives import DidNotEnd, Life, Lived
 from milepost.testing.notes import Failed, Note, notes_in
 
 GRACE: Final = 10.0

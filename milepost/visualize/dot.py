@@ -67,6 +67,7 @@ class _Writer:
         self.slugs = slugs(node.id for node in diagram.nodes)
         self.clusters = slugs((cluster.id for cluster in diagram.clusters), "c_")
         self.contents = diagram.contents()
+        self.nodes = {node.id: node for node in diagram.nodes}
 
     def document(self, legend: bool) -> Iterator[str]:
         yield f"digraph {dot_string(one_line(self.diagram.name))} {{"
@@ -198,11 +199,19 @@ class _Writer:
         lines = [one_line(line) for line in edge.lines]
         if lines or edge.type:
             attributes.insert(0, f"label={self._edge_label(lines, one_line(edge.type))}")
-        if edge.back:
+        tail, head = self.slugs[edge.source], self.slugs[edge.target]
+        if edge.back and self._is_around_cluster(edge):
+            tail, head = head, tail
+            attributes.append("dir=back")  # with a place of its own beside the cluster, or it would cut across
+        elif edge.back:
             attributes.append("constraint=false")
         elif edge.spine:
             attributes.append("weight=10")
-        return f"  {self.slugs[edge.source]} -> {self.slugs[edge.target]} [{', '.join(attributes)}]"
+        return f"  {tail} -> {head} [{', '.join(attributes)}]"
+
+    def _is_around_cluster(self, edge: DrawnEdge) -> bool:
+        source, target = self.nodes[edge.source], self.nodes[edge.target]
+        return source.cluster != target.cluster or (source.kind == "end" and source.cluster != "")
 
     def _edge_look(self, edge: DrawnEdge) -> Iterator[str]:
         if edge.error and edge.taken != 0:

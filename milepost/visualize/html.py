@@ -34,7 +34,7 @@ table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}
 th,td{padding:.45rem .8rem;text-align:left;vertical-align:top;border-top:1px solid var(--border)}
 thead th{border-top:0;color:var(--muted);font-weight:600;white-space:nowrap}
 tbody th{color:var(--title);font-weight:600;min-width:9rem;overflow-wrap:break-word}
-td{overflow-wrap:break-word}
+td{overflow-wrap:anywhere}
 td.n,th.n{text-align:right;white-space:nowrap}
 td.s{white-space:nowrap}
 pre{margin:0;padding:.9rem 1rem;border:1px solid var(--border);border-radius:.75rem;

@@ -98,8 +98,8 @@ def opened(outer: Diagram, inner: Mapping[str, Diagram]) -> Diagram:
     """Put diagrams into another, each as a cluster headed by one of its nodes.
 
     inner: by the id of that node. What led to the node leads to it still, and from it to where the inner start led;
-    what left the node leaves the inner end. Inner ids are prefixed, so that all are unique however often one workflow
-    is used.
+    what left the node leaves the inner end, but for its error edges: what failed never came there. Inner ids are
+    prefixed, so that all are unique however often one workflow is used.
     """
     used = {node.id for node in outer.nodes}
     nodes: list[DrawnNode] = []
@@ -118,7 +118,7 @@ def opened(outer: Diagram, inner: Mapping[str, Diagram]) -> Diagram:
         clusters += [Cluster(id=names[one.id], parent=names.get(one.parent, node.id)) for one in inside.clusters]
         edges += [replace(one, source=names[one.source], target=names[one.target]) for one in inside.edges]
         exits[node.id] = names[_exit(inside)]
-    left = [replace(edge, source=exits.get(edge.source, edge.source)) for edge in outer.edges]
+    left = [edge if edge.error else replace(edge, source=exits.get(edge.source, edge.source)) for edge in outer.edges]
     return replace(
         outer,
         nodes=tuple(nodes),

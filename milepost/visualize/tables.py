@@ -94,7 +94,7 @@ def _task(task: TaskTrace, trace: Trace) -> str:
     seconds = task_seconds(task, trace)
     usage = usage_of((task,), trace)
     child = child_of(task, trace)
-    notes = (one_line(task.error, 300) if task.error else "", f"run {one_line(child.run_id)}" if child else "")
+    notes = (one_line(task.error, 300) if task.error else "", f"run {one_line(child.run_id)[:12]}" if child else "")
     cells = (
         ("n", f"{RETRY} {task.attempts}" if task.attempts > 1 else str(task.attempts or "")),
         ("s", moment(task.started) if task.started else ""),

@@ -27,6 +27,8 @@ EXPECTED = {
     "NotStorable": 2,
     "InputError": 2,
     "NodeError": 1,
+    "CircuitOpen": 1,
+    "OutcomeUnknown": 1,
     "RunCancelled": 1,
     "StoreError": 8,
     "ForeignStore": 8,

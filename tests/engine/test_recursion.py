@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import random
+from functools import partial
 from typing import Any
 
 import anyio
 import pytest
 
 from milepost.engine.admission import workflows_inside
+from milepost.engine.current import current
 from milepost.engine.definition import Definition, describe
 from milepost.engine.engine import Engine
 from milepost.engine.errors import NodeError, WorkflowError
@@ -260,6 +262,44 @@ async def test_a_circuit_that_a_recursion_has_opened_is_closed_by_one_that_succe
         assert deps.calls == {"bottom": 3}
         deps.faulty.clear()
         assert [await (await engine.start(workflow, inputs=4, deps=deps)).result() for _ in range(2)] == [0, 0]
+
+
+def ping_pong() -> tuple[AnyWorkflow, AnyWorkflow]:
+    """Build two workflows that run each other with one less, one run at a time, until there is nothing left."""
+    built: dict[str, AnyWorkflow] = {}
+    for name, other in (("ping", "pong"), ("pong", "ping")):
+        wf = WorkflowBuilder(name=name, deps_type=Deps, input_type=int, output_type=int)
+
+        @wf.decide
+        async def more(ctx: StepContext[None, Deps, int]) -> bool:
+            return ctx.inputs > 0
+
+        @wf.function(node_id=name)
+        async def beat(ctx: StepContext[None, Deps, int]) -> int:
+            await ctx.deps.enter(current().node)
+            return ctx.inputs - 1
+
+        inner: Any = wf.subworkflow(partial(built.__getitem__, other), node_id="inner", max_concurrency=1)
+        wf.edge(wf.start_node, beat)
+        wf.edge(beat, more)
+        wf.edge(more, inner, when=True)
+        wf.edge(more, wf.end_node, when=False)
+        wf.edge(inner, wf.end_node)
+        built[name] = wf.build()
+    return built["ping"], built["pong"]
+
+
+@both_loops
+async def test_two_workflows_that_run_each_other_do_not_lock_each_other_out() -> None:
+    (ping, pong), held, free = ping_pong(), Deps().gate("pong"), Deps()
+    async with Engine("memory:") as engine:
+        first = await engine.start(ping, inputs=4, deps=held)
+        await held.begun["pong"].wait()
+        second = await engine.start(pong, inputs=4, deps=free)
+        with anyio.fail_after(5):
+            assert await second.result() == 0
+            held.gates["pong"].set()
+            assert await first.result() == 0
 
 
 @both_loops

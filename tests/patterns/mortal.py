@@ -85,30 +85,29 @@ def read_life(path: Path) -> Life:
     return life
 
 
-def live(folder: Path, pattern: str, number: int) -> None:
+def live(folder: Path, workflow: AnyWorkflow, inputs: Any, number: int) -> None:
     """Begin or go on with the one run until the next record is committed, which kills this process, or it has ended."""
-    make, inputs = PATTERNS[pattern]
 
     async def main() -> None:
         store = LethalStore(folder / "runs.db", dies_after=number + 1)
         async with Engine(store) as engine:
             life = WrittenLife(folder / f"life-{number}", Random(number), found=number)
-            run = await engine.start(make(), inputs=inputs, deps=life, run_id=RUN)
+            run = await engine.start(workflow, inputs=inputs, deps=life, run_id=RUN)
             await life.direct(run)
             (folder / "output").write_text(repr(await run.result()), encoding="utf-8")
 
     anyio.run(main)
 
 
-def forked(folder: Path, pattern: str, number: int) -> int:
+def forked(folder: Path, workflow: AnyWorkflow, inputs: Any, number: int) -> int:
     """Live once in a process of its own, forked from this one. Returns the signal that ended it, 0 for none."""
     process = os.fork()
     if process:
         _, status = os.waitpid(process, 0)
-        assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 0, f"Life {number} of {pattern} failed."
+        assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 0, f"Life {number} in {folder} failed."
         return os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
     try:
-        live(folder, pattern, number)
+        live(folder, workflow, inputs, number)
     except BaseException:
         print_exc()
         os._exit(1)
@@ -117,9 +116,10 @@ def forked(folder: Path, pattern: str, number: int) -> int:
 
 def survive(place: str) -> None:
     """Carry out every pattern in a folder of its own, in as many lives as it takes."""
-    for pattern in PATTERNS:
+    for pattern, (make, inputs) in PATTERNS.items():
         folder = Path(place) / pattern
         folder.mkdir()
+        workflow = make()
         number = 0
-        while forked(folder, pattern, number) == signal.SIGKILL:
+        while forked(folder, workflow, inputs, number) == signal.SIGKILL:
             number += 1

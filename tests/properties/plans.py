@@ -155,7 +155,7 @@ class Features:
 
     ordered: reducers whose answer depends on the order of items. cancelling: joins that cancel. racing: more than one
     way to the end at a time. faults: steps that raise. streams: asynchronous maps. unions: plain steps that return one
-    of several BaseNodes. wrapped: a join before the end. guards: steps with an error edge, which upstream does not have.
+    of several BaseNodes. wrapped: a join before the end. guards: steps with an error edge, which upstream lacks.
     """
 
     ordered: bool = True

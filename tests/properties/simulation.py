@@ -13,7 +13,7 @@ from hashlib import blake2b
 from typing import Any, cast
 
 from milepost.engine.codec import Codec
-from milepost.engine.engine import plan_of
+from milepost.engine.drivers import plan_of
 from milepost.engine.errors import RoutingError
 from milepost.engine.failure import Failure
 from milepost.engine.journal import (

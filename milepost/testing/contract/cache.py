@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import pytest
-
 from milepost.engine.errors import LeaseLost
 from milepost.engine.stores.store import CacheEntry
-from tests.engine.stores.worlds import World, append, begin, entry, new_run
-
-pytestmark = pytest.mark.anyio
+from milepost.testing.contract.place import Place
+from milepost.testing.contract.promise import Capability, promise, raises
+from milepost.testing.contract.writing import append, begin, entry, new_run
 
 
 @promise(Capability.CACHE)
@@ -104,7 +102,7 @@ async def results_of_several_runs_are_kept_together(place: Place) -> None:
         assert [await store.cached(f"a{seq}", 0.0) for seq in (2, 3, 19)] == ["b", "3", "19"]
 
 
-@promise(Capability.CACHE)
+@promise(Capability.CACHE, Capability.LARGE_VALUES)
 async def a_result_of_many_megabytes_comes_back(place: Place) -> None:
     large = "0123456789" * 500_000
     async with place.open() as store:

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import anyio
-import pytest
+import anyio.lowlevel
 
 from milepost.engine.errors import LeaseLost, UnknownRun
 from milepost.engine.stores.store import Message, Notice, Store
-from tests.engine.stores.worlds import Answers, World, append, begin, entry, message
-
-pytestmark = pytest.mark.anyio
+from milepost.engine.trace import RunStatus
+from milepost.testing.contract.place import Place
+from milepost.testing.contract.promise import Capability, promise, raises
+from milepost.testing.contract.writing import Answers, append, begin, entry, message
 
 
 async def ids(store: Store, run_id: str = "run") -> list[str]:
-    """The ids of the messages in the inbox of a run."""
+    """Return the ids of the messages in the inbox of a run."""
     return [each.id for each in await store.inbox(run_id)]
 
 
-@promise(Capability.INBOX)
+@promise(Capability.INBOX, Capability.UNICODE)
 async def a_message_comes_back_as_it_was_posted(place: Place) -> None:
     odd = "é 漢字 🎈 \x00 ' \" \\ ; -- ? \r\n"
     async with place.open() as store:
@@ -43,7 +44,7 @@ async def messages_wait_in_the_order_in_which_they_were_posted(place: Place) -> 
         assert numbers == sorted(numbers)
 
 
-@promise(Capability.INBOX)
+@promise(Capability.INBOX, Capability.IDEMPOTENCE)
 async def a_message_is_posted_only_once(place: Place) -> None:
     async with place.open() as store, place.open() as other:
         await begin(store, "run")
@@ -55,7 +56,7 @@ async def a_message_is_posted_only_once(place: Place) -> None:
         assert [each.payload for each in await store.inbox("run")] == ["1"]
 
 
-@promise(Capability.INBOX)
+@promise(Capability.INBOX, Capability.IDEMPOTENCE)
 async def a_message_that_was_taken_in_is_not_posted_again(place: Place) -> None:
     async with place.open() as store, place.open() as other:
         await begin(store)
@@ -76,16 +77,17 @@ async def a_message_to_a_run_that_is_not_there_is_refused(place: Place) -> None:
         assert list(await store.news(0)) == []
 
 
-@pytest.mark.parametrize("status", ["running", "waiting", "completed", "failed", "cancelled"])
 @promise(Capability.INBOX)
-async def a_message_reaches_a_run_however_it_stands(place: Place, status: str) -> None:
+async def a_message_reaches_a_run_however_it_stands(place: Place) -> None:
+    statuses: tuple[RunStatus, ...] = ("running", "waiting", "completed", "failed", "cancelled")
     async with place.open() as store, place.open() as other:
-        await begin(store)
-        await append(store, entry("run", 2, status=status))  # type: ignore[arg-type]  # one of the statuses
-        await other.post(message("run", "owned"))
-        await store.release("run", 1)
-        await other.post(message("run", "free"))
-        assert await ids(store) == ["owned", "free"]
+        for status in statuses:
+            await begin(store, status)
+            await append(store, entry(status, 2, status=status))
+            await other.post(message(status, "owned"))
+            await store.release(status, 1)
+            await other.post(message(status, "free"))
+            assert await ids(store, status) == ["owned", "free"]
 
 
 @promise(Capability.INBOX)
@@ -110,7 +112,7 @@ async def messages_leave_with_the_record_that_takes_them_in(place: Place) -> Non
         assert await ids(store, "other") == ["a", "b", "c", "d"]
 
 
-@promise(Capability.INBOX)
+@promise(Capability.INBOX, Capability.FENCING, Capability.CRASH)
 async def messages_stay_when_the_record_is_refused(place: Place) -> None:
     answers = Answers()
     async with place.open() as slow, place.open() as heir:
@@ -190,7 +192,7 @@ async def messages_outlive_whoever_posted_them(place: Place) -> None:
         assert await ids(store) == ["a"]
 
 
-@promise(Capability.INBOX)
+@promise(Capability.INBOX, Capability.CONCURRENCY)
 async def messages_arrive_while_the_owner_writes(place: Place) -> None:
     async with place.open() as store, place.open() as other:
         await begin(store)
@@ -207,3 +209,42 @@ async def messages_arrive_while_the_owner_writes(place: Place) -> None:
                 await anyio.lowlevel.checkpoint()
         assert all(error is None for _, error in await answers.all())
         assert await ids(store) == [str(number) for number in range(40)]
+
+
+@promise(Capability.INBOX, Capability.CONCURRENCY, Capability.IDEMPOTENCE)
+async def of_several_who_post_one_message_exactly_one_is_first(place: Place) -> None:
+    async with place.open() as store, place.open() as other:
+        await begin(store)
+        firsts: list[str] = []
+
+        async def post(poster: Store, name: str) -> None:
+            if await poster.post(message("run", name)):
+                firsts.append(name)
+
+        async with anyio.create_task_group() as tasks:
+            for number in range(30):
+                tasks.start_soon(post, store if number % 2 else other, f"m{number % 10}")
+        assert sorted(firsts) == [f"m{number}" for number in range(10)]
+        assert sorted(await ids(store)) == sorted(firsts)
+
+
+@promise(Capability.INBOX, Capability.CONCURRENCY)
+async def whoever_reads_the_news_misses_nothing_that_is_posted_meanwhile(place: Place) -> None:
+    async with place.open() as store, place.open() as other:
+        await begin(store)
+        met: list[int] = []
+
+        async def post(poster: Store, name: str) -> None:
+            for number in range(20):
+                await poster.post(message("run", f"{name} {number}"))
+
+        async def read() -> None:
+            while len(met) < 60:
+                met.extend(notice.number for notice in await store.news(met[-1] if met else 0))
+                await anyio.lowlevel.checkpoint()
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(read)
+            for poster, name in ((store, "a"), (other, "b"), (other, "c")):
+                tasks.start_soon(post, poster, name)
+        assert met == [each.number for each in await store.inbox("run")]

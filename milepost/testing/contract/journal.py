@@ -1,14 +1,14 @@
-"""What every store promises."""
+"""What every store promises about the records of a run and its row."""
 
 from __future__ import annotations
 
-import pytest
+import anyio
 
-from milepost.engine.errors import LeaseLost, RunBusy, UnknownRun
-from milepost.engine.stores.store import Acknowledge
-from tests.engine.stores.worlds import Answers, World, append, begin, entry, new_run
-
-pytestmark = pytest.mark.anyio
+from milepost.engine.errors import LeaseLost, UnknownRun
+from milepost.engine.stores.store import Acknowledge, Store
+from milepost.testing.contract.place import Place
+from milepost.testing.contract.promise import Capability, promise, raises
+from milepost.testing.contract.writing import Answers, append, begin, entry, new_run
 
 
 @promise(Capability.ORDERING)
@@ -26,7 +26,7 @@ async def a_created_run_has_its_first_record_and_its_row(place: Place) -> None:
     assert (row.error, row.output) == (None, None)
 
 
-@promise(Capability.ORDERING)
+@promise(Capability.IDEMPOTENCE)
 async def creating_a_run_again_changes_nothing(place: Place) -> None:
     async with place.open() as store, place.open() as other:
         await begin(store, length=2)
@@ -87,7 +87,7 @@ async def what_is_not_there_is_not_found(place: Place) -> None:
             await store.acquire("run")
 
 
-@promise(Capability.ORDERING)
+@promise(Capability.LISTING)
 async def the_newest_run_is_listed_first(place: Place) -> None:
     async with place.open() as store:
         for run_id, at in (("b", 2.0), ("c", 3.0), ("a", 1.0)):
@@ -96,7 +96,7 @@ async def the_newest_run_is_listed_first(place: Place) -> None:
         assert [row.run_id for row in await store.rows()] == ["c", "b", "a"]
 
 
-@promise(Capability.ORDERING)
+@promise(Capability.DEFINITIONS)
 async def a_definition_is_kept_once_for_all_its_runs(place: Place) -> None:
     async with place.open() as store:
         await store.create(new_run("a", fingerprint="x", definition='{"name":"é"}'), entry("a", 1))
@@ -104,7 +104,7 @@ async def a_definition_is_kept_once_for_all_its_runs(place: Place) -> None:
         assert await store.definition("x") == '{"name":"é"}'
 
 
-@promise(Capability.ORDERING)
+@promise(Capability.UNICODE)
 async def what_is_read_is_what_was_written(place: Place) -> None:
     odd = "é ÿ 漢字 🎈 \u2028 \x00 \x7f ' \" \\ ; -- %s ? \r\n"
     async with place.open() as store:
@@ -118,7 +118,7 @@ async def what_is_read_is_what_was_written(place: Place) -> None:
     assert (row.run_id, row.error, row.output) == (odd, odd, odd)
 
 
-@promise(Capability.ORDERING)
+@promise(Capability.LARGE_VALUES)
 async def a_record_of_many_megabytes_comes_back(place: Place) -> None:
     large = "0123456789" * 500_000
     async with place.open() as store:
@@ -172,6 +172,34 @@ async def closing_waits_for_what_is_being_written(place: Place) -> None:
     assert answers.given == [(seq, None) for seq in range(2, 40)]
 
 
+@promise(Capability.ORDERING, Capability.IDEMPOTENCE)
+async def an_entry_that_is_committed_is_refused_when_it_comes_again(place: Place) -> None:
+    async with place.open() as store:
+        await begin(store, length=3)
+        for seq in (3, 2, 1):
+            with raises(LeaseLost):
+                await append(store, entry("run", seq))
+        await append(store, entry("run", 4))
+        assert [record.seq for record in await store.records("run")] == [1, 2, 3, 4]
+
+
+@promise(Capability.ORDERING, Capability.CONCURRENCY)
+async def the_entries_of_many_runs_are_committed_side_by_side(place: Place) -> None:
+    async with place.open() as store, place.open() as other:
+        names = [f"run {number}" for number in range(20)]
+
+        async def write(writer: Store, run_id: str) -> None:
+            await begin(writer, run_id)
+            for seq in range(2, 12):
+                await append(writer, entry(run_id, seq))
+
+        async with anyio.create_task_group() as tasks:
+            for number, run_id in enumerate(names):
+                tasks.start_soon(write, store if number % 2 else other, run_id)
+        for run_id in names:
+            assert [record.seq for record in await store.records(run_id)] == list(range(1, 12))
+
+
 @promise(Capability.ORDERING)
 async def an_entry_that_skips_a_number_is_refused_with_all_after_it(place: Place) -> None:
     answers = Answers()
@@ -186,106 +214,3 @@ async def an_entry_that_skips_a_number_is_refused_with_all_after_it(place: Place
     assert given["other", 2] is None
     assert isinstance(given["run", 4], LeaseLost)
     assert isinstance(given["run", 5], LeaseLost)
-
-
-@promise(Capability.ORDERING)
-async def a_run_with_a_live_owner_is_busy(place: Place) -> None:
-    async with place.open() as store, place.open() as other:
-        await begin(store)
-        before = await store.row("run")
-        with raises(RunBusy, r"is being driven by .*process") as caught:
-            await other.acquire("run")
-        assert before is not None
-        assert caught.error.owner == before.owner
-        assert await store.row("run") == before
-        await append(store, entry("run", 2))
-
-
-@promise(Capability.ORDERING)
-async def a_run_of_a_dead_owner_is_taken_over_at_once(place: Place) -> None:
-    async with place.open() as dead, place.open() as heir:
-        await begin(dead, length=3)
-        first = await dead.row("run")
-        place.kill()
-        row = await heir.acquire("run")
-        assert first is not None
-        assert (row.epoch, row.seq, row.hash) == (2, 3, "hash 3")
-        assert row.owner != first.owner
-        await append(heir, entry("run", 4, epoch=2))
-
-
-@promise(Capability.ORDERING)
-async def an_owner_that_lost_its_run_cannot_write_to_it(place: Place) -> None:
-    async with place.open() as slow, place.open() as heir:
-        await begin(slow, "run")
-        await begin(slow, "kept")
-        place.kill()
-        await heir.acquire("run")
-        answers = Answers()
-        for each in (entry("run", 2, body='"stale"'), entry("kept", 2), entry("run", 3, body='"stale"')):
-            slow.append(each, answers.expect((each.run_id, each.seq)))
-        given = dict(await answers.all())
-        assert isinstance(given["run", 2], LeaseLost)
-        assert isinstance(given["run", 3], LeaseLost)
-        assert given["kept", 2] is None
-        assert str(given["run", 2]).startswith("Run 'run' was taken over by another process")
-        await append(heir, entry("run", 2, epoch=2, body='"new"'))
-        assert [record.body for record in await heir.records("run")] == ["{}", '"new"']
-
-
-@promise(Capability.ORDERING)
-async def an_owner_that_lost_its_run_cannot_release_it(place: Place) -> None:
-    async with place.open() as slow, place.open() as heir:
-        await begin(slow)
-        place.kill()
-        row = await heir.acquire("run")
-        await slow.release("run", 1)
-        assert await heir.row("run") == row
-
-
-@promise(Capability.ORDERING)
-async def a_released_run_can_be_acquired_by_anyone(place: Place) -> None:
-    async with place.open() as store, place.open() as other:
-        await begin(store)
-        await store.release("run", 1)
-        row = await store.row("run")
-        assert row is not None
-        assert row.owner is None
-        assert (await other.acquire("run")).epoch == 2
-        with raises(RunBusy):
-            await store.acquire("run")
-
-
-@promise(Capability.ORDERING)
-async def an_owner_can_acquire_its_run_again(place: Place) -> None:
-    async with place.open() as store:
-        await begin(store)
-        assert (await store.acquire("run")).epoch == 2
-        with raises(LeaseLost):
-            await append(store, entry("run", 2, epoch=1))
-        await append(store, entry("run", 2, epoch=2))
-
-
-@promise(Capability.ORDERING)
-async def closing_gives_up_every_run(place: Place) -> None:
-    async with place.open() as store:
-        await begin(store, "a")
-        await begin(store, "b")
-    async with place.open() as other:
-        assert (await other.acquire("a")).epoch == 2
-        assert (await other.acquire("b")).epoch == 2
-
-
-@promise(Capability.ORDERING)
-async def every_owner_is_remembered(place: Place) -> None:
-    async with place.open() as store, place.open() as other:
-        await begin(store)
-        await store.release("run", 1)
-        await other.acquire("run")
-        first, second = await store.openings("run")
-        row = await store.row("run")
-    assert (first.epoch, second.epoch) == (1, 2)
-    assert first.at == 1000.0
-    assert first.owner != second.owner
-    assert row is not None
-    assert row.owner == second.owner

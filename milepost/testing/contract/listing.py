@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import pytest
-
 from milepost.engine.errors import LeaseLost
 from milepost.engine.stores.store import RunRow, Store
 from milepost.engine.trace import RunStatus
-from tests.engine.stores.worlds import Answers, World, append, begin, entry, new_run
-
-pytestmark = pytest.mark.anyio
+from milepost.testing.contract.place import Place
+from milepost.testing.contract.promise import Capability, promise, raises
+from milepost.testing.contract.writing import Answers, append, begin, entry, new_run
 
 
 async def fill(store: Store) -> None:
@@ -25,7 +23,7 @@ async def fill(store: Store) -> None:
 
 
 async def listed(store: Store, **options: object) -> list[str]:
-    """The numbers of the runs that are listed."""
+    """Return the numbers of the runs that are listed."""
     return [row.run_id.removeprefix("run-") for row in await store.rows(**options)]  # type: ignore[arg-type]  # as Store.rows takes
 
 
@@ -55,21 +53,21 @@ async def the_status_of_a_list_is_the_newest(place: Place) -> None:
         assert await listed(store, status="failed") == ["run"]
 
 
-@pytest.mark.parametrize("size", [1, 2, 3, 4, 9, 10, 11])
-@promise(Capability.LISTING)
-async def pages_follow_one_another_without_gaps(place: Place, size: int) -> None:
+@promise(Capability.LISTING, Capability.PAGING)
+async def pages_follow_one_another_without_gaps(place: Place) -> None:
     async with place.open() as store:
         await fill(store)
-        met: list[str] = []
-        last: RunRow | None = None
-        while (page := await store.rows(limit=size, before=last)) and len(met) <= 10:
-            assert len(page) <= size
-            met += [row.run_id for row in page]
-            last = page[-1]
-        assert met == [f"run-{number}" for number in range(10)]
+        for size in (1, 2, 3, 4, 9, 10, 11):
+            met: list[str] = []
+            last: RunRow | None = None
+            while (page := await store.rows(limit=size, before=last)) and len(met) <= 10:
+                assert len(page) <= size
+                met += [row.run_id for row in page]
+                last = page[-1]
+            assert met == [f"run-{number}" for number in range(10)]
 
 
-@promise(Capability.LISTING)
+@promise(Capability.LISTING, Capability.PAGING)
 async def a_page_is_of_what_was_asked_for(place: Place) -> None:
     async with place.open() as store:
         await fill(store)
@@ -79,7 +77,7 @@ async def a_page_is_of_what_was_asked_for(place: Place) -> None:
         assert await listed(store, limit=0) == []
 
 
-@promise(Capability.LISTING)
+@promise(Capability.LISTING, Capability.PAGING)
 async def a_run_that_is_created_meanwhile_does_not_move_the_next_page(place: Place) -> None:
     async with place.open() as store:
         await fill(store)
@@ -88,7 +86,7 @@ async def a_run_that_is_created_meanwhile_does_not_move_the_next_page(place: Pla
         assert await listed(store, limit=3, before=page[-1]) == ["4", "5", "6"]
 
 
-@promise(Capability.LISTING)
+@promise(Capability.LISTING, Capability.PAGING)
 async def a_page_follows_a_run_that_is_not_there_any_more(place: Place) -> None:
     async with place.open() as store:
         await fill(store)
@@ -96,7 +94,7 @@ async def a_page_follows_a_run_that_is_not_there_any_more(place: Place) -> None:
         assert await listed(store, limit=2, before=replace(last, run_id="run-30")) == ["4", "5"]
 
 
-@promise(Capability.LISTING)
+@promise(Capability.LISTING, Capability.UNICODE)
 async def runs_are_found_by_how_their_ids_begin(place: Place) -> None:
     odd = ["a", "ab", "abc", "aB", "b", "a%", "a_b", "a*", "é", "é🎈", "éa", "\x00x"]
     async with place.open() as store:
@@ -108,7 +106,7 @@ async def runs_are_found_by_how_their_ids_begin(place: Place) -> None:
         assert await listed(store, prefix="a", limit=3) == ["a", "a%", "a*"]
 
 
-@promise(Capability.LISTING)
+@promise(Capability.NESTING)
 async def a_run_inside_a_run_knows_its_parent(place: Place) -> None:
     async with place.open() as store:
         await begin(store, "parent")
@@ -131,7 +129,7 @@ async def a_run_inside_a_run_knows_its_parent(place: Place) -> None:
         assert (parent.parent_run, parent.parent_task) == (None, None)
 
 
-@promise(Capability.LISTING)
+@promise(Capability.NESTING, Capability.FENCING)
 async def a_run_inside_a_run_keeps_its_parent_as_it_goes_on(place: Place) -> None:
     async with place.open() as store, place.open() as heir:
         await store.create(new_run("child", parent=("elsewhere", "t")), entry("child", 1))
@@ -141,7 +139,7 @@ async def a_run_inside_a_run_keeps_its_parent_as_it_goes_on(place: Place) -> Non
         assert (row.parent_run, row.parent_task) == ("elsewhere", "t")
 
 
-@promise(Capability.LISTING)
+@promise(Capability.NESTING, Capability.LISTING)
 async def runs_inside_runs_can_be_left_out_of_a_list(place: Place) -> None:
     async with place.open() as store:
         for run_id, parent in (("a", None), ("b", ("a", "t")), ("c", ("b", "t")), ("d", None)):
@@ -152,7 +150,7 @@ async def runs_inside_runs_can_be_left_out_of_a_list(place: Place) -> None:
         assert await listed(store, nested=False, limit=1) == ["a"]
 
 
-@promise(Capability.LISTING)
+@promise(Capability.DEFINITIONS)
 async def a_definition_can_be_made_known_before_a_run_follows_it(place: Place) -> None:
     async with place.open() as store:
         await begin(store)
@@ -166,7 +164,7 @@ async def a_definition_can_be_made_known_before_a_run_follows_it(place: Place) -
         assert await store.definition("f1") == '{"nodes":[]}'
 
 
-@promise(Capability.LISTING)
+@promise(Capability.DEFINITIONS)
 async def anyone_may_make_a_definition_known(place: Place) -> None:
     async with place.open() as store, place.open() as other:
         await begin(store)
@@ -176,7 +174,7 @@ async def anyone_may_make_a_definition_known(place: Place) -> None:
         assert await store.definition("f1") == '{"nodes":[]}'
 
 
-@promise(Capability.LISTING)
+@promise(Capability.DEFINITIONS)
 async def a_run_that_is_created_leaves_the_definition_that_is_known(place: Place) -> None:
     async with place.open() as store:
         await begin(store)
@@ -184,7 +182,7 @@ async def a_run_that_is_created_leaves_the_definition_that_is_known(place: Place
         assert await store.definition("f1") == '{"nodes":[]}'
 
 
-@promise(Capability.LISTING)
+@promise(Capability.DEFINITIONS)
 async def the_last_of_several_definitions_counts(place: Place) -> None:
     async with place.open() as store:
         await begin(store)
@@ -197,7 +195,7 @@ async def the_last_of_several_definitions_counts(place: Place) -> None:
         assert (row.seq, row.fingerprint) == (5, "f3")
 
 
-@promise(Capability.LISTING)
+@promise(Capability.DEFINITIONS)
 async def an_entry_that_is_refused_leaves_the_definition(place: Place) -> None:
     async with place.open() as store:
         await begin(store)

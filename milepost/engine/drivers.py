@@ -1,0 +1,133 @@
+"""Making the drivers of runs: what is worked out of a workflow once, and runs that need no engine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import NoneType
+from typing import Any
+from uuid import uuid4
+
+import anyio
+
+from milepost.engine.admission import check_given, given_state, unstorable, workflows_inside
+from milepost.engine.children import ChildWork, Parent, Place, ended_inside, name_of
+from milepost.engine.codec import Codec
+from milepost.engine.definition import Definition, describe
+from milepost.engine.errors import InputError, UnsoundWorkflow
+from milepost.engine.executor import Driver, only_one
+from milepost.engine.facilities import Facilities
+from milepost.engine.journal import Kind, Record
+from milepost.engine.keys import ROOT, child_run
+from milepost.engine.logs import NoLog, StoredLog
+from milepost.engine.plan import Plan, compile_plan
+from milepost.engine.position import START, Position
+from milepost.engine.state import LiveState, StoredState
+from milepost.engine.values import LiveValues, StoredValues
+from milepost.engine.workflow import Workflow
+
+AnyWorkflow = Workflow[Any, Any, Any, Any]
+
+
+@dataclass(slots=True)
+class Prepared:
+    """What the engine works out of a workflow once."""
+
+    plan: Plan
+    definition: Definition
+    codec: Codec
+
+
+def plan_of(workflow: AnyWorkflow) -> Plan:
+    """Return the plan of a workflow; compiled once, and kept by the workflow itself."""
+    plan: Plan | None = vars(workflow).get("_plan")
+    if plan is None:
+        plan = vars(workflow)["_plan"] = compile_plan(workflow)
+    return plan
+
+
+def prepare(workflow: AnyWorkflow) -> Prepared:
+    """Return what it takes to store a workflow's runs. Raises UnsoundWorkflow when a declared type cannot be stored."""
+    prepared: Prepared | None = vars(workflow).get("_prepared")
+    if prepared is None:
+        prepared = Prepared(plan_of(workflow), describe(workflow), Codec(workflow.registered))
+        for one in (workflow, *workflows_inside(workflow)):
+            faults = unstorable(one, Codec(one.registered))
+            if faults:
+                raise UnsoundWorkflow(one.name, faults)
+        vars(workflow)["_prepared"] = prepared
+    return prepared
+
+
+def first_record() -> Record:
+    """Return the record that a run begins with."""
+    return Record(1, Kind.STARTED, ROOT, START)
+
+
+def live_driver(
+    workflow: AnyWorkflow, run_id: str, state: Any, deps: Any, place: Place, facilities: Facilities
+) -> Driver:
+    """Return a driver that keeps nothing. Tasks get views of the state when that is asked for, or a retry needs it."""
+    plan = plan_of(workflow)
+    position = Position(keep_items=False)
+    retried = state is not None and any(spec.policy.retry is not None for spec in workflow.specs.values())
+    if place.isolation == "task" or (place.isolation is None and retried):
+        kept: LiveState | StoredState = StoredState(
+            Codec(workflow.registered), workflow.state_type, state, position, isolated=True
+        )
+    else:
+        kept = LiveState(state)
+    return Driver(plan, position, LiveValues(), kept, NoLog(), deps, run_id, facilities, place)
+
+
+def stored_driver(
+    prepared: Prepared,
+    run_id: str,
+    position: Position,
+    state: Any,
+    deps: Any,
+    log: StoredLog,
+    place: Place,
+    facilities: Facilities,
+) -> Driver:
+    """Return a driver that stores everything."""
+    workflow = prepared.plan.workflow
+    if state is not None and workflow.state_type in (None, NoneType):
+        raise InputError(
+            f"Workflow {workflow.name!r} declares no state, so the one that was given could not be stored. "
+            "Declare it: state_type=..."
+        )
+    values = StoredValues(prepared.codec, prepared.plan.type_of)
+    kept = StoredState(prepared.codec, workflow.state_type, state, position, isolated=place.isolation != "shared")
+    return Driver(prepared.plan, position, values, kept, log, deps, run_id, facilities, place)
+
+
+async def run_live(workflow: AnyWorkflow, inputs: Any, state: Any, deps: Any, isolation: str | None) -> Any:
+    """Run without a store, in the caller's own task."""
+    facilities = Facilities(nest=lambda parent, work: nest_live(parent, work, facilities))
+    place = Place(workflow=name_of(workflow), isolation=isolation)
+    driver = live_driver(workflow, uuid4().hex[:12], state, deps, place, facilities)
+    driver.start(first_record(), inputs)
+    await driver.drive()
+    if driver.failure is not None:
+        raise driver.failure
+    return driver.output()
+
+
+async def nest_live(parent: Parent, work: ChildWork, facilities: Facilities) -> Any:
+    """Run a workflow inside a run that has no store.
+
+    It has a task of its own, so that runs inside one another do not add up to one deep stack.
+    """
+    place, run_id = parent.inside(work), child_run(parent.run_id, parent.task)
+    inputs, state = work.begin()
+    check_given(work.workflow, work.deps)
+    driver = live_driver(work.workflow, run_id, given_state(work.workflow, state), work.deps, place, facilities)
+    driver.start(first_record(), inputs)
+    try:
+        async with anyio.create_task_group() as group:
+            group.start_soon(driver.drive)
+    except BaseExceptionGroup as several:
+        raise only_one(several) from None
+    if driver.failure is not None:
+        raise ended_inside(driver.failure, run_id)
+    return driver.output()

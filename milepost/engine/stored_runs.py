@@ -1,0 +1,124 @@
+"""What the runs of a store did, without their code."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from milepost.engine.errors import InputError, UnknownRun
+from milepost.engine.following import Follower, History, similar_runs
+from milepost.engine.lineage import trace_of
+from milepost.engine.stores.store import RunRow, Store
+from milepost.engine.trace import RunStatus, Trace
+from milepost.engine.tracing import moment
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSummary:
+    """A run as a list shows it. seq: how many checkpoints it has. output: JSON text.
+
+    parent_run, parent_task: the run that this one is inside of, and the key of the task that drives it; None for a run
+    of its own.
+    """
+
+    run_id: str
+    workflow: str
+    version: int
+    status: RunStatus
+    created: datetime
+    updated: datetime
+    seq: int
+    error: str | None
+    output: str | None
+    parent_run: str | None = None
+    parent_task: str | None = None
+
+
+class StoredRuns:
+    """The runs of a store, for everybody who wants to look at them. store: None for nowhere, which holds no runs."""
+
+    def __init__(self, store: Store | None) -> None:
+        self._store = store
+
+    def _need_store(self) -> Store:
+        if self._store is None:
+            raise InputError(
+                "This engine has no store, so it knows no earlier runs. Give it one: Engine('sqlite:///runs.db')."
+            )
+        return self._store
+
+    async def runs(
+        self,
+        *,
+        status: RunStatus | None = None,
+        workflow: str | None = None,
+        nested: bool = False,
+        limit: int | None = None,
+    ) -> list[RunSummary]:
+        """Return stored runs, the newest first.
+
+        status, workflow: only runs that stand so, or are of the workflow of this name. nested: with those that are
+        inside other runs. limit: how many at most.
+        """
+        rows = await self._need_store().rows(status=status, workflow=workflow, nested=nested, limit=limit)
+        return [summary(row) for row in rows]
+
+    async def children(self, run_id: str) -> list[RunSummary]:
+        """Return the runs that the tasks of a run drive, as they were created. Raises UnknownRun."""
+        store = self._need_store()
+        if await store.row(run_id) is None:
+            raise UnknownRun(run_id, await self._similar(run_id))
+        return [summary(row) for row in await store.children(run_id)]
+
+    async def find(self, prefix: str) -> RunSummary:
+        """Return the run of this id, or the only one whose id begins so. Raises UnknownRun."""
+        store = self._need_store()
+        row = await store.row(prefix)
+        if row is not None:
+            return summary(row)
+        rows = await store.rows(prefix=prefix, limit=4) if prefix else []
+        if len(rows) != 1:
+            raise UnknownRun(prefix, [row.run_id for row in rows[:3]] or await self._similar(prefix))
+        return summary(rows[0])
+
+    def follow(self, run_id: str, *, after: int = 0, poll: float = 0.05) -> Follower:
+        """Yield what is committed in a stored run, in order, whichever process drives it, until the run has ended.
+
+        after: only what came after this checkpoint; 0: from the beginning. poll: seconds between two looks into the
+        store. A failed run has ended, unless somebody has resumed it. Raises InputError; while it is read, UnknownRun,
+        BrokenJournal, StoreError.
+        """
+        if poll <= 0:
+            raise InputError(f"poll={poll} would never let anything else run. Give seconds, more than 0.")
+        return Follower(History(self._need_store(), run_id, after=after), poll)
+
+    async def _similar(self, run_id: str) -> list[str]:
+        return await similar_runs(self._need_store(), run_id)
+
+    async def trace(self, run_id: str, *, depth: int | None = None) -> Trace:
+        """Return what a stored run did, and what the runs inside it did. Needs nothing of their code.
+
+        depth: how many levels of runs inside runs are read, None for all. Raises UnknownRun, InputError, BrokenJournal.
+        """
+        store = self._need_store()
+        row = await store.row(run_id)
+        if row is None:
+            raise UnknownRun(run_id, await self._similar(run_id))
+        return await trace_of(store, row, depth)
+
+
+def summary(row: RunRow) -> RunSummary:
+    """Return a row as a list shows it."""
+    return RunSummary(
+        run_id=row.run_id,
+        workflow=row.workflow,
+        version=row.version,
+        status=row.status,
+        created=moment(row.created),
+        updated=moment(row.updated),
+        seq=row.seq,
+        error=row.error,
+        output=row.output,
+        parent_run=row.parent_run,
+        parent_task=row.parent_task,
+    )

@@ -1,0 +1,1 @@
+"""What every store promises: one function for each promise."""
