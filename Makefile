@@ -3,6 +3,7 @@
 #   make test      every test
 #   make check     what CI holds: lint, types, layers and every test
 #   make bench     the speed beside pydantic-graph and LangGraph
+#   make soak      20 workers, killed at random instants for 10 minutes on each store; SOAK='--minutes 1' changes that
 #   make pictures  draw the pictures of the README anew
 #   make lock      choose the versions in requirements/ anew (needs uv)
 
@@ -15,7 +16,7 @@ LOCK := uv pip compile pyproject.toml --quiet --universal --python-version 3.11 
 	--no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock'
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test check lint types layers bench coverage pictures lock clean
+.PHONY: help demo test check lint types layers bench soak coverage pictures lock clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -41,6 +42,9 @@ layers: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	@$(BIN)/python -m benchmarks
+
+soak: $(VENV)/.dev
+	@$(BIN)/python -m benchmarks.soak $(SOAK)
 
 coverage: $(VENV)/.dev $(MERMAID)/node_modules/.made
 	@$(BIN)/coverage erase

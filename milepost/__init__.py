@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from milepost.engine.errors import BrokenJournal as BrokenJournal
     from milepost.engine.errors import CircuitOpen as CircuitOpen
     from milepost.engine.errors import CrashLoop as CrashLoop
+    from milepost.engine.errors import DamagedStore as DamagedStore
     from milepost.engine.errors import ForeignStore as ForeignStore
     from milepost.engine.errors import IncompatibleWorkflow as IncompatibleWorkflow
     from milepost.engine.errors import InputError as InputError
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from milepost.engine.errors import UnknownRun as UnknownRun
     from milepost.engine.errors import UnsoundWorkflow as UnsoundWorkflow
     from milepost.engine.errors import WorkflowError as WorkflowError
+    from milepost.engine.errors import WrongKey as WrongKey
     from milepost.engine.events import AttemptStarted as AttemptStarted
     from milepost.engine.events import Checkpoint as Checkpoint
     from milepost.engine.events import CircuitChanged as CircuitChanged
@@ -50,8 +52,10 @@ if TYPE_CHECKING:
     from milepost.engine.events import JoinFired as JoinFired
     from milepost.engine.events import PassingEvent as PassingEvent
     from milepost.engine.events import RunEnded as RunEnded
+    from milepost.engine.events import RunForked as RunForked
     from milepost.engine.events import RunStarted as RunStarted
     from milepost.engine.events import RunStopped as RunStopped
+    from milepost.engine.events import StateEdited as StateEdited
     from milepost.engine.events import TaskCancelled as TaskCancelled
     from milepost.engine.events import TaskFailed as TaskFailed
     from milepost.engine.events import TaskFinished as TaskFinished
@@ -111,6 +115,7 @@ NAMES = {
         "BrokenJournal",
         "CircuitOpen",
         "CrashLoop",
+        "DamagedStore",
         "ForeignStore",
         "IncompatibleWorkflow",
         "InputError",
@@ -129,6 +134,7 @@ NAMES = {
         "UnknownRun",
         "UnsoundWorkflow",
         "WorkflowError",
+        "WrongKey",
     ),
     "milepost.engine.events": (
         "AttemptStarted",
@@ -144,8 +150,10 @@ NAMES = {
         "JoinFired",
         "PassingEvent",
         "RunEnded",
+        "RunForked",
         "RunStarted",
         "RunStopped",
+        "StateEdited",
         "TaskCancelled",
         "TaskFailed",
         "TaskFinished",

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
 
 import anyio
 import pytest
@@ -35,15 +36,22 @@ def tasks() -> dict[int, str]:
     return {key: name for key, name in found.items() if not name.startswith("TestRunner.")}
 
 
-@pytest.fixture
-async def nothing_left(anyio_backend: str) -> AsyncIterator[None]:
-    """Fail a test that leaves a task or a thread behind."""
+@asynccontextmanager
+async def leaving_nothing() -> AsyncGenerator[None]:
+    """Raise AssertionError when what is done meanwhile leaves a task or a thread behind."""
     before, others = tasks(), threads()
     yield
     left = [name for key, name in tasks().items() if key not in before]
-    assert not left, f"The test left tasks behind: {left}"
-    running = threads() - others
-    assert not running, f"The test left threads behind: {running}"
+    assert not left, f"Tasks are left behind: {left}"
+    running = [thread.name for thread in threads() - others]
+    assert not running, f"Threads are left behind: {running}"
+
+
+@pytest.fixture
+async def nothing_left(anyio_backend: str) -> AsyncIterator[None]:
+    """Fail a test that leaves a task or a thread behind."""
+    async with leaving_nothing():
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -11,9 +11,17 @@ import click
 
 from milepost.cli.exits import CheckFailed, Exit
 from milepost.cli.options import common_options
-from milepost.cli.pictures import chosen_format, draw, format_option, output_option, theme_option, write_picture
+from milepost.cli.pictures import (
+    chosen_format,
+    depth_option,
+    draw,
+    format_option,
+    output_option,
+    theme_option,
+    write_picture,
+)
 from milepost.cli.screen import Invocation, json_text, print_json, say
-from milepost.engine.errors import InputError, UnsoundWorkflow
+from milepost.engine.errors import InputError, UnsoundWorkflow, WorkflowError
 
 if TYPE_CHECKING:
     from milepost.cli.target import AnyWorkflow
@@ -23,6 +31,7 @@ if TYPE_CHECKING:
 @click.argument("target")
 @format_option
 @theme_option
+@depth_option
 @output_option
 @click.option(
     "--check",
@@ -34,14 +43,20 @@ if TYPE_CHECKING:
 @common_options
 @click.pass_obj
 def render(
-    asked: Invocation, target: str, format: str | None, theme: str, output: str | None, committed: str | None
+    asked: Invocation,
+    target: str,
+    format: str | None,
+    theme: str,
+    depth: int | None,
+    output: str | None,
+    committed: str | None,
 ) -> None:
     """Draw the workflow TARGET as it is declared; as Mermaid when nothing else is asked for."""
     from milepost.cli.target import find_workflow
 
     workflow = find_workflow(target)
     chosen = "json" if asked.as_json and format is None else chosen_format(format, committed or output, "mermaid")
-    picture = _definition(workflow) if chosen == "json" else draw(workflow, chosen, theme=theme)
+    picture = _definition(workflow) if chosen == "json" else draw(workflow, chosen, theme=theme, depth=depth)
     if committed is None:
         write_picture(picture, output)
     else:
@@ -78,16 +93,25 @@ def check(asked: Invocation, target: str) -> int:
     Exit code 7 when something is wrong; a warning is not.
     """
     from milepost.cli.target import find_workflow
-    from milepost.engine.admission import unstorable
+    from milepost.engine.admission import unstorable, workflows_inside
     from milepost.engine.codec import Codec
+    from milepost.engine.definition import describe
+    from milepost.visualize.grouping import group, node_count
 
     try:
         workflow = find_workflow(target)
     except UnsoundWorkflow as error:
         return _report(asked, error.name, 0, error.faults, ())
-    faults = unstorable(workflow, Codec(workflow.registered))
+    faults = list(unstorable(workflow, Codec(workflow.registered)))
     warnings = [warning for warning in workflow.warnings if warning not in faults]
-    return _report(asked, workflow.name, len(workflow.nodes), faults, warnings)
+    nodes = 0
+    try:
+        nodes = node_count(group(describe(workflow)))
+        for inner in workflows_inside(workflow):
+            faults += [f"In workflow {inner.name!r}: {one}" for one in unstorable(inner, Codec(inner.registered))]
+    except WorkflowError as error:
+        faults.append(str(error))
+    return _report(asked, workflow.name, nodes, faults, warnings)
 
 
 def _report(asked: Invocation, name: str | None, nodes: int, faults: Sequence[str], warnings: Sequence[str]) -> int:
@@ -96,11 +120,13 @@ def _report(asked: Invocation, name: str | None, nodes: int, faults: Sequence[st
             {"workflow": name, "ok": not faults, "nodes": nodes, "faults": list(faults), "warnings": list(warnings)}
         )
         return Exit.CHECK_FAILED if faults else Exit.DONE
+    from milepost.visualize.wording import plural
+
     for fault in faults:
         click.echo(f"fault: {fault}")
     for warning in warnings:
         click.echo(f"warning: {warning}")
     if faults:
         return Exit.CHECK_FAILED
-    click.echo(f"{name!r} is sound: {nodes} nodes, and everything it handles can be stored.")
+    click.echo(f"{name!r} is sound: {plural(nodes, 'node')}, and everything it handles can be stored.")
     return Exit.DONE

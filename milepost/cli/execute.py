@@ -143,7 +143,7 @@ def _settlements(url: str, run_id: str, workflow: AnyWorkflow, given: Sequence[s
     from milepost.cli.inputs import parse
     from milepost.engine.settlement import Again, Done
 
-    trace = read_store(url, lambda engine: engine.trace(run_id))
+    trace = read_store(url, lambda engine: engine.trace(run_id, depth=0))
     nodes = {task.key: task.node for task in trace.tasks}
     settled: dict[str, Settlement] = {}
     for text in given:

@@ -9,6 +9,7 @@ import click
 from milepost.cli.options import common_options, store_option
 from milepost.cli.pictures import (
     chosen_format,
+    depth_option,
     draw,
     format_option,
     output_option,
@@ -83,51 +84,55 @@ def _table(summaries: list[RunSummary], *, nested: bool = False) -> Table:
 
 @click.command()
 @click.argument("run", metavar="RUN")
+@depth_option
 @store_option
 @common_options
 @click.pass_obj
-def show(asked: Invocation, run: str, store: str) -> None:
+def show(asked: Invocation, run: str, depth: int | None, store: str) -> None:
     """Show what RUN did, node by node, and the runs inside it."""
     from rich.text import Text
 
-    summary, traced, children = _read(store, run)
+    summary, traced, children = _read(store, run, depth if asked.as_json else None)
     if asked.as_json:
         inside = [describe_run(child) for child in children]
         print_json({**describe_run(summary), "children": inside, "trace": describe_trace(traced)})
         return
     screen = console(stderr=False)
-    show_trace(screen, traced)
+    show_trace(screen, traced, depth=depth)
     if summary.parent_run is not None:
         screen.print(Text(f"\nThis run is inside run {summary.parent_run}."))
-    if children:
-        screen.print(Text("\nRuns inside this run:"))
-        screen.print(_table(children))
 
 
 @click.command()
 @click.argument("run", metavar="RUN")
 @format_option
 @theme_option
+@depth_option
 @output_option
 @store_option
 @common_options
 @click.pass_obj
-def trace(asked: Invocation, run: str, format: str | None, theme: str, output: str | None, store: str) -> None:
+def trace(
+    asked: Invocation, run: str, format: str | None, theme: str, depth: int | None, output: str | None, store: str
+) -> None:
     """Draw what RUN did: taken edges, counts, attempts and times on the workflow, as text, a picture or a page."""
-    summary, traced, _ = _read(store, run)
     chosen = "json" if asked.as_json and format is None else chosen_format(format, output, "text")
+    summary, traced, _ = _read(store, run, depth if chosen == "json" else None)
     if chosen == "json":
         write_picture(json_text({**describe_run(summary), "trace": describe_trace(traced)}), output)
     else:
-        write_picture(draw(traced, chosen, theme=theme), output)
+        write_picture(draw(traced, chosen, theme=theme, depth=depth), output)
 
 
-def _read(store: str, run: str) -> tuple[RunSummary, Trace, list[RunSummary]]:
-    """Return a run, what it did, and the runs inside it."""
+def _read(store: str, run: str, depth: int | None) -> tuple[RunSummary, Trace, list[RunSummary]]:
+    """Return a run, what it did, and the runs inside it.
+
+    depth: how many levels of those are traced; None for all, as a picture needs for its totals.
+    """
     require(store, run)
 
     async def read(engine: Engine) -> tuple[RunSummary, Trace, list[RunSummary]]:
         summary = await find_run(engine, run)
-        return summary, await engine.trace(summary.run_id), await engine.children(summary.run_id)
+        return summary, await engine.trace(summary.run_id, depth=depth), await engine.children(summary.run_id)
 
     return read_store(store, read)

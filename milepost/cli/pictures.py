@@ -52,6 +52,16 @@ def theme_option(command: CommandT) -> CommandT:
     )(command)
 
 
+def depth_option(command: CommandT) -> CommandT:
+    """Add `--depth N`."""
+    return click.option(
+        "--depth",
+        metavar="N",
+        type=click.IntRange(min=0),
+        help="How many levels of workflows inside workflows to show; one if left out, when that is not too much.",
+    )(command)
+
+
 def output_option(command: CommandT) -> CommandT:
     """Add `-o FILE`."""
     return click.option("-o", "--output", metavar="FILE", help="Write to a file instead of stdout.")(command)
@@ -74,23 +84,23 @@ def chosen_format(given: str | None, file: str | None, fallback: str) -> str:
     return FORMAT_OF_SUFFIX.get(suffix, fallback)
 
 
-def draw(subject: Subject, form: str, *, theme: str = "auto") -> str | bytes:
-    """Draw a workflow or a trace. form, theme: as the options allow them, but not "json", which is no picture."""
+def draw(subject: Subject, form: str, *, theme: str = "auto", depth: int | None = None) -> str | bytes:
+    """Draw a workflow or a trace. form, theme, depth: as the options allow them, but "json", which is no picture."""
     from milepost.visualize.render import render
 
-    return render(subject, cast("Format", form), theme=cast("Theme", theme))  # click has checked both
+    return render(subject, cast("Format", form), theme=cast("Theme", theme), depth=depth)  # click has checked both
 
 
-def show_trace(screen: Console, trace: Trace, *, indent: int = 0) -> None:
+def show_trace(screen: Console, trace: Trace, *, indent: int = 0, depth: int | None = None) -> None:
     """Show a run on a screen: in colour on a terminal, as plain text in a pipe. indent: in characters."""
     from rich.padding import Padding
 
     from milepost.visualize.terminal import run_view
 
     if screen.is_terminal:
-        screen.print(Padding(run_view(trace), (0, 0, 0, indent)))
+        screen.print(Padding(run_view(trace, depth=depth), (0, 0, 0, indent)))
         return
-    for line in str(draw(trace, "text")).splitlines():
+    for line in str(draw(trace, "text", depth=depth)).splitlines():
         screen.out(" " * indent + line if line else "")
 
 

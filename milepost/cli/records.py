@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import asdict
 from datetime import datetime
 from typing import TYPE_CHECKING, Final, TypeVar
@@ -84,7 +85,43 @@ def _iso(moment: datetime) -> str:
 
 
 def describe_trace(trace: Trace) -> Mapping[str, object]:
-    """Return a trace as the JSON of `show` and `trace` shows it: tasks, edges taken, joins, and the definition."""
+    """Return a trace as the JSON of `show` and `trace` shows it: tasks, edges taken, joins, and the definition.
+
+    children: the runs inside it, those inside these, and so on, each with what it did. Their definition is left out
+    where the one around them has it at the node that they belong to.
+    """
+    return {**_told(trace), "definition": json.loads(trace.definition.to_json()), "children": list(_children(trace))}
+
+
+def _children(trace: Trace) -> Iterator[Mapping[str, object]]:
+    """Yield the runs inside a run, each after the one around it; flat, so that no depth is too deep for JSON."""
+    pending = deque([trace])
+    while pending:
+        around = pending.popleft()
+        known = {node.id: node.child for node in around.definition.nodes}
+        for task in around.tasks:
+            child = around.children.get(task.child or "")
+            if child is None:
+                continue
+            pending.append(child)
+            own = child.definition != known.get(task.node)
+            yield {
+                "run_id": child.run_id,
+                "parent_run": around.run_id,
+                "parent_task": task.key,
+                "workflow": child.definition.name,
+                "version": child.definition.version,
+                "status": child.status,
+                "created": _iso(child.created),
+                "updated": _iso(child.updated),
+                "output": None if child.output is None else json.loads(child.output),
+                "error": child.error,
+                **_told(child),
+                "definition": json.loads(child.definition.to_json()) if own else None,
+            }
+
+
+def _told(trace: Trace) -> Mapping[str, object]:
     return {
         "checkpoints": trace.checkpoints,
         "resumes": [_iso(moment) for moment in trace.resumes],
@@ -100,7 +137,6 @@ def describe_trace(trace: Trace) -> Mapping[str, object]:
             for (source, target, branch), count in trace.taken.items()
         ],
         "joins": [_plain(join) for join in trace.joins],
-        "definition": json.loads(trace.definition.to_json()),
     }
 
 

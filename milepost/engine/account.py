@@ -13,7 +13,9 @@ from milepost.engine.events import (
     ItemEmitted,
     JoinFired,
     RunEnded,
+    RunForked,
     RunStarted,
+    StateEdited,
     TaskCancelled,
     TaskFailed,
     TaskFinished,
@@ -64,6 +66,11 @@ def _cause(record: Record, shape: Shape, at: datetime) -> Iterator[CommittedEven
     task = task_of(record)
     if record.kind is Kind.STARTED:
         yield RunStarted(seq=seq, at=at, workflow=shape.workflow)
+    elif record.kind in (Kind.FORKED, Kind.EDITED):
+        if record.origin is not None:
+            yield RunForked(seq=seq, at=at, run_id=record.origin[0], checkpoint=record.origin[1])
+        if record.patch:
+            yield StateEdited(seq=seq, at=at, fields=tuple(record.patch))
     elif record.kind is Kind.EMITTED:
         number = 0 if record.stream is None else record.stream[1]
         yield ItemEmitted(seq=seq, at=at, node=node, task=task, number=number, usage=record.usage)

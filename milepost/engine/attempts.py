@@ -285,7 +285,7 @@ class Body:
 
     async def _attempt(self, task: Task, outcome: Outcome, number: int, seconds: float | None) -> None:
         """Try once, with inputs and a view of the state of its own."""
-        outcome.view = view = self._state.view(self.host.is_alone)
+        outcome.view = view = self._state.view(self.host.is_alone, task)
         with Attempt(self, task, outcome, number, seconds):
             waited = self.call(task, view)
             outcome.output = await (waited if seconds is None else within(seconds, waited))

@@ -45,13 +45,21 @@ def plan_of(workflow: AnyWorkflow) -> Plan:
     return plan
 
 
+def codec_of(workflow: AnyWorkflow) -> Codec:
+    """Return the codec of a workflow, which learns its types once."""
+    codec: Codec | None = vars(workflow).get("_codec")
+    if codec is None:
+        codec = vars(workflow)["_codec"] = Codec(workflow.registered)
+    return codec
+
+
 def prepare(workflow: AnyWorkflow) -> Prepared:
     """Return what it takes to store a workflow's runs. Raises UnsoundWorkflow when a declared type cannot be stored."""
     prepared: Prepared | None = vars(workflow).get("_prepared")
     if prepared is None:
-        prepared = Prepared(plan_of(workflow), describe(workflow), Codec(workflow.registered))
+        prepared = Prepared(plan_of(workflow), describe(workflow), codec_of(workflow))
         for one in (workflow, *workflows_inside(workflow)):
-            faults = unstorable(one, Codec(one.registered))
+            faults = unstorable(one, codec_of(one))
             if faults:
                 raise UnsoundWorkflow(one.name, faults)
         vars(workflow)["_prepared"] = prepared
@@ -72,7 +80,7 @@ def live_driver(
     retried = state is not None and any(spec.policy.retry is not None for spec in workflow.specs.values())
     if place.isolation == "task" or (place.isolation is None and retried):
         kept: LiveState | StoredState = StoredState(
-            Codec(workflow.registered), workflow.state_type, state, position, isolated=True
+            codec_of(workflow), workflow.state_type, state, position, isolated=True, stored=False
         )
     else:
         kept = LiveState(state)

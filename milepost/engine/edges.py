@@ -107,6 +107,8 @@ class Walk:
 def route_of(op: Op) -> tuple[str | None, int]:
     """Return the route of an op, and how many values took it."""
     match op:
+        case Finish("", _):  # of a run that was forked at its end
+            return None, 0
         case Spawn(route, _) | Item(_, _, route, _) | Finish(route, _):
             return route, 1
         case SpawnEach(route, mark, tail, _, size):

@@ -16,6 +16,7 @@ from anyio.abc import TaskGroup
 
 from milepost.engine.admission import check_given, given_state
 from milepost.engine.cancelling import cancel_forsaken, cancel_stored
+from milepost.engine.care import CaredRuns
 from milepost.engine.children import ChildWork, Parent, Place, ended_inside, name_of, result_for
 from milepost.engine.drivers import (
     AnyWorkflow,
@@ -38,6 +39,7 @@ from milepost.engine.errors import (
 )
 from milepost.engine.executor import Driver
 from milepost.engine.facilities import Facilities
+from milepost.engine.fields import digest_of, fields_of, whole_of
 from milepost.engine.journal import from_text
 from milepost.engine.keys import child_run
 from milepost.engine.limits import CircuitChange, Traffic
@@ -49,8 +51,7 @@ from milepost.engine.position import Position
 from milepost.engine.run import Run
 from milepost.engine.settlement import NOTHING_SETTLED, Settlement
 from milepost.engine.slots import Gates
-from milepost.engine.state import StoredState, digest_of, fields_of, whole_of
-from milepost.engine.stored_runs import StoredRuns
+from milepost.engine.state import StoredState
 from milepost.engine.stores.address import open_store
 from milepost.engine.stores.store import NewRun, RunRow, Store
 from milepost.engine.trace import RunStatus
@@ -62,7 +63,7 @@ ASK_AGAIN = 0.1
 """Seconds between two tries to become the owner of a run inside a run."""
 
 
-class Engine(StoredRuns):
+class Engine(CaredRuns):
     """Drives runs; an async context manager that waits for them when it is left.
 
     Leaving it by an error stops its runs, resumable. store: a Store, its URL, or None to keep nothing. max_concurrency:
@@ -78,8 +79,7 @@ class Engine(StoredRuns):
     ) -> None:
         if max_concurrency is not None:
             check_concurrency(max_concurrency, "the engine")
-        super().__init__(open_store(store) if isinstance(store, str) else store)
-        self._clock = clock
+        super().__init__(open_store(store) if isinstance(store, str) else store, clock)
         traffic = Traffic(changed=self._tell_circuit)
         self._facilities = Facilities(
             gates=Gates(max_concurrency), traffic=traffic, store=self._store, clock=clock, nest=self._nest

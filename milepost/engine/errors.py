@@ -6,21 +6,28 @@ MilepostError
 │   ├── RoutingError         a condition, transform or reducer failed after a node had finished
 │   ├── StateConflict        two tasks changed one field of the state, which has no merger
 │   └── NotStorable          a value would not come back from a store as it went in
+│       └── NotReadable      what is stored does not fit the type that is declared now (engine/unstorable.py)
 ├── InputError               fix what was given to the run: its inputs, state or deps
 ├── NodeError                a node failed; `__cause__` is its own exception
 ├── CircuitOpen              a node keeps failing and was not tried; try later
 ├── RunCancelled             the run was cancelled
+├── DrawingError             a picture could not be laid out (visualize/layout.py)
 ├── StoreError               the store could not be read or written
 │   ├── ForeignStore         the file belongs to another program, or to a newer Milepost
 │   ├── BrokenJournal        the records do not fit together
+│   ├── DamagedStore         something else that is stored is not as it was written
+│   ├── WrongKey             what is encrypted cannot be read with the keys given
 │   └── LeaseLost            another process took the run over
 └── ResumeError              the run cannot go on as asked
     ├── UnknownRun           no such run in this store
     ├── RunMismatch          the run id belongs to a run of something else
     ├── RunBusy              another process is driving it
     ├── IncompatibleWorkflow the workflow no longer fits what is pending
+    │   └── MigrationError   a migration failed, or what it made does not fit
     ├── CrashLoop            its owners keep dying without a new record
     └── OutcomeUnknown       a task that may run at most once had begun; say what became of it
+
+What only the command line or the tests of a workflow raise is beside them, in `cli` and `testing`.
 """
 
 from __future__ import annotations
@@ -84,16 +91,53 @@ class RoutingError(WorkflowError):
 
 
 class StateConflict(WorkflowError):
-    """A task changed a field of the state that another task had changed since it was spawned."""
+    """A task changed a field of the state that another had changed since this one was spawned; nothing merges the two.
 
-    def __init__(self, field: str, task: str, other: str) -> None:
+    field: its name, "" where the state is one value. task, other: the nodes of the task that came too late and of the
+    one that committed before; task_key, other_key: the tasks themselves. base, committed, mine: JSON text, shortened,
+    of the field as both found it, as the other has committed it and as this task would leave it. merger: the name of
+    the field's merger, "" without one. detail: why that one failed, or why the state takes the one change and the other
+    but not both; `__cause__` is the exception behind it.
+    """
+
+    def __init__(
+        self,
+        field: str,
+        task: str,
+        other: str,
+        *,
+        task_key: str = "",
+        other_key: str = "",
+        base: str = "",
+        committed: str = "",
+        mine: str = "",
+        merger: str = "",
+        suggested: str = "last",
+        detail: str = "",
+    ) -> None:
         self.field = field
-        self.task = task
-        self.other = other
-        super().__init__(
-            f"Tasks {task!r} and {other!r} ran side by side and both changed the field {field!r} of the state. "
-            f"Give the field a merger, e.g. Annotated[..., append], or let only one of them write it."
-        )
+        self.task, self.task_key = task, task_key
+        self.other, self.other_key = other, other_key
+        self.base, self.committed, self.mine = base, committed, mine
+        self.merger = merger
+        self.detail = detail
+        who, first, second = f"Tasks {task!r} and {other!r}", repr(other), repr(task)
+        if task == other:
+            who = f"Two tasks of node {task!r} ({other_key[:8]} and {task_key[:8]})"
+            first, second = "the first", "the second"
+        changed = f"both changed {f'the field {field!r} of ' if field else ''}the state"
+        values = f"It was {base}, {first} made it {committed}, and {second} would make it {mine}."
+        if merger:
+            way_out = f"Its merger {merger!r} cannot put the two together: {detail.rstrip('.')}."
+        elif detail:
+            changed = "changed the state in ways that do not go together"
+            values = f"{detail.rstrip('.')}."
+            way_out = "Let one of them make both changes, or have one run after the other."
+        else:
+            kind = f"Annotated[..., {suggested}]"
+            way_out = f"Give it a merger, e.g. {field}: {kind}" if field.isidentifier() else f"Give it a merger: {kind}"
+            way_out += ", or let only one of them write it."
+        super().__init__(f"{who} ran side by side and {changed}. {values} {way_out}")
 
 
 class NotStorable(WorkflowError):
@@ -187,6 +231,22 @@ class BrokenJournal(StoreError):
         super().__init__(f"Checkpoint {seq} of run {run_id!r} is damaged: {reason}. Nothing was changed.")
 
 
+class DamagedStore(StoreError):
+    """Something that is stored is not as it was written. what: e.g. "run 'claim-17'"."""
+
+    def __init__(self, what: str, reason: str) -> None:
+        self.what = what
+        self.reason = reason
+        super().__init__(
+            f"What the store holds of {what} is damaged: {reason}. Nothing was changed. Restore a backup, or see with "
+            "'milepost verify' what else is damaged."
+        )
+
+
+class WrongKey(StoreError):
+    """What is encrypted cannot be read with the keys that were given, or without any."""
+
+
 class LeaseLost(StoreError):
     """Another process has taken the run over; this one must stop."""
 
@@ -253,13 +313,53 @@ class RunBusy(ResumeError):
 
 
 class IncompatibleWorkflow(ResumeError):
-    """What is pending in the stored run no longer exists in the workflow, or no longer validates."""
+    """What is pending in the stored run no longer exists in the workflow, or no longer validates.
+
+    changes: what has changed, a sentence each with the way out; never empty.
+    """
 
     def __init__(self, run_id: str, changes: Sequence[str]) -> None:
         self.run_id = run_id
         self.changes = tuple(changes)
-        lines = "".join(f"\n  {number}. {change}" for number, change in enumerate(self.changes, 1))
-        super().__init__(f"Run {run_id!r} cannot go on with this workflow, which has changed since:{lines}")
+        super().__init__(
+            f"Run {run_id!r} cannot go on with this workflow, which has changed since:{numbered(self.changes)}\n"
+            "Nothing was changed in the store: the code that the run was begun with can finish it."
+        )
+
+
+class MigrationError(IncompatibleWorkflow):
+    """A migration of the stored run failed, or what it made does not fit the workflow.
+
+    from_version: that was to be migrated from, of several the one that failed. to_version: of the workflow. cause: what
+    the migration raised, None when it is what it made that does not fit; `changes` then lists why.
+    """
+
+    def __init__(
+        self,
+        run_id: str,
+        from_version: int,
+        to_version: int,
+        *,
+        changes: Sequence[str] = (),
+        cause: BaseException | None = None,
+    ) -> None:
+        self.from_version = from_version
+        self.to_version = to_version
+        message = f"Run {run_id!r} cannot be migrated from version {from_version}"
+        if cause is None:
+            message += f" to {to_version}: what its migration made of it does not fit the workflow, so nothing was changed:"
+        else:
+            detail = f"{type(cause).__name__}: {cause}".rstrip(".")
+            changes = [f"The migration from version {from_version} failed with {detail}."]
+            message += f": its migration failed with {detail}. Nothing was changed."
+        super().__init__(run_id, changes)
+        self.args = (message if cause is not None else message + numbered(changes),)
+        self.__cause__ = cause
+
+
+def numbered(sentences: Sequence[str]) -> str:
+    """Return sentences as lines with numbers, each begun by a line break."""
+    return "".join(f"\n  {number}. {sentence}" for number, sentence in enumerate(sentences, 1))
 
 
 class CrashLoop(ResumeError):

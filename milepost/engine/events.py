@@ -33,6 +33,21 @@ class RunStarted(Committed):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RunForked(Committed):
+    """The run goes on from a checkpoint of another run, whose events up to there were told before this one."""
+
+    run_id: str
+    checkpoint: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StateEdited(Committed):
+    """Somebody has changed the state by hand. fields: of the state, those that are other now."""
+
+    fields: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EdgeTaken(Committed):
     """An edge of the compiled graph was passed. branch: as in `Definition.edges`. times: how many values passed it."""
 
@@ -193,6 +208,8 @@ class RunStopped:
 
 CommittedEvent = (
     RunStarted
+    | RunForked
+    | StateEdited
     | EdgeTaken
     | TaskStarted
     | TaskFinished

@@ -92,7 +92,7 @@ class Driver:
         self._run_id = run_id
         self._cache = facilities.cache(plan, values)
         self._slots = slots_for(plan, facilities.gates, place, self._enter)
-        self._router = Router(plan, position, values, deps, isolated=state.isolated, changes=state.changes)
+        self._router = Router(plan, position, values, deps, isolated=state.isolated, state=state)
         self._spans = spans_for(plan.workflow, run_id)
         self._body = Body(plan, values, state, deps, run_id, self, facilities, self._cache, place, self._spans)
         self._streams = Streams(plan, values, state, self._router, self._body, self, self._slots)

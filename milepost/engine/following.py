@@ -11,13 +11,13 @@ import anyio
 from anyio.lowlevel import checkpoint
 
 from milepost.engine.account import events_of
-from milepost.engine.definition import Definition
 from milepost.engine.edges import Shape, shape_of
 from milepost.engine.errors import BrokenJournal, InputError, UnknownRun
 from milepost.engine.events import CommittedEvent
-from milepost.engine.journal import apply, chained, from_text, snapshot_from_text
+from milepost.engine.journal import Kind, spawned_by
 from milepost.engine.opening import fetch
-from milepost.engine.position import Position, newest_tasks
+from milepost.engine.position import Position
+from milepost.engine.reading import check_next, go_on, read_definition, read_record, read_snapshot
 from milepost.engine.stores.store import RunRow, Store, StoredRecord
 
 BATCH: Final = 200
@@ -76,9 +76,7 @@ class History:
 
     async def _learn(self, row: RunRow) -> Shape:
         """Return what has to be known of the workflow."""
-        text = await self._store.definition(row.fingerprint)
-        assert text is not None
-        return shape_of(Definition.from_json(text))
+        return shape_of(await read_definition(self._store, row.run_id, row.fingerprint))
 
     async def _skip(self, row: RunRow) -> None:
         """Skip what need not be read: all before a snapshot that is old enough."""
@@ -86,30 +84,24 @@ class History:
             return
         await fetch(self._store, self._run_id, row.snapshot_seq)  # it is whole
         stored = await self._store.record(self._run_id, row.snapshot_seq)
-        assert stored is not None
-        if stored.snapshot is None:
-            raise BrokenJournal(self._run_id, row.snapshot_seq, "its snapshot is missing")
-        self._position = snapshot_from_text(stored.snapshot)
+        if stored is None:
+            raise BrokenJournal(self._run_id, row.snapshot_seq, "it is missing")
+        self._position = read_snapshot(self._run_id, stored)
         self._position.keep_items = False
         self._hash = stored.hash
 
     def _read(self, stored: StoredRecord) -> Sequence[CommittedEvent]:
         """Go on by one record; return its events if they are wanted."""
-        if stored.seq != self.seq + 1:
-            raise BrokenJournal(self._run_id, self.seq + 1, "it is missing")
-        if chained(self._hash, stored.seq, stored.body, stored.content, stored.snapshot) != stored.hash:
-            raise BrokenJournal(self._run_id, stored.seq, "its contents do not match its hash")
+        check_next(self._run_id, self._hash, self.seq + 1, stored)
         assert self._shape is not None
-        try:
-            record = from_text(stored.seq, stored.body, stored.content)
-            record.at, record.patch = stored.at, None  # nobody who watches needs the state
-            apply(self._position, record)
-        except (ValueError, KeyError, TypeError, IndexError) as error:
-            raise BrokenJournal(self._run_id, stored.seq, f"it cannot be read ({error!r})") from error
+        record = read_record(self._run_id, stored)
+        if record.kind not in (Kind.FORKED, Kind.EDITED):
+            record.patch = None  # nobody who watches needs the state
+        go_on(self._run_id, self._position, record)
         self._hash = stored.hash
         if stored.seq <= self._after:
             return ()
-        return list(events_of(record, newest_tasks(self._position), self._shape))
+        return list(events_of(record, spawned_by(record, self._position), self._shape))
 
 
 async def has_ended(store: Store, row: RunRow) -> bool:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from hashlib import blake2b
-from typing import Any, NamedTuple, assert_never
+from typing import Any, Final, NamedTuple, assert_never
 
 from milepost.engine.codec import split_array
 from milepost.engine.patch import Patch
@@ -27,22 +27,27 @@ from milepost.engine.position import (
     Spawn,
     SpawnEach,
     Stream,
+    StreamBase,
     StreamEnd,
     Task,
     WaitingJoin,
     enter,
+    newest_tasks,
     patch_state,
     root,
 )
+from milepost.engine.revision import Revision, revise, revision_from_json, revision_to_json
 from milepost.engine.trace import Usage
 from milepost.engine.values import NOT_LOADED, Ref, Value
+from milepost.engine.versions import Step
 
 
 class Kind(StrEnum):
     """What a record says happened.
 
     CAUGHT: a task failed for good and its failure went along an error edge. INTENDED: a task that may run at most once
-    is about to begin.
+    is about to begin. MIGRATED: the run goes on with another definition of its workflow. FORKED: the records up to here
+    are those of another run. EDITED: somebody has changed the state of a run that nobody drove.
     """
 
     STARTED = "started"
@@ -54,6 +59,13 @@ class Kind(StrEnum):
     CAUGHT = "caught"
     INTENDED = "intended"
     CANCELLED = "cancelled"
+    MIGRATED = "migrated"
+    FORKED = "forked"
+    EDITED = "edited"
+
+
+EDITOR: Final = "an edit of the state"
+"""What counts as the node that has written what was edited."""
 
 
 class Timing(NamedTuple):
@@ -77,11 +89,13 @@ class Record:
     what it did to the position, in order. unrouted: the output is kept but not routed. chosen: the values that
     decided, as short text, in the order of the decisions passed. error: of a failure or of the routing.
     more: another failure follows, and it is the one that the run fails with.
-    given: a hash of the state a run was started with. cached: the output was taken from the cache. keep: where the
-    output is to be put into the cache, as (key, when it expires). taken: ids of the messages that it takes in. stream:
-    the stream it is about, and how many items that had given. dropped: the tasks that it cancelled. at: when it was
-    committed, seconds since 1970 UTC, 0 without a store. The last five are not part of the journal: they follow from
-    it, or lie beside it.
+    given: a hash of the state a run was started with. revision: what the run follows from here on; only the first
+    record and those of kind MIGRATED, FORKED and EDITED have one, and none without a store. origin: the run and the
+    number of the record that this one of kind FORKED comes behind. cached: the output was taken from the cache.
+    keep: where the output is to be put into the cache, as (key, when it expires). taken: ids of the messages that it
+    takes in. stream: the stream it is about, and how many items that had given. dropped: the tasks that it cancelled.
+    at: when it was committed, seconds since 1970 UTC, 0 without a store. The last five are not part of the journal:
+    they follow from it, or lie beside it.
     """
 
     seq: int
@@ -98,6 +112,8 @@ class Record:
     error: str | None = None
     more: bool = False
     given: str | None = None
+    revision: Revision | None = None
+    origin: tuple[str, int] | None = None
     cached: bool = False
     keep: tuple[str, float | None] | None = None
     taken: tuple[str, ...] = ()
@@ -114,12 +130,13 @@ def begin(position: Position, record: Record) -> Base:
         task = position.tasks[record.task]
     elif kind is Kind.STARTED:
         task = root()
+        position.definition = "" if record.revision is None else record.revision.definition
     elif kind is Kind.ROUTED:
         task = position.unrouted[record.task][0]
     elif kind in (Kind.EMITTED, Kind.EXHAUSTED, Kind.CAUGHT):
         stream = position.streams[record.task]
         record.stream = (stream, stream.count)
-        task = stream.task
+        return StreamBase(stream.task.key, stream.task.stack, stream.route, stream.run)
     else:
         return Base("", ())
     return Base(task.key, task.stack)
@@ -128,7 +145,7 @@ def begin(position: Position, record: Record) -> Base:
 def finish(position: Position, record: Record) -> None:
     """Take what the record is about out of the position, or keep its output for another try at routing."""
     if record.patch:
-        patch_state(position, record.patch)
+        patch_state(position, record.patch, record.task, record.node)
     if position.dropped:
         known = (task for task in position.dropped if task.key != record.task and task.spawned != record.seq)
         record.dropped, position.dropped = tuple(known), []
@@ -162,9 +179,38 @@ def item_digest(before: str, item: Value) -> str:
 def apply(position: Position, record: Record) -> None:
     """Do to `position` what the record says, in place. Pure otherwise: no clock, no I/O, no user code."""
     base = begin(position, record)
+    if record.revision is not None and record.kind is not Kind.STARTED:
+        take_up(position, record, record.revision)
+        return
     for op in record.ops:
         base = enter(position, base, op)
     finish(position, record)
+
+
+def take_up(position: Position, record: Record, revision: Revision) -> None:
+    """Change where a run stands without any of its tasks having done something.
+
+    A state that was edited is the one that everything pending begins with, as if it was spawned by the edit: so it sees
+    what whoever edited it saw, and what others wrote before is nothing that it could have missed. A stream goes on with
+    what it saw when it began. A fork has begun none of its tasks yet, whatever the other run has.
+    """
+    if record.kind is Kind.MIGRATED:
+        revise(position, revision, record.patch)
+        return
+    revise(position, revision, None)
+    if record.kind is Kind.FORKED:
+        position.intended.clear()
+    if record.patch:
+        for task in position.tasks.values():
+            task.spawned = record.seq
+        patch_state(position, record.patch, "", EDITOR)
+    for op in record.ops:
+        enter(position, Base("", ()), op)
+
+
+def spawned_by(record: Record, position: Position) -> list[Task]:
+    """Return the tasks that a record has made, in order. position: after it."""
+    return [] if record.kind in (Kind.FORKED, Kind.EDITED) else newest_tasks(position)
 
 
 def fold(records: Iterable[Record], position: Position | None = None) -> Position:
@@ -202,12 +248,22 @@ def to_text(record: Record) -> tuple[str, str]:
         body["error"] = record.error
     if record.more:
         body["more"] = True
-    if record.given is not None:
-        body["given"] = record.given
+    if record.given is not None or record.revision is not None:
+        body |= basis(record)
     if record.cached:
         body["cached"] = True
     values = ",".join(f"{to_json(value.tag).decode()},{value.text}" for value in record.values)
     return to_json(body).decode(), f"[{values}]"
+
+
+def basis(record: Record) -> dict[str, Any]:
+    """Write down what a run stands on from this record on."""
+    found: dict[str, Any] = {} if record.given is None else {"given": record.given}
+    if record.revision is not None:
+        found["revision"] = revision_to_json(record.revision, ref_to_json)
+    if record.origin is not None:
+        found["from"] = record.origin
+    return found
 
 
 def from_text(seq: int, body: str, values: Sequence[Value] | str) -> Record:
@@ -219,6 +275,7 @@ def from_text(seq: int, body: str, values: Sequence[Value] | str) -> Record:
     kept = values_from_text(values) if isinstance(values, str) else list(values)
     timing = given.get("timing")
     patch = given.get("patch")
+    revision, origin = given.get("revision"), given.get("from")
     record = Record(
         seq,
         Kind(given["kind"]),
@@ -237,6 +294,8 @@ def from_text(seq: int, body: str, values: Sequence[Value] | str) -> Record:
         error=given.get("error"),
         more=given.get("more", False),
         given=given.get("given"),
+        revision=None if revision is None else revision_from_json(revision, lambda ref: ref_from_json(ref, seq, kept)),
+        origin=None if origin is None else (origin[0], origin[1]),
         cached=given.get("cached", False),
     )
     record.ops.extend(op_from_json(one, seq, kept) for one in given.get("ops", ()))
@@ -353,7 +412,11 @@ def snapshot_to_text(position: Position) -> str:
             "intended": sorted(position.intended),
             "fields": position.fields,
             "written": position.written,
+            "writers": position.writers,
+            "past": position.past,
             "output": None if position.output is None else ref_to_json(position.output),
+            "definition": position.definition,
+            "renamed": position.renamed,
         }
     ).decode()
 
@@ -364,6 +427,10 @@ def snapshot_from_text(text: str) -> Position:
 
     given = from_json(text)
     position = Position(seq=given["seq"], fields=given["fields"], written=given["written"])
+    position.definition, position.renamed = given.get("definition", ""), given.get("renamed", 0)
+    position.writers.update((name, (task, node)) for name, (task, node) in given.get("writers", {}).items())
+    for name, steps in given.get("past", {}).items():
+        position.past[name] = [step_from_json(one) for one in steps]
     position.intended.update(given.get("intended", ()))
     for one in given["tasks"]:
         task = task_from_json(one)
@@ -380,6 +447,11 @@ def snapshot_from_text(text: str) -> Position:
     if given["output"] is not None:
         position.output = ref_from_json(given["output"], -1, ())
     return position
+
+
+def step_from_json(given: Sequence[Any]) -> Step:
+    number, (start, length, text) = given
+    return number, (start, length, text)
 
 
 def task_to_json(task: Task) -> list[Any]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Set
 from dataclasses import replace
 
 from milepost.engine.definition import Definition
-from milepost.engine.errors import InputError
-from milepost.engine.journal import from_text
+from milepost.engine.errors import BrokenJournal, InputError
+from milepost.engine.reading import ENDS_WRONGLY, FAULTS, check_next, read_definition, read_record
 from milepost.engine.stores.store import RunRow, Store
 from milepost.engine.trace import Trace
 from milepost.engine.tracing import Tracer
@@ -30,23 +31,38 @@ async def trace_of(store: Store, row: RunRow, depth: int | None = None) -> Trace
         trace = read[row.run_id] = await _alone(store, row, definitions)
         if depth is None or level < depth:
             wanted = {task.child for task in trace.tasks if task.child is not None} - read.keys()
-            inside = await store.children(row.run_id) if wanted else ()
-            pending.extend((child, level + 1) for child in inside if child.run_id in wanted)
+            pending.extend((child, level + 1) for child in await _inside(store, trace, wanted))
     for run_id, trace in reversed(read.items()):
-        inside = (task.child for task in trace.tasks if task.child is not None)
-        read[run_id] = replace(trace, children={child: read[child] for child in inside if child in read})
+        begun = [task.child for task in trace.tasks if task.child is not None and task.child in read]
+        read[run_id] = replace(trace, children={child: read[child] for child in begun})
     return next(iter(read.values()))
+
+
+async def _inside(store: Store, trace: Trace, wanted: Set[str]) -> list[RunRow]:
+    """Return the rows of runs inside a run, as far as they were begun. wanted: their ids."""
+    found = [row for row in await store.children(trace.run_id) if row.run_id in wanted] if wanted else []
+    if trace.forked_from is not None:  # what it shares was driven for the run that it was forked from
+        others = [await store.row(run_id) for run_id in sorted(wanted - {row.run_id for row in found})]
+        found.extend(row for row in others if row is not None)
+    return found
 
 
 async def _alone(store: Store, row: RunRow, definitions: dict[str, Definition]) -> Trace:
     """Return what one run did. definitions: those read before, by fingerprint."""
     if row.fingerprint not in definitions:
-        text = await store.definition(row.fingerprint)
-        assert text is not None
-        definitions[row.fingerprint] = Definition.from_json(text)
+        definitions[row.fingerprint] = await read_definition(store, row.run_id, row.fingerprint)
     tracer = Tracer(definitions[row.fingerprint])
+    seq, before, newest = 0, "", ""
     for stored in await store.records(row.run_id):
-        tracer.add(from_text(stored.seq, stored.body, stored.content))
+        check_next(row.run_id, before, seq + 1, stored)
+        try:
+            tracer.add(read_record(row.run_id, stored))
+        except FAULTS as error:
+            raise BrokenJournal(row.run_id, stored.seq, f"it does not fit what came before it ({error!r})") from error
+        seq, before = stored.seq, stored.hash
+        newest = before if seq == row.seq else newest
+    if newest != row.hash:  # there may be more by now
+        raise BrokenJournal(row.run_id, row.seq, ENDS_WRONGLY)
     openings = await store.openings(row.run_id)
     return tracer.trace(
         run_id=row.run_id,
@@ -54,7 +70,7 @@ async def _alone(store: Store, row: RunRow, definitions: dict[str, Definition]) 
         created=row.created,
         updated=row.updated,
         driven=row.status == "running" and row.owner is not None,
-        resumes=[opening.at for opening in openings[1:]],
+        resumes=tracer.resumes(openings),
         error=row.error,
         output=row.output,
     )

@@ -100,6 +100,8 @@ def status_of(record: Record) -> RunStatus:
     """Return the status of a run whose newest record this is."""
     if record.unrouted or (record.kind is Kind.FAILED and not record.more):
         return "failed"
+    if record.kind is Kind.EDITED and record.error is not None:  # what it has failed with before, and still has
+        return "failed"
     if record.kind is Kind.CANCELLED:
         return "cancelled"
     return "completed" if record.ops and isinstance(record.ops[-1], Finish) else "running"

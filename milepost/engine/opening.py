@@ -8,10 +8,11 @@ from typing import Any
 
 from milepost.engine.codec import Codec
 from milepost.engine.errors import BrokenJournal, IncompatibleWorkflow, MilepostError
-from milepost.engine.journal import apply, chained, from_text, pointed_at, snapshot_from_text, values_from_text
+from milepost.engine.fields import whole_of
+from milepost.engine.journal import pointed_at
 from milepost.engine.plan import Plan, Role
 from milepost.engine.position import END, Position
-from milepost.engine.state import whole_of
+from milepost.engine.reading import ENDS_WRONGLY, check_next, go_on, read_record, read_snapshot
 from milepost.engine.stores.store import RunRow, Store, StoredRecord
 from milepost.engine.values import NOT_LOADED, Ref, StoredValues, Value
 
@@ -38,14 +39,11 @@ async def read_position(store: Store, row: RunRow) -> Opened:
     position, since, size = Position(), 0, 0
     known: dict[int, list[Value]] = {}
     for stored in records:
-        try:
-            if stored.snapshot is not None and stored.seq == row.snapshot_seq:
-                position, size = snapshot_from_text(stored.snapshot), len(stored.snapshot)
-                continue
-            record = from_text(stored.seq, stored.body, stored.content)
-            apply(position, record)
-        except (ValueError, KeyError, TypeError, IndexError) as error:
-            raise BrokenJournal(row.run_id, stored.seq, f"it cannot be read ({error!r})") from error
+        if stored.seq == row.snapshot_seq:
+            position, size = read_snapshot(row.run_id, stored), len(stored.snapshot or "")
+            continue
+        record = read_record(row.run_id, stored)
+        go_on(row.run_id, position, record)
         known[stored.seq] = record.values
         since += len(stored.body)
     await attach(store, row.run_id, position, known)
@@ -56,14 +54,11 @@ def verify(row: RunRow, records: Sequence[StoredRecord], before: str) -> None:
     """Check that records are complete and follow one another. before: the hash of the record in front of them."""
     expected = max(row.snapshot_seq, 1)
     for stored in records:
-        if stored.seq != expected:
-            raise BrokenJournal(row.run_id, expected, "it is missing")
-        if chained(before, stored.seq, stored.body, stored.content, stored.snapshot) != stored.hash:
-            raise BrokenJournal(row.run_id, stored.seq, "its contents do not match its hash")
+        check_next(row.run_id, before, expected, stored)
         before = stored.hash
         expected += 1
     if expected != row.seq + 1 or before != row.hash:
-        raise BrokenJournal(row.run_id, row.seq, "the journal does not end where the run says it does")
+        raise BrokenJournal(row.run_id, row.seq, ENDS_WRONGLY)
 
 
 async def attach(store: Store, run_id: str, position: Position, known: dict[int, list[Value]]) -> None:
@@ -85,10 +80,8 @@ async def fetch(store: Store, run_id: str, seq: int) -> list[Value]:
     earlier = await store.record(run_id, seq - 1) if seq > 1 else None
     if stored is None or (earlier is None and seq > 1):
         raise BrokenJournal(run_id, seq, "it is missing")
-    before = "" if earlier is None else earlier.hash
-    if chained(before, seq, stored.body, stored.content, stored.snapshot) != stored.hash:
-        raise BrokenJournal(run_id, seq, "its contents do not match its hash")
-    return values_from_text(stored.content)
+    check_next(run_id, "" if earlier is None else earlier.hash, seq, stored)
+    return read_record(run_id, stored).values
 
 
 def check_fit(run_id: str, plan: Plan, position: Position, values: StoredValues, codec: Codec) -> None:

@@ -85,7 +85,12 @@ def slots_of(kind: type) -> tuple[str, ...]:
 
 
 def caches_of(kind: type) -> frozenset[str]:
-    """Return the names of cached properties: what they keep is computed again when it is asked for."""
-    return frozenset(
+    """Return the names under which an object keeps what is not data.
+
+    Those are cached properties, computed again when they are asked for, and the alias that it was made by, as in
+    `Box[int](1)`.
+    """
+    cached = (
         name for base in kind.__mro__ for name, member in vars(base).items() if isinstance(member, cached_property)
     )
+    return frozenset((*cached, "__orig_class__"))

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
 Splice = tuple[int, int, str]
 """(start, length of what goes, what comes), in characters."""
 Patch = Mapping[str, Splice | None]
 """By top-level field; None: the field is gone."""
+NOTHING: Final = (0, 0, "")
+"""The splice that changes nothing."""
 
 
 def common_prefix(one: str, other: str) -> int:
@@ -43,6 +46,45 @@ def spliced(old: str, change: Splice) -> str:
     """
     start, length, text = change
     return old[:start] + text + old[start + length :]
+
+
+def inverse(old: str, change: Splice) -> Splice:
+    """Return the splice that takes back what `change` does to `old`.
+
+    >>> inverse('["a","b"]', (8, 0, ',"c"'))
+    (8, 4, '')
+    """
+    start, length, text = change
+    return start, len(text), old[start : start + length]
+
+
+def chained(text: str, first: Splice, second: Splice) -> Splice:
+    """Return the one splice that does to `text` what two do in a row. Costs the length of what lies between them.
+
+    >>> chained("abcdef", (1, 1, "B"), (4, 1, ""))
+    (1, 4, 'Bcd')
+    """
+    start, length, put = first
+    at, gone, then = second
+    low, high = min(start, at), max(start + len(put), at + gone)
+    beyond = high - start - len(put)
+    between = text[low:start] + put + text[start + length : start + length + beyond]
+    return low, start - low + length + beyond, between[: at - low] + then + between[at - low + gone :]
+
+
+def patched(old: Mapping[str, str], patch: Patch) -> dict[str, str]:
+    """Return fields after a patch.
+
+    >>> patched({"a": "1", "b": "2"}, {"a": None, "b": (0, 1, "3"), "c": (0, 0, "4")})
+    {'b': '3', 'c': '4'}
+    """
+    new = dict(old)
+    for name, change in patch.items():
+        if change is None:
+            new.pop(name, None)
+        else:
+            new[name] = spliced(new.get(name, ""), change)
+    return new
 
 
 def difference(old: Mapping[str, str], new: Mapping[str, str]) -> dict[str, Splice | None]:

@@ -15,8 +15,9 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple, assert_never
 
 from milepost.engine.keys import ROOT, key_of, unescape
-from milepost.engine.patch import Patch, spliced
+from milepost.engine.patch import Patch, inverse, spliced
 from milepost.engine.values import Ref
+from milepost.engine.versions import Step, remember
 
 StackItem = tuple[str, str, int]
 """(fork id, fork run, number of the way or item)"""
@@ -157,6 +158,21 @@ class Base:
     key: str
     stack: Stack
 
+    def run_of(self, route: str) -> str:
+        """Return the run of the fork that `route` leads to."""
+        return key_of(self.key, route)
+
+
+@dataclass(slots=True)
+class StreamBase(Base):
+    """An item of a stream. route, run: of the map; its run keeps its key when the map gets another id."""
+
+    route: str
+    run: str
+
+    def run_of(self, route: str) -> str:
+        return self.run if route == self.route else key_of(self.key, route)
+
 
 @dataclass(slots=True)
 class Position:
@@ -164,9 +180,11 @@ class Position:
 
     tasks: what has to run, in the order it was spawned. unrouted: tasks whose output is kept but was not routed (see
     RoutingError), with that output. intended: tasks that may run at most once and have begun. fields: the committed
-    state, JSON text by top-level field; written: the record that last changed each. output: set when the run has ended.
-    keep_items: joins hold their items, which only a store needs. dropped: what the newest record cancelled, until it is
-    finished.
+    state, JSON text by top-level field; written: the record that last changed each; writers: the (task or stream, node)
+    of that record; past: how to get back to what a field was when something that is still to run was spawned. output:
+    set when the run has ended. definition: the fingerprint of what the run follows, "" without a store. renamed: the
+    newest record that gave nodes other ids, 0 for none. keep_items: joins hold their items, which only a store needs.
+    dropped: what the newest record cancelled, until it is finished.
     """
 
     seq: int = 0
@@ -177,7 +195,11 @@ class Position:
     intended: set[str] = field(default_factory=set[str])
     fields: dict[str, str] = field(default_factory=dict[str, str])
     written: dict[str, int] = field(default_factory=dict[str, int])
+    writers: dict[str, tuple[str, str]] = field(default_factory=dict[str, tuple[str, str]])
+    past: dict[str, list[Step]] = field(default_factory=dict[str, list[Step]])
     output: Ref | None = None
+    definition: str = ""
+    renamed: int = 0
     keep_items: bool = field(default=True, compare=False)
     dropped: list[Task] = field(default_factory=list[Task], compare=False)
 
@@ -192,7 +214,7 @@ def destination(base: Base, route: str) -> tuple[str, Stack]:
     for segment in head.split("/"):
         fork, mark, index = segment.partition("#")
         if mark:
-            stack = (*stack, (unescape(fork), key_of(base.key, head[: passed + len(fork)]), int(index)))
+            stack = (*stack, (unescape(fork), base.run_of(head[: passed + len(fork)]), int(index)))
         passed += len(segment) + 1
     return unescape(last), stack
 
@@ -207,8 +229,11 @@ def precedence(stack: Stack) -> tuple[tuple[int, ...], tuple[str, ...]]:
     return tuple(item[2] for item in stack), tuple(item[1] for item in stack)
 
 
-def join_output(waiting: WaitingJoin, cut: str | None) -> Base:
+def join_output(waiting: WaitingJoin, cut: str | None, renamed: int = 0) -> Base:
     """Return what the output of a complete join starts from.
+
+    renamed: the newest record that gave nodes other ids. It is part of the key: another join may have fired under this
+    id in the same fork run before.
 
     A final join leaves its parent fork, so its stack is cut before that fork's item (the start is never left). Any
     other join keeps the smallest stack that reached it: the first to arrive would depend on timing.
@@ -219,7 +244,7 @@ def join_output(waiting: WaitingJoin, cut: str | None) -> Base:
         stack = stack[:depth]
     elif cut == START:
         stack = stack[:1]
-    return Base(key_of(waiting.run, f"join/{waiting.join}"), stack)
+    return Base(key_of(waiting.run, f"join/{waiting.join}" if not renamed else f"join {renamed}/{waiting.join}"), stack)
 
 
 def arrive(waiting: WaitingJoin, stack: Stack) -> None:
@@ -247,7 +272,7 @@ def enter(position: Position, base: Base, op: Op) -> Base:
             if position.keep_items:
                 waiting.items.append(op.ref)
         case Fire():
-            return join_output(position.joins.pop((op.join, op.run)), op.cut)
+            return join_output(position.joins.pop((op.join, op.run)), op.cut, position.renamed)
         case OpenJoin():
             _, stack = destination(base, op.route)
             waiting = position.joins[op.join, op.run] = WaitingJoin(op.join, op.run, stack)
@@ -313,14 +338,42 @@ def cancel(position: Position, op: Cancel) -> None:
             del position.joins[other]
 
 
-def patch_state(position: Position, patch: Patch) -> None:
-    """Bring the committed state to what the record says."""
+def patch_state(position: Position, patch: Patch, task: str = "", node: str = "") -> None:
+    """Bring the committed state to what the record at hand says. task, node: whom it is about."""
+    newest = newest_waiting(position, task)
     for name, change in patch.items():
+        before = position.fields.get(name, "")
         if change is None:
-            position.fields.pop(name, None)
+            after, undo = "", (0, 0, position.fields.pop(name, ""))
         else:
-            position.fields[name] = spliced(position.fields.get(name, ""), change)
+            after, undo = spliced(before, change), inverse(before, change)
+            position.fields[name] = after
+        steps = position.past.pop(name, [])
+        remember(steps, position.seq, undo, after, newest, lambda: waiting(position, task))
+        if steps:
+            position.past[name] = steps
         position.written[name] = position.seq
+        position.writers[name] = task, node
+
+
+def newest_waiting(position: Position, leaving: str) -> int:
+    """Return the newest record before this one that spawned something which is still to run, -1 for none.
+
+    leaving: the task that this record is about, which is done.
+    """
+    newest = max((stream.task.spawned for stream in position.streams.values()), default=-1)
+    for task in reversed(position.tasks.values()):
+        if task.key != leaving and task.spawned < position.seq:
+            return max(newest, task.spawned)
+    return newest
+
+
+def waiting(position: Position, leaving: str) -> set[int]:
+    """Return all the records before this one that spawned something which is still to run."""
+    found = {stream.task.spawned for stream in position.streams.values()}
+    found.update(task.spawned for task in position.tasks.values() if task.key != leaving)
+    found.discard(position.seq)
+    return found
 
 
 def newest_tasks(position: Position) -> list[Task]:

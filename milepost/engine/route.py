@@ -7,7 +7,7 @@ reads the decisions and takes none again.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Callable, Iterable
+from collections.abc import AsyncIterable, Iterable
 from typing import Any, cast, get_origin
 
 from pydantic_graph import BaseNode, End, JoinNode, StepNode
@@ -19,7 +19,6 @@ from milepost.engine.failure import Failure, Raised
 from milepost.engine.holds import Holds, rebuilt
 from milepost.engine.journal import Kind, Record, begin, finish
 from milepost.engine.keys import escape, key_of
-from milepost.engine.patch import Patch
 from milepost.engine.plan import Exit, Plan, PlanNode, Role
 from milepost.engine.position import (
     END,
@@ -44,7 +43,7 @@ from milepost.engine.position import (
     root,
 )
 from milepost.engine.spec import Choice
-from milepost.engine.state import StateView
+from milepost.engine.state import LiveState, State, StateView
 from milepost.engine.typed import StepContext
 from milepost.engine.values import ATOMS, Ref, Value, Values, shortened
 
@@ -66,16 +65,11 @@ class TransformContext(StepContext[Any, Any, Any]):
         return self._view.state
 
 
-def unchanged(view: StateView, task: Task | None, node: str) -> Patch | None:
-    """Say that a view changed nothing, as in a run without a state."""
-    return None
-
-
 class Router:
     """Routes what happens in one run. One call at a time; each call makes one record and moves the position by it.
 
     deps: the run's. isolated: tasks have views of the state, so a reducer has none. opened: the streams that the latest
-    record began, with what gives their items. changes: what a view amounts to, asked again when a transform used it.
+    record began, with what gives their items. state: gives transforms their view, and tells what they changed.
     """
 
     def __init__(
@@ -86,7 +80,7 @@ class Router:
         deps: Any,
         *,
         isolated: bool,
-        changes: Callable[[StateView, Task | None, str], Patch | None] = unchanged,
+        state: State | None = None,
     ) -> None:
         self.plan = plan
         self.position = position
@@ -99,8 +93,8 @@ class Router:
         self._base = Base("", ())
         self._edge = ""
         self._cancelled: set[str] = set()
-        self._changes = changes
-        self._owner: Task | None = None
+        self._state: State = LiveState(None) if state is None else state
+        self._routed: StateView | None = None
         self._touched = False
         self.opened: dict[str, AsyncIterable[Any]] = {}
 
@@ -115,7 +109,7 @@ class Router:
 
     def completed(self, record: Record, task: Task, output: Any, view: StateView) -> None:
         """A task returned `output`. Raises NotStorable when it cannot be kept; the task is then not done."""
-        self._begin(record, view, task)
+        self._begin(record, view)
         node = self.plan.nodes[task.node]
         ref = self._output(node, output)
         self._run(record, task.node, lambda: self._leave_task(node, task, ref, output), task)
@@ -135,11 +129,9 @@ class Router:
         output = Choice(self.values.load(ref), None) if node.role is Role.DECIDE else self.values.load(ref)
         self._run(record, task.node, lambda: self._leave_task(node, task, ref, output), task)
 
-    def emitted(
-        self, record: Record, stream: LiveStream, item: Any, view: StateView, owner: Task | None = None
-    ) -> None:
-        """A stream gave its next item. owner: the task whose view of the state goes with it, if any."""
-        self._begin(record, view, owner)
+    def emitted(self, record: Record, stream: LiveStream, item: Any, view: StateView) -> None:
+        """A stream gave its next item."""
+        self._begin(record, view)
         fork = self.plan.nodes[stream.fork]
         only = fork.exits[0]
         ref = self.keep(
@@ -188,7 +180,7 @@ class Router:
 
     def exhausted(self, record: Record, stream: LiveStream, view: StateView) -> None:
         """A stream gave its last item."""
-        self._begin(record, view, stream.task)
+        self._begin(record, view)
 
         self._run(record, stream.task.node, lambda: self._end_stream(stream))
 
@@ -204,10 +196,10 @@ class Router:
         self._record.values.append(kept)
         return Ref(self._record.seq, len(self._record.values) - 1, -1, kept)
 
-    def _begin(self, record: Record, view: StateView, owner: Task | None = None) -> None:
+    def _begin(self, record: Record, view: StateView) -> None:
         self._record = record
         self._view = view
-        self._owner = owner
+        self._routed = None
         self._edge = "its edge"
         self._touched = False
         self._cancelled.clear()
@@ -228,8 +220,8 @@ class Router:
         except Exception as error:
             detail = str(error) if isinstance(error, (NoRoute, NotStorable)) else None
             raise RoutingError(source, self._edge, error, detail) from error
-        if self._touched:
-            record.patch = self._changes(self._view, self._owner, source)
+        if self._touched and self._routed is not None:
+            record.patch = self._state.changes(self._routed, None, source)
         finish(self.position, record)
 
     def _emit(self, op: Op) -> None:
@@ -344,8 +336,9 @@ class Router:
         if way.transforms:
             self._edge = f"the transform on the edge to {way.target!r}"
             value = self.peek(ref)
+            self._routed = self._routed or self._state.routed(self._view, self._record.patch)
             for transform in way.transforms:
-                context = TransformContext(self._view, self.deps, value)
+                context = TransformContext(self._routed, self.deps, value)
                 value = transform(context)
                 self._touched = self._touched or context.used
             ref = self.keep(way.tag, value, f"what flows to node {way.target!r}")

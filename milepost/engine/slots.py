@@ -173,7 +173,8 @@ class Slots:
         return self._recursive[node]
 
     def _again(self, task: Task) -> None:
-        if not self._closed and self.enter(task):
+        is_gone = self._closed or (bool(self._plan.limits) and task.key not in self._inside)
+        if not is_gone and self.enter(task):
             self._start(task)
 
     def leave(self, key: str) -> None:

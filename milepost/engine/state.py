@@ -1,27 +1,32 @@
 """A task's own view of the state, and how its changes are committed: with its output, or not at all.
 
-The committed state is its JSON text, field by field, in the position. The object that the caller gave is a cache of
-it: lent to a task while no other runs, and made equal to the commit on lending, after a rollback and at the end.
+The committed state is its JSON text, field by field, in the position. A task sees it as the record that spawned the
+task left it, whenever its body begins and whoever commits meanwhile, so that one order of commits has one answer.
+The object that the caller gave is a cache of the newest state: lent to a task while no other runs, and made equal to
+the commit on lending, after a rollback and at the end.
 """
 
 from __future__ import annotations
 
-import dataclasses
+from collections import deque
 from collections.abc import Callable, Mapping
-from hashlib import blake2b
+from decimal import Decimal
+from threading import get_ident
 from types import NoneType
-from typing import Any, Final, cast, get_origin, get_type_hints
+from typing import Any, Final
 
 from milepost.engine.codec import Codec
-from milepost.engine.errors import StateConflict
-from milepost.engine.mergers import Merger
-from milepost.engine.patch import Patch, difference
+from milepost.engine.contents import is_constant, is_mutable, make_equal, value_of
+from milepost.engine.errors import InputError, NotStorable, StateConflict, WorkflowError
+from milepost.engine.fields import digest_of, excerpt, fields_of, shape_of, whole_of
+from milepost.engine.merging import Clash, Merging
+from milepost.engine.parts import described
+from milepost.engine.patch import Patch, common_prefix, difference, patched
 from milepost.engine.position import Position, Task
 from milepost.engine.typed import StepContext
+from milepost.engine.versions import text_at
 
 UNREAD: Final = object()
-WHOLE: Final = ""
-"""The name under which a state that has no fields is kept."""
 
 
 class TaskContext(StepContext[Any, Any, Any]):
@@ -41,17 +46,23 @@ class StateView:
     """The state as one task sees it.
 
     state: the object, made when first read. touched: whether it was read. base: the committed fields that it was made
-    from. lent: it is the caller's object. wrote: the record by which this view last changed each field.
+    from, as record `since` left them, or, in a stream, as the body itself committed them. wrote: the record in which
+    that was, by field. left, copy: the fields as they were when last asked for, and what was read back from them. lent:
+    it is the caller's object. routed: it is of the record at hand, not of a task.
     """
 
-    __slots__ = ("_make", "_state", "base", "lent", "wrote")
+    __slots__ = ("_make", "_state", "base", "copy", "left", "lent", "routed", "since", "wrote")
 
     def __init__(self, make: Callable[[StateView], Any]) -> None:
         self._make = make
         self._state: Any = UNREAD
         self.base: Mapping[str, str] = {}
-        self.lent = False
+        self.since = 0
         self.wrote: dict[str, int] = {}
+        self.left: Mapping[str, str] | None = None
+        self.copy: Any = None
+        self.lent = False
+        self.routed = False
 
     @classmethod
     def of(cls, state: Any) -> StateView:
@@ -87,13 +98,19 @@ class LiveState:
         self.object = state
         self._view = StateView.of(state)
 
-    def view(self, alone: Callable[[], bool]) -> StateView:
+    def view(self, alone: Callable[[], bool], task: Task | None = None) -> StateView:
         return self._view
+
+    def routed(self, view: StateView, patch: Patch | None) -> StateView:
+        return view
 
     def changes(self, view: StateView, task: Task | None, node: str) -> Patch | None:
         return None
 
     def commit(self, view: StateView, patch: Patch | None, node: str, *, streams: bool = False) -> None:
+        """Nothing is kept."""
+
+    def repeated(self, view: StateView) -> None:
         """Nothing is kept."""
 
     def first(self) -> tuple[Patch | None, str | None]:
@@ -109,208 +126,273 @@ class LiveState:
 class StoredState:
     """The state of a run whose position holds it as text.
 
-    position: where the committed fields are. isolated: tasks have their own views; else all share the caller's object.
+    state: the caller's object, None if there is none. position: where the committed fields are. isolated: tasks have
+    their own views; else all share the caller's object. stored: False where a run without a store copies its state.
+    Raises InputError: the object cannot be made equal to the state of the run that is resumed.
     """
 
-    def __init__(self, codec: Codec, type_: Any, state: Any, position: Position, *, isolated: bool) -> None:
+    def __init__(
+        self, codec: Codec, type_: Any, state: Any, position: Position, *, isolated: bool, stored: bool = True
+    ) -> None:
         self.isolated = isolated
         self.object = state
         self._codec = codec
         self._type = type_
         self._position = position
-        self._lent = False
-        self._equal = position.seq == 0
+        self._stored = stored
         self._stateless = type_ in (None, NoneType)
+        self._shape = shape_of(type_)
+        self._merging = Merging(codec, type_, self._shape)
         self._shared = StateView.of(state)
+        self._thread = get_ident()
+        self._lent = False
+        self._held: Mapping[str, str] | None = {}
         self._whole = ""
         self._mine: dict[str, str] = {}
-        self._writers: dict[str, str] = {}
+        self._begun: StateView | None = None
+        if self._stateless and state is not None:
+            raise InputError(
+                "This workflow declares no state, so its tasks cannot have views of the one that was given. "
+                "Declare it: state_type=..."
+            )
+        if position.seq and not self._stateless:
+            self._adopt()
+
+    # --- the caller's object -----------------------------------------------------------------------------------------
 
     def first(self) -> tuple[Patch | None, str | None]:
-        """Return the patch that commits the state a run starts with, and a hash of that state. Raises NotStorable."""
+        """Return the patch that commits the state a run starts with, and a hash of that state.
+
+        Raises NotStorable; InputError: nothing can be kept of the changes of such an object.
+        """
         if self._stateless:
             return None, None
-        fields = self._fields(self.object)
+        if not is_mutable(self.object) and not is_constant(self.object):
+            raise InputError(
+                f"The state is {described(self.object)}: something in it can change, but it cannot be made equal to "
+                "what is committed. Use a pydantic model, a dataclass, a TypedDict, a dict, a list or a set."
+            )
+        self._begun = StateView.of(self.object)
+        fields = self._fields(self._begun)
         return difference(self._position.fields, fields), digest_of(fields)
 
-    def _fields(self, state: Any) -> dict[str, str]:
-        text, _ = self._codec.encode(state, self._type, "state")
-        if text != self._whole:
-            self._whole, self._mine = text, fields_of(text)
-        return self._mine
+    def _adopt(self) -> None:
+        """Make the caller's object equal to the state of the run that is resumed. Raises InputError."""
+        self._held = None
+        if self.object is None:
+            return
+        loaded = self._load(self._position.fields)
+        if make_equal(self.object, loaded):
+            self._held = dict(self._position.fields)
+        elif type(self.object) is not type(loaded) or self.object != loaded:
+            raise InputError(
+                f"The state that was given is {described(self.object)}, which cannot be made equal to that of the run, "
+                f"{described(loaded)}. Give an object of that kind, or none."
+            )
+
+    def _align(self, fields: Mapping[str, str]) -> None:
+        """Make the caller's object equal to committed fields."""
+        if self._held is None or self._held != fields or list(self._held) != list(fields):
+            loaded = self._load(fields)
+            if not make_equal(self.object, loaded):
+                self.object = loaded
+            self._held = dict(fields)
+
+    def _take_back(self, view: StateView) -> None:
+        """End the loan of the caller's object. It gets parts of its own, which nothing else refers to."""
+        self._lent = view.lent = False
+        self._held = view.left if view.left is not None and make_equal(self.object, view.copy) else None
+
+    # --- views -------------------------------------------------------------------------------------------------------
+
+    def view(self, alone: Callable[[], bool], task: Task | None = None) -> StateView:
+        """Return a view for one attempt of a task.
+
+        alone: tells, when the state is first read, that no other task runs. task: whose it is; None sees the newest
+        state.
+        """
+        if self._stateless:
+            return self._shared
+        return StateView(lambda view: self._make(view, alone, task))
+
+    def routed(self, view: StateView, patch: Patch | None) -> StateView:
+        """Return the view for the transforms on the way of an output, which see what its record makes of the state.
+
+        They are called one record after the other, so that nothing can come between what they read and what they write.
+        view, patch: of the task.
+        """
+        if self._stateless or not self.isolated:
+            return view
+        return StateView(lambda made: self._made_new(made, patch))
+
+    def _make(self, view: StateView, alone: Callable[[], bool], task: Task | None) -> Any:
+        if not self.isolated:
+            self._align_once()
+            return self.object
+        if get_ident() == self._thread:
+            return self._opened(view, task, alone=alone())
+        from anyio.from_thread import run_sync
+
+        try:
+            return run_sync(lambda: self._opened(view, task))  # the position belongs to the thread of the event loop
+        except RuntimeError:  # not a thread of anyio's
+            return self._opened(view, task)
+
+    def _align_once(self) -> None:
+        if self._held is None:
+            self._align(self._position.fields)
+
+    def _opened(self, view: StateView, task: Task | None, *, alone: bool = False) -> Any:
+        now = dict(self._position.fields)
+        view.since = self._position.seq if task is None else task.spawned
+        view.base = self._fields_at(view.since, now)
+        if alone and not self._lent and view.base is now and is_mutable(self.object):
+            self._align(now)
+            self._lent = view.lent = True
+            return self.object
+        return self._load(view.base)
+
+    def _fields_at(self, seq: int, now: dict[str, str]) -> dict[str, str]:
+        """Return the fields as a record left them; `now` itself where they are as they were."""
+        past = self._position.past
+        later = [name for name, steps in past.items() if steps[-1][0] > seq]
+        if not later:
+            return now
+        texts = {name: text_at(past.get(name, ()), now.get(name, ""), seq) for name in (*now, *later)}
+        return {name: text for name, text in texts.items() if text}
+
+    def _made_new(self, view: StateView, patch: Patch | None) -> Any:
+        view.routed = True
+        return self._load(patched(self._position.fields, patch or {}))
 
     def _load(self, fields: Mapping[str, str]) -> Any:
         return self._codec.decode(whole_of(fields), self._type, "state")
 
-    def view(self, alone: Callable[[], bool]) -> StateView:
-        """Return a view for one attempt of a task.
+    def repeated(self, view: StateView) -> None:
+        """Note that a body has only done again what is committed already."""
+        if view.touched and not self._stateless:
+            self._fields(view)
+            self._go_on(view)
 
-        alone: tells, when the state is first read, that no other task runs.
-        """
-        if self._stateless:
-            return self._shared
-        return StateView(lambda view: self._make(view, alone()))
+    def _go_on(self, view: StateView) -> None:
+        """Count what a view has changed so far as committed."""
+        if view.left is not None:
+            changed = difference(view.base, view.left)
+            view.wrote.update((name, self._position.written.get(name, 0)) for name in changed)
+            view.base = view.left
 
-    def _make(self, view: StateView, alone: bool) -> Any:
-        view.base = dict(self._position.fields)
-        if self.isolated and (not alone or self._lent or not is_mutable(self.object)):
-            return self._load(view.base)
-        if self.isolated:
-            self._lent = view.lent = True
-        self._align()
-        return self.object
-
-    def _align(self) -> None:
-        """Make the caller's object equal to what is committed."""
-        if not self._equal and self._position.seq:
-            loaded = self._load(self._position.fields)
-            if not make_equal(self.object, loaded):
-                self.object = loaded
-        self._equal = True
+    # --- changes -----------------------------------------------------------------------------------------------------
 
     def changes(self, view: StateView, task: Task | None, node: str) -> Patch | None:
-        """Return the patch that a task's view amounts to, or None. Raises StateConflict, NotStorable."""
+        """Return the patch that a task's view amounts to, or None. Raises StateConflict, NotStorable.
+
+        Costs the size of the state, and a few times that where another task has changed the state meanwhile.
+        """
         if self._stateless or not view.touched:
             return None
-        mine = self._fields(view.state)
-        if not self.isolated:
-            return difference(self._position.fields, mine) or None
-        patch: dict[str, Any] = {}
-        for name, change in difference(view.base, mine).items():
-            known = max(task.spawned, view.wrote.get(name, 0)) if task is not None else self._position.seq
-            if self._position.written.get(name, 0) > known:
-                merged = self._merge(name, view, mine, node)
-                patch.update(difference({name: self._position.fields.get(name, "")}, {name: merged}))
-            else:
-                patch[name] = change
-        return patch or None
-
-    def _merge(self, name: str, view: StateView, mine: Mapping[str, str], node: str) -> str:
-        rule = mergers_of(self._type).get(name)
-        other = self._writers.get(name, f"checkpoint {self._position.written.get(name, 0)}")
-        versions = (view.base, self._position.fields, mine)
-        if rule is None or any(name not in fields for fields in versions):
-            raise StateConflict(name, node, other)
-        states = [self._load(fields) for fields in versions]
         try:
-            merged = rule.merge(*(field_of(state, name) for state in states))
-        except Exception as error:
-            raise StateConflict(name, node, other) from error
-        set_field(states[2], name, merged)
-        return fields_of(self._codec.encode(states[2], self._type, "state")[0])[name]
+            mine = self._fields(view)
+        except NotStorable as error:
+            raise NotStorable(error.path, f"{error.reason} Node {node!r} left it so.") from error
+        now = self._position.fields
+        if view.routed or not self.isolated:
+            return difference(now, mine) or None
+        changed = difference(view.base, mine)
+        if changed and not is_mutable(view.state):
+            raise WorkflowError(
+                f"Node {node!r} changed the state, {described(view.state)}, which cannot be made equal to what is "
+                "committed. Use a pydantic model, a dataclass, a TypedDict, a dict, a list or a set."
+            )
+        clashing = [name for name in changed if self._clashes(name, view)]
+        if not changed or (not clashing and view.base == now):
+            return changed or None
+        try:
+            after = self._merging.merged(view.base, now, mine, changed, clashing)
+        except Clash as clash:
+            raise self._conflict(clash, view, mine, task, node) from clash.__cause__
+        return difference(now, after) or None
+
+    def _fields(self, view: StateView) -> dict[str, str]:
+        """Return the fields of the state as a view leaves it."""
+        try:
+            text, view.copy = self._codec.encode(view.state, self._type, "state")
+        except NotStorable as error:
+            if self._stored:
+                raise
+            raise NotStorable(
+                error.path,
+                f"{error.reason} This run has no store, but copies its state all the same: its tasks have views of "
+                'their own, or one of its nodes retries. Without copies: isolation="shared".',
+            ) from error
+        if text != self._whole:
+            self._whole, self._mine = text, fields_of(text, whole=self._shape.whole)
+        view.left = self._mine
+        return self._mine
+
+    def _clashes(self, name: str, view: StateView) -> bool:
+        """Tell whether another task has changed a field since this view was made."""
+        now, known = self._position.fields, max(view.since, view.wrote.get(name, 0))
+        return self._position.written.get(name, 0) > known or now.get(name) != view.base.get(name)
+
+    def _conflict(
+        self, clash: Clash, view: StateView, mine: Mapping[str, str], task: Task | None, node: str
+    ) -> StateConflict:
+        name, now = clash.field, self._position.fields
+        theirs = name if self._clashes(name, view) else max(now, key=lambda one: self._position.written.get(one, 0))
+        other_key, other = self._position.writers.get(theirs, ("", "?"))
+        texts = [fields.get(name, "") for fields in (view.base, now, mine)]
+        start = min(common_prefix(texts[0], text) for text in texts[1:])
+        base, committed, left = (excerpt(text, start) for text in texts)
+        return StateConflict(
+            name,
+            node,
+            other,
+            task_key=task.key if task is not None else "",
+            other_key=other_key,
+            base=base,
+            committed=committed,
+            mine=left,
+            merger=clash.merger,
+            suggested=suggestion(value_of(view.state, name)),
+            detail=clash.detail,
+        )
+
+    # --- the end of an attempt ---------------------------------------------------------------------------------------
 
     def commit(self, view: StateView, patch: Patch | None, node: str, *, streams: bool = False) -> None:
-        """Note that a record with `patch` has moved the position.
-
-        The caller's object is stale unless it made the change. streams: the body that has the view goes on.
-        """
-        if patch:
-            view.base = self._mine if view.touched else view.base
-            view.wrote.update(dict.fromkeys(patch, self._position.seq))
-            self._writers.update(dict.fromkeys(patch, node))
-            as_made = view.lent or not view.touched  # untouched: the start, whose patch is the object itself
-            self._equal = not self.isolated or (as_made and self._mine == self._position.fields)
-        if view.lent and not streams:
-            self._lent = view.lent = False
+        """Note that a record with `patch` has moved the position. streams: the body that has the view goes on."""
+        if not self.isolated or self._stateless:
+            return
+        if streams:
+            self._go_on(view)
+        elif view.lent or self._begun is not None:  # the start has put the caller's object into its patch
+            self._take_back(self._begun or view)
+            self._begun = None
 
     def drop(self, view: StateView) -> None:
         """Undo what an attempt did to its view."""
         if view.lent:
-            self._lent = view.lent = self._equal = False
+            self._lent = view.lent = False
+            self._held = None
 
     def settle(self) -> None:
         """Make the caller's object equal to what is committed, at the end."""
         if self._lent:  # to a task that was stopped half way
-            self._lent = self._equal = False
-        if not self._stateless:
-            self._align()
+            self._lent = False
+            self._held = None
+        if self.isolated and not self._stateless:
+            self._align(self._position.fields)
+        elif not self._stateless:
+            self._align_once()
 
 
 State = LiveState | StoredState
 
 
-def fields_of(text: str) -> dict[str, str]:
-    """Cut the JSON text of a state into the texts of its top-level fields.
-
-    >>> fields_of('{"a":1,"b":[2]}')
-    {'a': '1', 'b': '[2]'}
-    """
-    from pydantic_core import from_json, to_json
-
-    given: Any = from_json(text)
-    if not isinstance(given, dict):
-        return {WHOLE: text}
-    members = cast("dict[str, Any]", given)
-    return {name: to_json(value, inf_nan_mode="constants").decode() for name, value in members.items()}
-
-
-def digest_of(fields: Mapping[str, str]) -> str:
-    """Return a hash of a state's fields: 32 hexadecimal digits."""
-    return blake2b(whole_of(fields).encode(), digest_size=16).hexdigest()
-
-
-def whole_of(fields: Mapping[str, str]) -> str:
-    """Put the texts of fields together again."""
-    from pydantic_core import to_json
-
-    if WHOLE in fields and len(fields) == 1:
-        return fields[WHOLE]
-    return "{" + ",".join(f"{to_json(name).decode()}:{text}" for name, text in fields.items()) + "}"
-
-
-def mergers_of(type_: Any) -> dict[str, Merger]:
-    """Return the declared merger of every field of a state type that has one."""
-    found: dict[str, Merger] = {}
-    try:
-        hints = get_type_hints(get_origin(type_) or type_, include_extras=True)
-    except (TypeError, NameError):  # not a class with fields, or its hints name what is not there
-        return found
-    for name, hint in hints.items():
-        for note in getattr(hint, "__metadata__", ()):
-            if isinstance(note, Merger):
-                found[name] = note
-    return found
-
-
-def is_model(state: Any) -> bool:
-    """Tell whether an object is a pydantic model."""
-    return hasattr(state.__class__, "model_fields")
-
-
-def is_mutable(state: Any) -> bool:
-    """Tell whether an object can be made equal to another in place."""
-    return isinstance(state, dict) or dataclasses.is_dataclass(state) or is_model(state)
-
-
-def make_equal(target: Any, source: Any) -> bool:
-    """Give `target` the contents of `source`, frozen or not. Returns whether that was possible."""
-    if type(target) is not type(source):
-        return False
-    if isinstance(target, dict):
-        kept = cast("dict[str, Any]", target)
-        kept.clear()
-        kept.update(source)
-    elif is_model(target):
-        for name in ("__dict__", "__pydantic_fields_set__", "__pydantic_extra__", "__pydantic_private__"):
-            object.__setattr__(target, name, getattr(source, name))
-    elif dataclasses.is_dataclass(target):
-        for field in dataclasses.fields(target):
-            object.__setattr__(target, field.name, getattr(source, field.name))
-    else:
-        return False
-    return True
-
-
-def field_of(state: Any, name: str) -> Any:
-    """Return one field of a state."""
-    return cast("Any", state)[name] if isinstance(state, dict) else getattr(state, name)
-
-
-def set_field(state: Any, name: str, value: Any) -> None:
-    """Set one field of a state, frozen or not."""
-    if isinstance(state, dict):
-        state[name] = value
-    elif is_model(state):
-        state.__dict__[name] = value
-    else:
-        object.__setattr__(state, name, value)
+def suggestion(value: Any) -> str:
+    """Return the name of the merger that fits a value, for an author who has not declared one."""
+    if isinstance(value, (list, tuple, deque)):
+        return "append"
+    if isinstance(value, (dict, set, frozenset)):
+        return "union"
+    return "add" if isinstance(value, (int, float, Decimal)) and not isinstance(value, bool) else "last"

@@ -71,12 +71,17 @@ class StoredRuns:
         return [summary(row) for row in await store.children(run_id)]
 
     async def find(self, prefix: str) -> RunSummary:
-        """Return the run of this id, or the only one whose id begins so. Raises UnknownRun."""
+        """Return the run of this id, or the only one whose id begins so.
+
+        A run inside another is meant only where no other fits. Raises UnknownRun.
+        """
         store = self._need_store()
         row = await store.row(prefix)
         if row is not None:
             return summary(row)
-        rows = await store.rows(prefix=prefix, limit=4) if prefix else []
+        rows = await store.rows(prefix=prefix, nested=False, limit=4) if prefix else []
+        if prefix and not rows:
+            rows = await store.rows(prefix=prefix, limit=4)
         if len(rows) != 1:
             raise UnknownRun(prefix, [row.run_id for row in rows[:3]] or await self._similar(prefix))
         return summary(rows[0])

@@ -7,6 +7,7 @@ Pydantic's schema of a type is a tree of nodes. `StoredSchema` rewrites it once 
   dict        [[key, value], ...] when its keys have no text of their own (unions, tuples, models)
   undeclared  plain JSON as it is, registered types with their tag
   iterable    as a list
+  dataclass   with the fields that its __init__ does not take, and read with them
 Models and dataclasses inside are rewritten too, whatever their own configuration says about the form of JSON.
 """
 
@@ -101,6 +102,8 @@ class StoredSchema:
             result["serialization"] = _sorted_form(kind, result.get("items_schema", self._undeclared({"type": "any"})))
         elif kind == "generator":
             result["type"] = "list"
+        elif kind == "dataclass-args" and not self._untouched:
+            result["fields"] = [{**member, "init": True} for member in result["fields"]]
         elif (kind in ("model", "dataclass", "typed-dict") or "config" in node) and not self._untouched:
             result["config"] = {**node.get("config", {}), **CONFIG}
         return result

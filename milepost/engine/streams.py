@@ -104,7 +104,7 @@ class Streams:
 
     def restart(self, stream: LiveStream, group: TaskGroup) -> None:
         """Run a stream's body again after a resume, to get at the items that are not committed."""
-        feed = self.feeds[stream.key] = Feed(stream, self._state.view(lambda: False), anyio.CancelScope())
+        feed = self.feeds[stream.key] = Feed(stream, self._view_again(stream), anyio.CancelScope())
         group.start_soon(self._read, feed, None)
 
     def stop(self, key: str) -> None:
@@ -113,6 +113,11 @@ class Streams:
         if feed is not None:
             feed.scope.cancel()
             self._state.drop(feed.view)
+
+    def _view_again(self, stream: LiveStream) -> StateView:
+        """Return the state for a body that runs again: as it first saw it, or, where it goes on, as it is by now."""
+        seeks = self._plan.nodes[stream.task.node].resume == "seek"
+        return self._state.view(lambda: False, None if seeks else stream.task)
 
     # --- reading -----------------------------------------------------------------------------------------------------
 
@@ -128,7 +133,7 @@ class Streams:
         """Read once. first: what the first attempt reads. seconds: how long the body may take for one item."""
         stream = feed.stream
         if number > 1:
-            feed.view = self._state.view(lambda: False)
+            feed.view = self._view_again(stream)
         outcome.view = feed.view
         with Attempt(self._body, stream.task, outcome, number, None, stream.count) as attempt:
             source = first if number == 1 and first is not None else await self._reopened(feed, seconds)
@@ -149,7 +154,10 @@ class Streams:
         """Run the body again and get past the items that are committed."""
         stream = feed.stream
         again = cast("AsyncIterable[Any]", await within(seconds, self._body.call(stream.task, feed.view)))
-        if not stream.count or self._plan.nodes[stream.task.node].resume == "seek":
+        if self._plan.nodes[stream.task.node].resume == "seek":
+            return again
+        self._state.repeated(feed.view)  # what a body does before it gives a stream was committed with its output
+        if not stream.count:
             return again
         return self._skipped(stream, again)
 
@@ -189,11 +197,10 @@ class Streams:
         record.usage = usage
         seeks = self._plan.nodes[node].resume == "seek"
         view = feed.view if seeks else self._state.view(lambda: False)
-        owner = stream.task if seeks else None
         try:
             if seeks:
-                record.patch = self._state.changes(view, owner, node)
-            self._host.route(record, view, lambda: self._router.emitted(record, stream, item, view, owner), handled)
+                record.patch = self._state.changes(view, stream.task, node)
+            self._host.route(record, view, lambda: self._router.emitted(record, stream, item, view), handled)
         except Exception as error:
             self._host.fail(stream.task, Outcome(None, feed.view), error, stream)
 

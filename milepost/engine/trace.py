@@ -58,6 +58,16 @@ class JoinTrace:
     fired: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Edit:
+    """A change that somebody made by hand. seq: of its record. fields: of the state. inputs: keys of pending tasks."""
+
+    seq: int
+    at: datetime
+    fields: tuple[str, ...]
+    inputs: tuple[str, ...] = ()
+
+
 def _no_children() -> Mapping[str, Trace]:
     return {}
 
@@ -69,7 +79,8 @@ class Trace:
     tasks: in the order they were spawned. taken: how often each edge was passed. chosen: for edges that leave a
     decision, the latest value that decided for it, as short text. checkpoints: committed records. resumes: when
     another process went on. output: JSON text of the result, once completed. children: by id, the runs that the tasks
-    drive, as far as they were begun and have been read.
+    drive, as far as they were begun and have been read. forked_from: the run that the records up to a number belong to,
+    and that number. edits: what somebody changed by hand.
     """
 
     run_id: str
@@ -86,3 +97,5 @@ class Trace:
     error: str | None = None
     output: str | None = None
     children: Mapping[str, Trace] = field(default_factory=_no_children)
+    forked_from: tuple[str, int] | None = None
+    edits: tuple[Edit, ...] = ()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import takewhile
@@ -11,10 +11,11 @@ from typing import Final
 from milepost.engine.current import total_usage
 from milepost.engine.definition import Definition
 from milepost.engine.edges import Fired, Passed, passages, shape_of
-from milepost.engine.journal import Kind, Record, Timing, apply
+from milepost.engine.journal import Kind, Record, Timing, apply, spawned_by
 from milepost.engine.keys import child_run
-from milepost.engine.position import Fire, Item, Position, Stream, newest_tasks
-from milepost.engine.trace import Edge, JoinTrace, RunStatus, TaskStatus, TaskTrace, Trace
+from milepost.engine.position import Fire, Item, Position, Stream
+from milepost.engine.stores.store import Opening
+from milepost.engine.trace import Edge, Edit, JoinTrace, RunStatus, TaskStatus, TaskTrace, Trace
 
 
 def moment(seconds: float) -> datetime:
@@ -57,6 +58,9 @@ class Tracer:
         self._fired: dict[str, int] = {}
         self._nesting = {node.id for node in definition.nodes if node.kind == "workflow"}
         self._cached: set[str] = set()
+        self._origin: tuple[str, int] | None = None
+        self._edits: list[Edit] = []
+        self._drivers: dict[str, str] = {}
 
     def add(self, record: Record) -> None:
         """Take one more record in."""
@@ -66,13 +70,36 @@ class Tracer:
         for op in record.ops:
             if isinstance(op, Item):
                 self._items[op.join] = self._items.get(op.join, 0) + 1
-        for task in newest_tasks(self._position):
+        for task in spawned_by(record, self._position):
             self._visits[task.node] = visit = self._visits.get(task.node, 0) + 1
             index = task.ref.index if task.ref.index >= 0 else None
             self._tasks[task.key] = TaskTrace(key=task.key, node=task.node, visit=visit, status="pending", index=index)
         self._result(record)
         for task in record.dropped:
             self._tasks[task.key] = replace(self._tasks[task.key], status="cancelled")
+        if record.kind in (Kind.FORKED, Kind.EDITED):
+            self._change(record)
+
+    def _change(self, record: Record) -> None:
+        """Note where the run was forked from, and what was changed by hand."""
+        if record.origin is not None:
+            self._origin = record.origin
+            done = (key for key, task in self._tasks.items() if task.status in ("completed", "caught"))
+            for key in done:
+                self._drivers.setdefault(key, record.origin[0])
+        fields = tuple(record.patch or ())
+        inputs = () if record.revision is None else tuple(record.revision.inputs)
+        if fields or inputs:
+            self._edits.append(Edit(seq=record.seq, at=moment(record.at), fields=fields, inputs=inputs))
+
+    def resumes(self, openings: Sequence[Opening]) -> list[float]:
+        """Return when somebody went on with the run. openings: all of them; an edit needs one, too, and goes not on."""
+        left = [opening.at for opening in openings[1:]]
+        for edit in self._edits:
+            before = [at for at in left if at <= edit.at.timestamp()]
+            if before and (self._origin is None or edit.seq != self._origin[1] + 1):
+                left.remove(before[-1])
+        return left
 
     def _pass(self, passage: Passed | Fired) -> None:
         if isinstance(passage, Fired):
@@ -141,10 +168,12 @@ class Tracer:
             resumes=tuple(moment(one) for one in resumes),
             error=error,
             output=output,
+            forked_from=self._origin,
+            edits=tuple(self._edits),
         )
 
     def _with_child(self, run_id: str, task: TaskTrace) -> TaskTrace:
         """Say which run a task drives, if its node runs a workflow."""
         if task.node not in self._nesting or task.key in self._cached:
             return task
-        return replace(task, child=child_run(run_id, task.key))
+        return replace(task, child=child_run(self._drivers.get(task.key, run_id), task.key))

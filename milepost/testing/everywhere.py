@@ -14,7 +14,7 @@ from uuid import uuid4
 
 import anyio
 
-from milepost.engine.errors import BrokenJournal, InputError
+from milepost.engine.errors import BrokenJournal, InputError, UnknownRun
 from milepost.engine.settlement import NOTHING_SETTLED, Settlement
 from milepost.engine.workflow import Workflow
 from milepost.testing.findings import CrashFound, CrashReport
@@ -166,8 +166,8 @@ class Experiment:
             kept += sum(isinstance(note, Kept) for note in lived.notes)
         try:
             journals, result = anyio.run(self._read, life)
-        except (BrokenJournal, AssertionError) as error:
-            raise CrashFound(deaths, in_words(deaths, notes), f"the journal is broken: {error}.") from error
+        except (BrokenJournal, UnknownRun) as error:
+            raise CrashFound(deaths, in_words(deaths, notes), f"the store is not whole. {error}") from error
         return Evidence(notes=notes, journals=journals, result=result)
 
     async def _read(self, life: Life) -> tuple[list[Journal], Result]:
@@ -190,11 +190,12 @@ class Experiment:
 
 def in_words(deaths: Sequence[int], notes: Sequence[Sequence[Note]]) -> str:
     """Say when a process died. notes: those of its lives."""
-    if not deaths:
-        return "Without any crash"
     kept = [note for life in notes for note in life if isinstance(note, Kept)]
-    last = f" ({kept[deaths[-1] - 1]})" if deaths[-1] <= len(kept) else ""
-    if len(deaths) == 1:
-        return f"After a crash right behind record {deaths[0]}{last}"
-    numbers = ", ".join(map(str, deaths)) if len(deaths) <= 5 else f"{deaths[0]} to {deaths[-1]}"
+    came = [death for death in deaths if death <= len(kept)]
+    if not came:
+        return "Without any crash"
+    last = f" ({kept[came[-1] - 1]})"
+    if len(came) == 1:
+        return f"After a crash right behind record {came[0]}{last}"
+    numbers = ", ".join(map(str, came)) if len(came) <= 5 else f"{came[0]} to {came[-1]}"
     return f"After crashes right behind records {numbers}{last}"

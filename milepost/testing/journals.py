@@ -8,16 +8,17 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, NamedTuple
 
-from milepost.engine.codec import Codec
+from milepost.engine.codec import Codec, split_array
 from milepost.engine.drivers import plan_of
+from milepost.engine.errors import BrokenJournal, UnknownRun
+from milepost.engine.fields import whole_of
 from milepost.engine.journal import Kind, Record, apply, from_text, snapshot_to_text
 from milepost.engine.keys import idempotency_key
 from milepost.engine.logs import status_of
 from milepost.engine.opening import adopt_orphans, read_position, verify
 from milepost.engine.position import Op, Position, Stream
-from milepost.engine.state import whole_of
 from milepost.engine.stores.store import RunRow, Store, StoredRecord
-from milepost.engine.values import Ref, StoredValues
+from milepost.engine.values import Ref, StoredValues, Value
 from milepost.engine.workflow import Workflow
 
 KEY: Final = re.compile(r"\b[0-9a-f]{32}\b")
@@ -43,7 +44,7 @@ class Journal:
     async def read(cls, store: Store, row: RunRow, path: tuple[str, ...] = ()) -> Journal:
         """Read a run and check all of it: its chain of hashes, its snapshots, and what its row says.
 
-        Raises BrokenJournal, and AssertionError for what only a mistake of Milepost's can bring about.
+        Raises BrokenJournal.
         """
         stored = tuple(await store.records(row.run_id))
         verify(replace(row, snapshot_seq=0), stored, "")
@@ -54,10 +55,12 @@ class Journal:
             apply(position, record)
             if task is not None:
                 done[task] = record.seq
-            if one.snapshot is not None:
-                assert snapshot_to_text(position) == one.snapshot, f"snapshot {one.seq} is not what the records say"
-        assert row.status == status_of(records[-1]), f"the run is {row.status}, and its last record says otherwise"
-        assert (position.output is not None) == (row.status == "completed"), "a run is completed when it has an output"
+            if one.snapshot is not None and one.snapshot != snapshot_to_text(position):
+                raise BrokenJournal(row.run_id, record.seq, "its snapshot is not what the records say")
+        if row.status != status_of(records[-1]):
+            raise BrokenJournal(
+                row.run_id, row.seq, f"the run is said to be {row.status}, and the record says otherwise"
+            )
         return cls(path=path, row=row, stored=stored, records=records, done=done, position=position)
 
 
@@ -74,9 +77,10 @@ def finished_by(record: Record, position: Position) -> str | None:
 
 
 async def read_tree(store: Store, run_id: str) -> list[Journal]:
-    """Read a run and all that are inside it, the outer ones first. Raises what `Journal.read` raises."""
+    """Read a run and all that are inside it, the outer ones first. Raises BrokenJournal, UnknownRun."""
     row = await store.row(run_id)
-    assert row is not None, f"the store has no run {run_id!r} any more"
+    if row is None:
+        raise UnknownRun(run_id)
     found = [await Journal.read(store, row)]
     for outer in found:
         for child in await store.children(outer.row.run_id):
@@ -140,9 +144,10 @@ class Names:
         """Return the names that can be met in the journals of a run and of those inside it."""
         words: dict[str, str] = {}
         for journal in journals:
-            words[journal.row.run_id] = f"<run {'/'.join(journal.path)}>"
+            place = "/".join(journal.path)
+            words[journal.row.run_id] = f"<run {place}>"
             for task in {record.task for record in journal.records}:
-                words[idempotency_key(journal.row.run_id, task)] = f"<key of {task}>"
+                words[idempotency_key(journal.row.run_id, task)] = f"<key of {place}/{task}>"
         return cls(journals[0].row.run_id, words)
 
     def neutral(self, text: str) -> str:
@@ -156,10 +161,11 @@ def facts_of(journals: Iterable[Journal], names: Names) -> Counter[Fact]:
 
 
 def _facts(journal: Journal, names: Names) -> Iterator[Fact]:
-    texts = {record.seq: [names.neutral(value.text or "") for value in record.values] for record in journal.records}
+    texts = {record.seq: [_spelt_value(record, value, names) for value in record.values] for record in journal.records}
     for record in journal.records:
         node, task = record.node, record.task
-        yield Fact(journal.path, node, task, "the outcome", record.kind)
+        if record.kind is not Kind.INTENDED:  # there is one for each time that the task was begun
+            yield Fact(journal.path, node, task, "the outcome", record.kind)
         if record.error is not None:
             yield Fact(journal.path, node, task, "the error", names.neutral(record.error))
         for value, text in zip(record.values, texts[record.seq], strict=True):
@@ -171,6 +177,13 @@ def _facts(journal: Journal, names: Names) -> Iterator[Fact]:
             yield Fact(journal.path, "", "", "a decision", chosen)
         for op in record.ops:
             yield Fact(journal.path, "", "", type(op).__name__, _spelt(op, texts))
+
+
+def _spelt_value(record: Record, value: Value, names: Names) -> str:
+    """Write a value; one that a join has gathered is a set of items, as they come in any order."""
+    text = names.neutral(value.text or "")
+    is_gathered = value.tag.startswith("out:") and value.tag != f"out:{record.node}"
+    return f"[{','.join(sorted(split_array(text)))}]" if is_gathered and text.startswith("[") else text
 
 
 def _spelt(op: Op, texts: Mapping[int, list[str]]) -> str:

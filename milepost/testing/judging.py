@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, TypeAlias
 
+from milepost.engine.fields import mergers_of
 from milepost.engine.mergers import append, last
-from milepost.engine.state import mergers_of
 from milepost.engine.values import shortened
 from milepost.testing.journals import Fact, Journal, Names, Result, facts_of
 from milepost.testing.notes import Begun, Kept, Note, Opened
@@ -38,6 +38,11 @@ class Evidence:
         """Everything that the journals say."""
         return facts_of(self.journals, self.names)
 
+    @cached_property
+    def written(self) -> Written:
+        """What lies in the store."""
+        return Written.of(self.journals)
+
     @property
     def kept(self) -> list[Kept]:
         """Every commit that was told of, in order."""
@@ -50,7 +55,10 @@ class Evidence:
     def again(self) -> Counter[str]:
         """Return how often the body of each node began in a later life again."""
         lives = Counter(note for life in self.notes for note in set(first_attempts(life)))
-        return sum((Counter({note.node: times - 1}) for note, times in lives.items()), Counter[str]())
+        found = Counter[str]()
+        for note, times in lives.items():
+            found[note.node] += times - 1
+        return +found
 
 
 def first_attempts(notes: Sequence[Note]) -> Iterator[Begun]:
@@ -74,8 +82,8 @@ class Judge:
     def fault(self, crashed: Evidence) -> str | None:
         """Return the first thing that is wrong, the most telling one; None when nothing is."""
         return (
-            lost(crashed)
-            or run_again(crashed)
+            next(lost(crashed.notes, crashed.written), None)
+            or next(run_again(crashed.notes, crashed.written), None)
             or self._other_output(crashed)
             or self._other_state(crashed)
             or self._other_journal(crashed)
@@ -157,32 +165,59 @@ class Judge:
         return f" It begins with node {pair[0].node!r}."
 
 
-def lost(evidence: Evidence) -> str | None:
-    """Return a sentence for a record that was committed, as the engine was told, and is not there any more."""
-    there = {(journal.row.run_id, one.seq): one.hash for journal in evidence.journals for one in journal.stored}
-    for note in evidence.kept:
-        if there.get((note.run_id, note.seq)) != note.hash:
-            return f"the store said that record {note.seq} of run {note.run_id!r} was committed, and has lost it."
-    return None
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What lies in a store of some runs, in short.
+
+    hashes: of the records, by run and number. done: by run and task, the record from which on it never runs again.
+    """
+
+    hashes: dict[tuple[str, int], str] = field(default_factory=dict[tuple[str, int], str])
+    done: dict[tuple[str, str], int] = field(default_factory=dict[tuple[str, str], int])
+
+    @classmethod
+    def of(cls, journals: Iterable[Journal]) -> Written:
+        """Return what is in these journals."""
+        written = cls()
+        for journal in journals:
+            written.add(journal)
+        return written
+
+    def add(self, journal: Journal) -> None:
+        """Take the journal of one more run in."""
+        run_id = journal.row.run_id
+        self.hashes.update({(run_id, one.seq): one.hash for one in journal.stored})
+        self.done.update({(run_id, task): seq for task, seq in journal.done.items()})
 
 
-def run_again(evidence: Evidence) -> str | None:
-    """Return a sentence for a task that ran after it was committed."""
-    done = {(journal.row.run_id, task): seq for journal in evidence.journals for task, seq in journal.done.items()}
-    for number, life in enumerate(evidence.notes, 1):
+def lost(notes: Sequence[Sequence[Note]], written: Written) -> Iterator[str]:
+    """Yield a sentence for every record that was committed, as the engine was told, and is not there any more.
+
+    notes: of each process, in order.
+    """
+    for note in (note for life in notes for note in life):
+        if isinstance(note, Kept) and written.hashes.get((note.run_id, note.seq)) != note.hash:
+            yield f"the store said that record {note.seq} of run {note.run_id!r} was committed, and has lost it."
+
+
+def run_again(notes: Sequence[Sequence[Note]], written: Written) -> Iterator[str]:
+    """Yield a sentence for every time that a task ran although it had been found committed.
+
+    notes: of each process, in order; processes that live one after the other may count as one.
+    """
+    for number, life in enumerate(notes, 1):
         found: dict[str, int] = {}
         for note in life:
             if isinstance(note, Opened):
                 found[note.run_id] = note.seq
             if not isinstance(note, Begun):
                 continue
-            seq = done.get((note.run_id, note.task))
+            seq = written.done.get((note.run_id, note.task))
             if seq is not None and seq <= found.get(note.run_id, 0):
-                return (
+                yield (
                     f"node {note.node!r} (task {note.task}) ran again in life {number} of the process, which had found "
                     f"it committed as record {seq} of run {note.run_id!r}."
                 )
-    return None
 
 
 def output_of(evidence: Evidence) -> Json:

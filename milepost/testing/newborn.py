@@ -7,13 +7,15 @@ import os
 import signal
 import sys
 import traceback
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
 import anyio
 
-from milepost.engine.errors import MilepostError
+from milepost.engine.drivers import prepare
+from milepost.engine.errors import MilepostError, UnsoundWorkflow
 from milepost.engine.executor import only_one
 from milepost.testing.handover import taken_over
 from milepost.testing.lives import Life, Subject, live
@@ -31,14 +33,22 @@ def main() -> None:
     try:
         subject, backend = taken_over(sys.stdin.readline())
     except MilepostError as error:
-        answer(str(error))
+        answer(f"{type(error).__name__}: {error}")
         return
+    warm_up(subject, backend)
     answer(0)
     for line in sys.stdin:
         process = os.fork()
         if process == 0:
             be_born(subject, backend, line)
         answer(os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]))
+
+
+def warm_up(subject: Subject, backend: str) -> None:
+    """Do once what every life would do again: import, and read the types of the workflow."""
+    with suppress(UnsoundWorkflow):  # which the first life says, as any other would
+        prepare(subject.workflow)
+    anyio.run(anyio.sleep, 0, backend=backend)
 
 
 def be_born(subject: Subject, backend: str, line: str) -> NoReturn:

@@ -68,8 +68,8 @@ def notes_in(file: Path) -> list[Note]:
     """Read the notes that a process has left, whenever it died."""
     if not file.exists():
         return []
-    lines = [json.loads(line) for line in file.read_text("utf-8").splitlines()]
-    return [KINDS[name](*parts) for name, *parts in lines]
+    lines = file.read_text("utf-8").split("\n")[:-1]  # without what follows the last whole line
+    return [KINDS[name](*parts) for name, *parts in map(json.loads, lines)]
 
 
 class Notebook:

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Final
 
 from milepost.engine.errors import MilepostError
@@ -43,11 +44,17 @@ class Nursery:
             env=os.environ | {"PYTHONPATH": paths},
             start_new_session=True,
         )
-        self._ask(self._told, None)
+        try:
+            self._ask(self._told, None)
+        except BaseException as error:
+            self.__exit__(error)
+            raise
         return self
 
-    def __exit__(self, *args: object) -> None:
+    def __exit__(self, *reason: object) -> None:
         assert self._process is not None
+        if any(reason):  # a life may still be under way
+            kill(self._process)
         self._process.communicate()
 
     def live(self, life: Life, commits: int | None) -> Lived:
@@ -70,16 +77,23 @@ class Nursery:
         assert process is not None
         assert process.stdin is not None
         assert process.stdout is not None
-        process.stdin.write(f"{line}\n")
-        process.stdin.flush()
+        with suppress(BrokenPipeError):  # then there is no answer either
+            process.stdin.write(f"{line}\n")
+            process.stdin.flush()
         if not select.select([process.stdout], [], [], seconds)[0]:
-            os.killpg(process.pid, signal.SIGKILL)
+            kill(process)
             raise TimeoutError
         answer = process.stdout.readline()
-        told: int | str = json.loads(answer) if answer else "it has ended; its own error is on stderr"
+        told: int | str = json.loads(answer) if answer else "It has ended; its own error is on stderr."
         if isinstance(told, str):
-            raise ProcessFailed(f"The process that is to run the workflow cannot: {told}")
+            raise ProcessFailed(f"The process that is to run the workflow cannot. {told}")
         return told
+
+
+def kill(process: subprocess.Popen[str]) -> None:
+    """Kill the process of a nursery, with the life that it has forked."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 def failure(status: int, notes: Sequence[Note]) -> ProcessFailed:

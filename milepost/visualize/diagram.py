@@ -24,7 +24,7 @@ class DrawnNode:
     id: unique in the diagram. kind: the shape. base: whose colours. title: the bold line, without glyph. times: what
     stands behind the title, e.g. "× 5". detail: the muted line, "" for none. status: None in the picture of a
     definition. strip: the status of each item of a map, at most MAX_STRIP of them. tooltip: everything known, in one
-    line. own: its id in its own workflow. cluster: the id of the cluster that it stands in, "" for none.
+    line. own: its id in its own workflow. cluster: the id of the cluster that it stands in, None for none.
     """
 
     id: str
@@ -37,13 +37,13 @@ class DrawnNode:
     strip: tuple[Status, ...] = ()
     tooltip: str = ""
     own: str = ""
-    cluster: str = ""
+    cluster: str | None = None
 
     @property
     def colours(self) -> str:
         """Whose colours it has in the picture of a definition: its base's; the end of a sub-workflow is a quiet one."""
         if self.kind in ("start", "end"):
-            return "join" if self.cluster else "terminal"
+            return "terminal" if self.cluster is None else "join"
         return self.base
 
 
@@ -71,11 +71,11 @@ class Cluster:
     """The frame around a sub-workflow that is drawn open.
 
     id: of the node that stands for the sub-workflow: it heads the cluster, in place of a start. parent: the id of the
-    cluster around this one, "" for none.
+    cluster around this one, None for none.
     """
 
     id: str
-    parent: str = ""
+    parent: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,25 +103,20 @@ class Diagram:
         return self.notice_status is not None
 
     @property
-    def levels(self) -> Mapping[str, int]:
-        """How many clusters are around what is in each cluster; 0 for what is in none, whose cluster is ""."""
-        levels = {"": 0}
+    def levels(self) -> Mapping[str | None, int]:
+        """How many clusters are around what is in each cluster; 0 for what is in none, whose cluster is None."""
+        levels: dict[str | None, int] = {None: 0}
         for cluster in self.clusters:
             levels[cluster.id] = levels[cluster.parent] + 1
         return levels
 
-    def contents(self) -> Mapping[str, Sequence[DrawnNode | Cluster]]:
-        """Return what is directly in each cluster, in order; under "" what is in none."""
-        found: dict[str, list[DrawnNode | Cluster]] = {"": []}
-        parents = {cluster.id: cluster for cluster in self.clusters}
+    def contents(self) -> Mapping[str | None, Sequence[DrawnNode | Cluster]]:
+        """Return what is directly in each cluster, in order; under None what is in none."""
+        clusters = {cluster.id: cluster for cluster in self.clusters}
+        found: dict[str | None, list[DrawnNode | Cluster]] = {None: [], **{id_: [] for id_ in clusters}}
         for node in self.nodes:
-            inner, missing = node.cluster, list[Cluster]()
-            while inner not in found:
-                missing.append(parents[inner])
-                inner = parents[inner].parent
-            for cluster in reversed(missing):
-                found[cluster.parent].append(cluster)
-                found[cluster.id] = []
+            if node.id in clusters and node.cluster == node.id:
+                found[clusters[node.id].parent].append(clusters[node.id])
             found[node.cluster].append(node)
         return found
 

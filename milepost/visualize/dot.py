@@ -32,6 +32,8 @@ _BOX: Final = 'shape=box, margin="0.16,0.09"'
 _MEASURED: Final = frozenset("".join(GLYPHS.values()) + "×…")
 """Signs outside ASCII whose width is known."""
 _TABLE: Final = '<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="0" CELLPADDING="1">'
+_HELD: Final = "\1"
+"""A blank at which no line is broken, until that is done."""
 _WRAPPED: Final = {"decision": 16, "join": 10}
 """Kinds whose shape wastes much room on a long line, with the length from which their title is broken."""
 
@@ -76,7 +78,7 @@ class _Writer:
         look = f'fontcolor="{self.colours.text}", color="{self.colours.line}", penwidth=1.3, arrowsize=0.75'
         yield f"  edge [fontname={FONT}, fontsize=10.5, {look}]"
         yield ""
-        yield from self._nodes("", "  ")
+        yield from self._nodes(None, "  ")
         yield ""
         for edge in self.diagram.edges:
             yield self._edge(edge)
@@ -113,10 +115,9 @@ class _Writer:
         status = self.diagram.notice_status or Status.DONE
         return self.colours.failed_text if status is Status.FAILED else self.colours.statuses[status].stroke
 
-    def _nodes(self, cluster: str, indent: str) -> Iterator[str]:
-        head = next((part for part in self.contents[cluster] if isinstance(part, DrawnNode)), None)
-        if cluster and head is not None:
-            yield f"{indent}graph [{', '.join(self._frame(head))}]"
+    def _nodes(self, cluster: str | None, indent: str) -> Iterator[str]:
+        if cluster is not None:
+            yield f"{indent}graph [{', '.join(self._frame(self.nodes[cluster]))}]"
         for part in self.contents[cluster]:
             if isinstance(part, DrawnNode):
                 yield indent + self._node(part)
@@ -211,7 +212,7 @@ class _Writer:
 
     def _is_around_cluster(self, edge: DrawnEdge) -> bool:
         source, target = self.nodes[edge.source], self.nodes[edge.target]
-        return source.cluster != target.cluster or (source.kind == "end" and source.cluster != "")
+        return source.cluster != target.cluster or (source.kind == "end" and source.cluster is not None)
 
     def _edge_look(self, edge: DrawnEdge) -> Iterator[str]:
         if edge.error and edge.taken != 0:
@@ -264,11 +265,12 @@ def _title_lines(node: DrawnNode) -> list[str]:
     if node.kind in ("start", "end"):
         return title.split("\n")
     glyph = f"{GLYPHS[node.status]} " if node.status else ""
-    whole = f"{glyph}{title} {node.times}".rstrip()
+    times = node.times.replace(" ", _HELD)
+    rows = f"{glyph}{title} {times}".rstrip().split("\n")
     limit = _WRAPPED.get(node.kind)
-    return (
-        whole.split("\n") if limit is None else [part for line in whole.split("\n") for part in _wrapped(line, limit)]
-    )
+    if limit is not None:
+        rows = [part for row in rows for part in _wrapped(row, limit)]
+    return [row.replace(_HELD, " ") for row in rows]
 
 
 def _wrapped(line: str, limit: int) -> list[str]:

@@ -34,12 +34,12 @@ def fold(diagram: Diagram, *, max_nodes: int = MAX_NODES, max_edges: int = MAX_E
 
     Chains are folded first, the longest first, but never a node that failed, waits or runs; then what is left over
     becomes one box. Several arrows between the same two boxes become one when there are too many. What was left out is
-    said.
+    said. The boxes of a picture with clusters are left alone: nothing is drawn open that makes a picture too large.
     """
     nodes, edges = len(diagram.nodes), len(diagram.edges)
-    if nodes > max_nodes:
+    if nodes > max_nodes and not diagram.clusters:
         diagram = _merge(diagram, _chain_plan(diagram, len(diagram.nodes) - max_nodes))
-    if len(diagram.nodes) > max_nodes:
+    if len(diagram.nodes) > max_nodes and not diagram.clusters:
         diagram = _merge(diagram, _rest_plan(diagram, max_nodes))
     if len(diagram.edges) > max_edges:
         diagram = replace(diagram, edges=_bundled(diagram.edges)[:max_edges])

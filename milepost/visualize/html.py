@@ -72,11 +72,12 @@ def html(
     inner = panels(subject, types=types)
     known = tuple(every(inner))
     drawing = paint(diagram, links=links(diagram, known))
-    open_ = {where for id_, where in paths(diagram).items() if any(one.id == id_ for one in diagram.clusters)}
+    where = paths(diagram)
+    shown = {where[cluster.id] for cluster in diagram.clusters}
     drawings = {
         panel.id: paint(panel.diagram, prefix=f"{panel.id}_", links=links(panel.diagram, panel.inner, panel.path))
         for panel in known
-        if panel.path not in open_
+        if panel.path not in shown
     }
     sheet = _colours(theme) + _SHEET + drawing.css + "".join(one.css for one in drawings.values())
     policy = f"default-src 'none'; style-src 'sha256-{_digest(sheet)}'; base-uri 'none'; form-action 'none'"

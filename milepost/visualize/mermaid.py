@@ -83,7 +83,7 @@ class _Writer:
         yield f"  accTitle: {mermaid_prose(one_line(f'{kind} {self.diagram.name}'))}"
         yield f"  accDescr: {mermaid_prose(self.diagram.description)}"
         yield ""
-        yield from self._nodes("", "  ")
+        yield from self._nodes(None, "  ")
         yield ""
         for edge in self.diagram.edges:
             yield self._edge(edge)
@@ -131,7 +131,7 @@ class _Writer:
         yield "clusterBkg", f"'{colours.page}'"
         yield "clusterBorder", f"'{colours.border}'"
 
-    def _nodes(self, cluster: str, indent: str) -> Iterator[str]:
+    def _nodes(self, cluster: str | None, indent: str) -> Iterator[str]:
         """Write what is in a cluster. It has no title: the arrow to the node at its head would go through it."""
         for part in self.contents[cluster]:
             if isinstance(part, DrawnNode):
@@ -173,7 +173,7 @@ class _Writer:
         yield f"    direction {_CROSSING_DIRECTION.get(self.direction, 'LR')}"
         yield f"    {' ~~~ '.join(chips)}"
         yield "  end"
-        ends = (node for node in reversed(self.diagram.nodes) if node.kind == "end" and not node.cluster)
+        ends = (node for node in reversed(self.diagram.nodes) if node.kind == "end" and node.cluster is None)
         last = next(ends, None)
         if last is not None and self.direction == "TB":
             yield f"  {self.slugs[last.id]} ~~~ g_legend"

@@ -12,7 +12,7 @@ from milepost.visualize.children import children_of, merged
 from milepost.visualize.diagram import Cluster, Diagram, DrawnEdge, DrawnNode, declared, statuses
 from milepost.visualize.escape import one_line
 from milepost.visualize.folding import MAX_EDGES, MAX_NODES
-from milepost.visualize.grouping import Box, group
+from milepost.visualize.grouping import group
 from milepost.visualize.overlay import traced
 
 COMFORTABLE = 30
@@ -33,7 +33,7 @@ def readable(subject: Subject, *, types: bool = False, depth: int | None = None)
     wanted, most = (1, COMFORTABLE) if depth is None else (depth, MAX_NODES)
     diagram = drawn(subject, types=types)
     for level in range(1, wanted + 1):
-        deeper = drawn(subject, types=types, depth=level)
+        deeper = drawn(subject, types=types, depth=level) if has_inside(subject) else diagram
         if len(deeper.clusters) == len(diagram.clusters):
             break
         if len(deeper.nodes) > most or len(deeper.edges) > MAX_EDGES:
@@ -54,11 +54,17 @@ def drawn(subject: Subject, *, types: bool = False, depth: int = 0) -> Diagram:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inside:
-    """What is inside a node that runs a workflow. tasks: those of the node, of a run that drives others for them."""
+    """What is inside a node that runs a workflow. tasks: of a run, those of the node that drive one."""
 
-    box: Box
     subject: Subject
     tasks: tuple[TaskTrace, ...] = ()
+
+
+def has_inside(subject: Subject) -> bool:
+    """Tell whether there is anything to be opened."""
+    if isinstance(subject, Trace):
+        return bool(subject.children)
+    return any(node.child is not None for node in subject.nodes)
 
 
 def insides(subject: Subject) -> Mapping[str, Inside]:
@@ -67,19 +73,19 @@ def insides(subject: Subject) -> Mapping[str, Inside]:
     Of a definition: the workflows that its nodes run, but for those that are inside themselves. Of a run: the runs that
     its tasks drive, all those of one node as one. Where none was begun there is nothing to be seen inside.
     """
+    if not has_inside(subject):
+        return {}
     if isinstance(subject, Definition):
         boxes = group(subject).boxes.items()
-        return {id_: Inside(box=box, subject=box.node.child) for id_, box in boxes if box.node.child is not None}
-    if not subject.children:
-        return {}
+        return {id_: Inside(subject=box.node.child) for id_, box in boxes if box.node.child is not None}
     grouping = group(subject.definition)
     tasks: dict[str, list[TaskTrace]] = {}
     for task in subject.tasks:
         if task.child in subject.children and task.node in grouping.owners:
             tasks.setdefault(grouping.owners[task.node], []).append(task)
     return {
-        id_: Inside(box=box, subject=merged(children_of(tasks[id_], subject)), tasks=tuple(tasks[id_]))
-        for id_, box in grouping.boxes.items()
+        id_: Inside(subject=merged(children_of(tasks[id_], subject)), tasks=tuple(tasks[id_]))
+        for id_ in grouping.boxes
         if id_ in tasks
     }
 
@@ -87,10 +93,10 @@ def insides(subject: Subject) -> Mapping[str, Inside]:
 def paths(diagram: Diagram) -> Mapping[str, tuple[str, ...]]:
     """Return where each node of a picture is: the ids of the nodes around it, in their own workflows, and its own."""
     parents = {cluster.id: cluster.parent for cluster in diagram.clusters}
-    found: dict[str, tuple[str, ...]] = {"": ()}
+    found: dict[str, tuple[str, ...]] = {}
     for node in diagram.nodes:
         around = parents.get(node.id, node.cluster)
-        found[node.id] = (*found[around], node.own)
+        found[node.id] = (node.own,) if around is None else (*found[around], node.own)
     return found
 
 
@@ -115,7 +121,10 @@ def opened(outer: Diagram, inner: Mapping[str, Diagram]) -> Diagram:
         nodes.append(replace(node, cluster=node.id))
         nodes += _moved(inside, names, node.id)
         clusters.append(Cluster(id=node.id))
-        clusters += [Cluster(id=names[one.id], parent=names.get(one.parent, node.id)) for one in inside.clusters]
+        clusters += [
+            replace(one, id=names[one.id], parent=node.id if one.parent is None else names[one.parent])
+            for one in inside.clusters
+        ]
         edges += [replace(one, source=names[one.source], target=names[one.target]) for one in inside.edges]
         exits[node.id] = names[_exit(inside)]
     left = [edge if edge.error else replace(edge, source=exits.get(edge.source, edge.source)) for edge in outer.edges]
@@ -145,13 +154,14 @@ def _names(prefix: str, inside: Diagram, used: set[str]) -> dict[str, str]:
 def _moved(inside: Diagram, names: Mapping[str, str], cluster: str) -> Iterator[DrawnNode]:
     for node in inside.nodes:
         if names[node.id] != cluster:
-            yield replace(node, id=names[node.id], cluster=names.get(node.cluster, cluster))
+            around = cluster if node.cluster is None else names[node.cluster]
+            yield replace(node, id=names[node.id], cluster=around)
 
 
 def _exit(inside: Diagram) -> str:
     """Return the node that a diagram is left from: its end, if it has one."""
     last = [node.id for node in inside.nodes if node.kind != "start"]
-    ends = [node.id for node in inside.nodes if node.kind == "end" and not node.cluster]
+    ends = [node.id for node in inside.nodes if node.kind == "end" and node.cluster is None]
     return (ends or last)[-1]
 
 

@@ -44,7 +44,7 @@ def panels(subject: Subject, *, types: bool = False) -> tuple[Panel, ...]:
 
 
 def _panels(subject: Subject, path: tuple[str, ...], numbers: Iterator[int], types: bool) -> tuple[Panel, ...]:
-    found = insides(subject) if len(path) < MAX_LEVELS else {}
+    found: Mapping[str, Inside] = insides(subject) if len(path) < MAX_LEVELS else {}
     heads = {node.own: node for node in drawn(subject, types=types).nodes} if found else {}
     return tuple(
         Panel(
@@ -70,7 +70,7 @@ def every(some: Iterable[Panel]) -> Iterator[Panel]:
 def links(diagram: Diagram, known: Iterable[Panel], path: tuple[str, ...] = ()) -> Mapping[str, str]:
     """Return which nodes of a picture lead to which panels. path: where the picture itself is."""
     ids = {panel.path: panel.id for panel in known}
-    where = {id_: (*path, *own) for id_, own in paths(diagram).items() if id_}
+    where = {id_: (*path, *own) for id_, own in paths(diagram).items()}
     return {id_: ids[own] for id_, own in where.items() if own in ids}
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import anyio
 
-from milepost import Engine, SqliteStore
+from milepost import Engine, Store
 from milepost.engine.journal import Kind, Record, apply, from_text
 from milepost.engine.opening import verify
 from milepost.engine.position import Position
@@ -61,7 +61,7 @@ class Evidence:
         ]
 
 
-def gathered(lines: list[str], store: SqliteStore) -> Evidence:
+def gathered(lines: list[str], store: Store) -> Evidence:
     """Read the journal of the run that is left, and verify every record of it."""
 
     async def main() -> Evidence:

@@ -12,7 +12,17 @@ from typing import Annotated, Final, Literal
 import anyio
 from pydantic import BaseModel, Field
 
-from milepost import Engine, SqliteStore, StepContext, Workflow, WorkflowBuilder, append, reduce_list_append
+from milepost import (
+    Engine,
+    PostgresStore,
+    SqliteStore,
+    StepContext,
+    Store,
+    Workflow,
+    WorkflowBuilder,
+    append,
+    reduce_list_append,
+)
 from milepost.engine.current import current
 from milepost.engine.stores.sqlite_file import Durability
 from milepost.engine.stores.store import Acknowledge, Entry
@@ -175,11 +185,19 @@ class HastyStore(SqliteStore):
         acknowledge(None)
 
 
-def live(folder: str, durability: Durability, inputs: list[int], laps: int, hasty: bool = False) -> None:
-    """Begin or go on with the one run until it ends or this process is killed."""
-    place = Path(folder)
+def store_at(place: str, durability: Durability, *, hasty: bool = False) -> Store:
+    """Return the store in a folder, or in the schema that is named after the address of a server: `DSN#SCHEMA`."""
+    dsn, _, schema = place.partition("#")
+    if schema:
+        return PostgresStore(dsn, schema=schema, durability=durability, max_takeovers=10_000)
     kind = HastyStore if hasty else SqliteStore
-    store = kind(place / "runs.db", durability=durability, max_takeovers=10_000)
+    return kind(Path(place) / "runs.db", durability=durability, max_takeovers=10_000)
+
+
+def live(folder: str, store_in: str, durability: Durability, inputs: list[int], laps: int, hasty: bool = False) -> None:
+    """Begin or go on with the one run until it ends or this process is killed. store_in: see `store_at`."""
+    place = Path(folder)
+    store = store_at(store_in, durability, hasty=hasty)
     state = Tally(wanted=laps)
 
     async def main(effects: Effects) -> None:

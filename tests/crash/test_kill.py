@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from milepost import SqliteStore
 from milepost.engine.stores.sqlite_file import Durability
 from tests.crash.evidence import Evidence, gathered
-from tests.crash.life import expected, live
+from tests.crash.life import expected, live, store_at
+from tests.postgres import Schema
 
 KILLS = 100
 LAPS = 45
@@ -27,17 +27,28 @@ nursery.set_forkserver_preload(["__main__", "tests.crash.warm"])
 
 
 class Mortal:
-    """One run in a folder, the lives of its processes, and the kills.
+    """One run in a folder, or in a schema of a server, the lives of its processes, and the kills.
 
     seed: decides after how many effects, and how long after them, a life ends.
     """
 
-    def __init__(self, folder: Path, durability: Durability, seed: int, laps: int, *, hasty: bool = False) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        durability: Durability,
+        seed: int,
+        laps: int,
+        *,
+        hasty: bool = False,
+        schema: Schema | None = None,
+    ) -> None:
         self.folder = folder
         self.effects = folder / "effects"
         self.effects.touch()
         self.hasty = hasty
-        self._arguments = (str(folder), durability, INPUTS, laps)
+        self.schema = schema
+        self._store = str(folder) if schema is None else f"{schema.dsn}#{schema.name}"
+        self._arguments = (str(folder), self._store, durability, INPUTS, laps)
         self._chance = random.Random(seed)
 
     def born(self) -> ForkServerProcess:
@@ -55,6 +66,8 @@ class Mortal:
         time.sleep(self._chance.random() * 0.008)
         process.kill()
         process.join()
+        if self.schema is not None:
+            self.schema.bury()
         return process.exitcode == -signal.SIGKILL
 
     def ended(self) -> tuple[list[int], list[int], int]:
@@ -66,7 +79,7 @@ class Mortal:
         return output
 
     def evidence(self) -> Evidence:
-        return gathered(self.effects.read_text().splitlines(), SqliteStore(self.folder / "runs.db"))
+        return gathered(self.effects.read_text().splitlines(), store_at(self._store, "power"))
 
 
 @pytest.mark.parametrize("durability", ["power", "process"])
@@ -86,6 +99,22 @@ def test_a_run_killed_100_times_ends_right_and_no_committed_node_ran_again(
     found = {line for line in evidence.lines if line.startswith("=")}
     assert again > KILLS // 10, "Too few kills came in the middle of a body."
     assert len(found) > KILLS // 10, "Too few lives made a checkpoint."
+
+
+@pytest.mark.parametrize("durability", ["power", "process"])
+def test_a_run_on_a_server_whose_process_is_killed_20_times_ends_right_and_no_committed_node_ran_again(
+    tmp_path: Path, schema: Schema, durability: Durability
+) -> None:
+    mortal = Mortal(tmp_path, durability, seed=20, laps=16, schema=schema)
+    for life in range(20):
+        assert mortal.killed(), f"The run ended in life {life} of 20: it is too short for this test."
+
+    assert mortal.ended() == (*expected(INPUTS, 16), 16)
+
+    evidence = mortal.evidence()
+    assert evidence.faults() == []
+    begun = [line for line in evidence.lines if not line.startswith("=")]
+    assert len(begun) > len(set(begun)), "No kill came in the middle of a body."
 
 
 def test_a_store_that_says_committed_too_early_is_found_out(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from milepost.engine.stores import postgres_connections as postgres_connections
 from tests.crash.life import warm_up
 
 warm_up()

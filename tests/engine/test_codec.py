@@ -246,6 +246,18 @@ class Linked:
     rest: Linked | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Hiding:
+    a: int
+    hidden: int = field(default=0, init=False)
+
+
+def hiding(number: int) -> Hiding:
+    value = Hiding(1)
+    object.__setattr__(value, "hidden", number)
+    return value
+
+
 @dataclass
 class Seeded:
     a: int
@@ -407,6 +419,7 @@ KEPT: dict[str, tuple[object, object, str]] = {
         '{"inner":{"when":"2024-01-02T12:00:00.000005Z","numbers":[1]},',
     ),
     "a dataclass with slots": (Linked(1, Linked(2)), Linked, '{"a":1,"rest":{"a":2,"rest":null}}'),
+    "a field that __init__ does not take": (hiding(3), Hiding, '{"a":1,"hidden":3}'),
     "a dataclass with an InitVar": (Seeded(1, 2), Seeded, '{"a":1}'),
     "a dataclass that derives attributes": (Derived(1), Derived, '{"a":1}'),
     "a dataclass that equals nothing": (Unequal(1), Unequal, '{"a":1}'),

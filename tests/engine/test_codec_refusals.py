@@ -102,6 +102,9 @@ class Event:
     when: dt.datetime
     hidden: int = field(default=0, init=False)
 
+    def __post_init__(self) -> None:
+        self.hidden = 0
+
 
 @dataclass
 class Log:
@@ -231,7 +234,12 @@ REFUSED: dict[str, tuple[object, object, str, str]] = {
         "out['a'][0]",
         f"it is the dict {{'x': 1}}, but would come back as Base(x=1). {OPEN_TYPE}",
     ),
-    "an init=False field": (hidden(3), Event, "out.hidden", "it is the int 3, but would come back as 0."),
+    "an init=False field set anew": (
+        hidden(3),
+        Event,
+        "out.hidden",
+        "it is the int 3, but would come back as 0.",
+    ),
     "a time zone with a name, deep inside": (
         {"log": Log([*MONTHS, Event(BERLIN)])},
         dict[str, Log],

@@ -10,6 +10,7 @@ import anyio
 import pytest
 
 from milepost.engine import logs
+from milepost.engine.definition import Definition
 from milepost.engine.engine import Engine
 from milepost.engine.errors import BrokenJournal, InputError, MilepostError, NodeError, StoreError, UnknownRun
 from milepost.engine.events import (
@@ -200,26 +201,28 @@ async def test_a_run_that_goes_on_with_a_newer_version_of_its_workflow_is_read_b
     asked: list[str] = []
 
     class Changed(MemoryStore):
-        version = ""
+        fingerprint = ""
 
         async def row(self, run_id: str) -> RunRow | None:
             row = await super().row(run_id)
             assert row is not None
-            return replace(row, fingerprint=row.fingerprint + self.version)
+            return replace(row, fingerprint=self.fingerprint)
 
         async def definition(self, fingerprint: str) -> str | None:
             asked.append(fingerprint)
-            return await super().definition(fingerprint.removesuffix(" newer"))
+            return await super().definition(fingerprint)
 
     journals = Journals()
     await ran(journals)
     first = journals.rows[RUN].fingerprint
+    second = replace(Definition.from_json(journals.definitions[first]), version=2)
+    journals.definitions[second.fingerprint] = second.to_json()
     store = Changed(journals)
     history = History(store, RUN)
-    for version in ("", "", " newer", " newer"):
-        store.version = version
+    for fingerprint in (first, first, second.fingerprint, second.fingerprint):
+        store.fingerprint = fingerprint
         await history.more()
-    assert asked == [first, f"{first} newer"]
+    assert asked == [first, second.fingerprint]
 
 
 async def test_a_long_run_is_read_a_part_at_a_time() -> None:
@@ -289,13 +292,28 @@ async def test_a_damaged_journal_is_refused_where_it_is_damaged(change: dict[str
         await followed(journals)
 
 
-async def test_a_record_that_is_whole_and_not_understood_is_refused() -> None:
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ('{"kind":"failed"}', r"Checkpoint 2 of run 'r-1' is damaged: it cannot be read"),
+        ('{"kind":"routed","task":"x"}', r"Checkpoint 2 of run 'r-1' is damaged: it does not fit what came before it"),
+        (
+            '{"kind":"postponed","task":"x"}',
+            r"Checkpoint 2 of run 'r-1' was written by a newer Milepost: it says 'postponed', which this one does not "
+            r"know\. Upgrade Milepost\. Nothing was changed\.",
+        ),
+        (
+            '{"kind":"completed","task":"x","ops":[["jump",1]]}',
+            r"Checkpoint 2 of run 'r-1' was written by a newer Milepost: it says 'jump', which this one does not know\.",
+        ),
+    ],
+)
+async def test_a_record_that_is_whole_and_not_understood_is_refused(body: str, words: str) -> None:
     journals = Journals()
     await ran(journals)
     records = journals.records[RUN]
-    body = '{"kind":"nothing","task":""}'
     records[1] = records[1]._replace(body=body, hash=chained(records[0].hash, 2, body, records[1].content))
-    with pytest.raises(BrokenJournal, match=r"Checkpoint 2 of run 'r-1' is damaged: it cannot be read"):
+    with pytest.raises(StoreError, match=words):
         await followed(journals)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 import anyio
@@ -14,9 +13,9 @@ from milepost.engine.engine import Engine
 from milepost.engine.errors import NodeError, NotStorable, StateConflict
 from milepost.engine.mergers import add, append, last, merger, union
 from milepost.engine.stores.memory import Journals, MemoryStore
-from milepost.engine.typed import StepContext, reduce_list_append
-from milepost.engine.workflow import Workflow
+from milepost.engine.typed import StepContext
 from milepost.workflows.builder import WorkflowBuilder
+from tests.engine.side_by_side import Order, run_side_by_side, side_by_side
 from tests.engine.subjects import RUN, FullStore
 
 pytestmark = pytest.mark.anyio
@@ -39,66 +38,6 @@ class Books(BaseModel):
 
 
 Change = Callable[[Books], None]
-
-
-@dataclass
-class Order:
-    """Makes bodies that run side by side end in a given order. names: whose turn it is, in order."""
-
-    names: tuple[str, ...]
-    turns: dict[str, anyio.Event] = field(default_factory=dict[str, anyio.Event])
-    begun: list[str] = field(default_factory=list[str])
-    faulty: str = ""
-
-    def __post_init__(self) -> None:
-        self.turns = {name: anyio.Event() for name in self.names}
-        self.turns[self.names[0]].set()
-
-    async def turn(self, name: str) -> None:
-        """Wait until every body that comes before this one has ended."""
-        self.begun.append(name)
-        await self.turns[name].wait()
-
-    def over(self, name: str) -> None:
-        following = self.names.index(name) + 1
-        if following < len(self.names):
-            self.turns[self.names[following]].set()
-
-
-def side_by_side(changes: dict[str, Change]) -> Workflow[Books, Order, None, list[str]]:
-    """Build a broadcast to one node per change, which read the state, wait for their turn, and change it."""
-    wf = WorkflowBuilder(name="books", state_type=Books, deps_type=Order, output_type=list[str])
-
-    @wf.function
-    async def begin(ctx: StepContext[Books, Order, None]) -> str:
-        return "go"
-
-    collect = wf.join(reduce_list_append, initial_factory=list[str], node_id="collect")
-
-    @wf.function
-    async def tidy(ctx: StepContext[Books, Order, list[str]]) -> list[str]:
-        return sorted(ctx.inputs)
-
-    def body(name: str) -> Callable[[StepContext[Books, Order, str]], Any]:
-        async def change(ctx: StepContext[Books, Order, str]) -> str:
-            state = ctx.state
-            await ctx.deps.turn(name)
-            changes[name](state)
-            ctx.deps.over(name)
-            if ctx.deps.faulty == name:
-                raise ValueError(f"{name} is faulty")
-            return name
-
-        return change
-
-    wf.edge(wf.start_node, begin)
-    for name in changes:
-        step = wf.function(node_id=name)(body(name))
-        wf.edge(begin, step)
-        wf.edge(step, collect)
-    wf.edge(collect, tidy)
-    wf.edge(tidy, wf.end_node)
-    return wf.build()
 
 
 def noting(text: str) -> Change:
@@ -124,10 +63,17 @@ async def ran(
 ) -> Books:
     """Run side by side in one order. Returns the caller's state."""
     given = Books() if state is None else state
-    async with Engine("memory:") as engine:
-        run = await engine.start(side_by_side(changes), state=given, deps=Order(order, faulty=faulty), run_id=RUN)
-        assert await run.result() == sorted(changes)
+    named = {name: naming_itself(name, change) for name, change in changes.items()}
+    assert await run_side_by_side(given, named, Order(order, faulty=faulty)) == sorted(changes)
     return given
+
+
+def naming_itself(name: str, change: Change) -> Callable[[Books], str]:
+    def changed(state: Books) -> str:
+        change(state)
+        return name
+
+    return changed
 
 
 both_orders = pytest.mark.parametrize("order", [("one", "two"), ("two", "one")])
@@ -147,7 +93,13 @@ async def test_two_changes_of_one_field_are_a_conflict_in_every_order(order: tup
 
     assert raised.value.field == "name"
     assert {raised.value.task, raised.value.other} == {"one", "two"}
-    assert "both changed the field 'name' of the state. Give the field a merger" in str(raised.value)
+    first, second = order
+    texts = {"one": '"a"', "two": '"b"'}
+    assert str(raised.value) == (
+        f"Tasks {second!r} and {first!r} ran side by side and both changed the field 'name' of the state. "
+        f'It was "start", {first!r} made it {texts[first]}, and {second!r} would make it {texts[second]}. '
+        "Give it a merger, e.g. name: Annotated[..., last], or let only one of them write it."
+    )
 
 
 @both_orders
@@ -160,7 +112,7 @@ async def test_two_equal_changes_of_one_field_are_a_conflict_too(order: tuple[st
 
 async def test_a_conflict_is_found_after_a_crash_between_the_two() -> None:
     journals = Journals()
-    workflow = side_by_side({"one": naming("a"), "two": naming("b")})
+    workflow = side_by_side(Books, {"one": naming("a"), "two": naming("b")})
     with pytest.raises(Exception, match="The disk is full"):
         async with Engine(FullStore(journals, 3)) as engine:
             await (await engine.start(workflow, deps=Order(("one", "two")), run_id=RUN)).result()
@@ -270,7 +222,7 @@ async def test_a_task_that_fails_leaves_no_trace_in_the_state(changes: dict[str,
 
 async def test_a_task_that_fails_does_it_once_when_it_is_tried_again() -> None:
     journals, given = Journals(), Books()
-    workflow = side_by_side({"one": noting("a")})
+    workflow = side_by_side(Books, {"one": noting("a")})
     for faulty in ("one", "one", ""):
         async with Engine(MemoryStore(journals)) as engine:
             run = await engine.start(workflow, state=Books(), deps=Order(("one",), faulty=faulty), run_id=RUN)
@@ -346,7 +298,7 @@ async def test_the_callers_object_is_the_committed_state_at_the_end() -> None:
 
 async def test_an_object_given_to_a_resume_is_made_equal_to_the_state() -> None:
     journals = Journals()
-    workflow = side_by_side({"one": noting("a")})
+    workflow = side_by_side(Books, {"one": noting("a")})
     async with Engine(MemoryStore(journals)) as engine:
         await (await engine.start(workflow, deps=Order(("one",)), run_id=RUN)).result()
 

@@ -12,10 +12,11 @@ import pytest
 from pydantic import BaseModel, ConfigDict, PrivateAttr
 from typing_extensions import TypedDict
 
+from milepost.engine.contents import make_equal
 from milepost.engine.engine import Engine, Isolation
 from milepost.engine.errors import NodeError, RoutingError
+from milepost.engine.fields import fields_of, whole_of
 from milepost.engine.policy import Retry
-from milepost.engine.state import fields_of, make_equal, whole_of
 from milepost.engine.stores.memory import Journals, MemoryStore
 from milepost.engine.typed import ReducerContext, StepContext, reduce_list_append
 from milepost.engine.workflow import Workflow

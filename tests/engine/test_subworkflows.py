@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import partial
 from typing import Annotated, Any
 
 import anyio
@@ -29,7 +30,7 @@ from milepost.engine.mergers import append
 from milepost.engine.policy import Cache, Retry
 from milepost.engine.settlement import Again
 from milepost.engine.stores.memory import Journals, MemoryStore
-from milepost.engine.stores.store import Acknowledge, Entry, RunRow
+from milepost.engine.stores.store import Acknowledge, Entry, NewRun, RunRow
 from milepost.engine.trace import RunStatus
 from milepost.engine.typed import StepContext, reduce_list_append
 from milepost.engine.workflow import Workflow
@@ -263,6 +264,46 @@ async def test_a_run_inside_that_had_ended_only_gives_its_output() -> None:
     assert deps.calls == {"before": 1, "parse": 1, "judge": 1, "after": 1}
 
 
+class Dying(MemoryStore):
+    """A store that has room for so many records of all runs together, and keeps nothing after that."""
+
+    def __init__(self, journals: Journals, room: int) -> None:
+        super().__init__(journals)
+        self.room = room
+
+    async def create(self, run: NewRun, first: Entry) -> bool:
+        self.room -= 1
+        if self.room < 0:
+            raise StoreError("The disk is full.")
+        return await super().create(run, first)
+
+    def append(self, entry: Entry, acknowledge: Acknowledge) -> None:
+        self.room -= 1
+        if self.room < 0:
+            acknowledge(StoreError("The disk is full."))
+        else:
+            super().append(entry, acknowledge)
+
+
+@pytest.mark.parametrize("workflow", [DEEP, fan(outer(name="middle"))])
+async def test_wherever_it_ends_between_two_records_nothing_committed_runs_again(workflow: Any) -> None:
+    inputs, whole = (1 if workflow is DEEP else [1]), Journals()
+    expected = await ran(lambda: MemoryStore(whole), workflow, Deps(), inputs)
+    records = sum(map(len, whole.records.values()))
+    for room in range(1, records):
+        journals, deps = Journals(), Deps()
+        with pytest.raises(StoreError, match="disk is full"):
+            await ran(partial(Dying, journals, room), workflow, deps, inputs)
+        assert sum(map(len, journals.records.values())) == room
+        assert await ran(partial(MemoryStore, journals), workflow, deps, inputs) == expected
+        again = deps.calls - Counter({"before": 2, "after": 2} if workflow is DEEP else {"before": 1, "after": 1})
+        again -= Counter({"parse": 1, "judge": 1})
+        assert again.total() <= 1, f"after {room} of {records} records {again} ran again"
+        assert {run: len(kept) for run, kept in journals.records.items()} == {
+            run: len(kept) for run, kept in whole.records.items()
+        }
+
+
 async def test_a_run_inside_can_be_gone_on_with_by_itself(world: World) -> None:
     deps = Deps()
     await stopped_in(world, "judge", OUTER, deps)
@@ -411,7 +452,7 @@ async def test_a_time_limit_stops_the_run_inside_and_the_next_attempt_goes_on_wi
         deps.gates.clear()
         return isinstance(error, TimeoutError)
 
-    assert await ran(world, outer(timeout=0.2, retry=Retry(on=open_gate)), deps) == 5
+    assert await ran(world, outer(timeout=0.5, retry=Retry(on=open_gate)), deps) == 5
     assert deps.stopped == ["judge"]
     assert deps.calls == {"before": 1, "parse": 1, "judge": 2, "after": 1}
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from functools import partial
 from random import Random
 from typing import Any
 
@@ -18,7 +17,8 @@ import pytest
 from milepost import Engine, MemoryStore, Run, RunCancelled
 from milepost.engine.executor import Driver
 from milepost.engine.stores.memory import Journals
-from milepost.engine.stores.store import Acknowledge, Entry, NewRun
+from milepost.engine.stores.store import Entry
+from milepost.testing.mortal import MortalStore
 from tests.patterns.execution import AnyWorkflow, Execution
 from tests.patterns.life import Life
 from tests.properties.simulation import replayed
@@ -27,69 +27,36 @@ RUN = "r-1"
 ORDERS = 20
 
 
-class MortalStore(MemoryStore):
-    """A store in a process that may die right after a record: that one is committed, and nobody hears of it.
-
-    dies_after: the number of that record. committed: called with every entry before it is acknowledged.
-    """
-
-    def __init__(self, journals: Journals, dies_after: int | None = None) -> None:
-        super().__init__(journals)
-        self.dies_after = dies_after
-        self.died = anyio.Event()
-        self.committed: Callable[[Entry], None] = lambda _: None
-
-    async def create(self, run: NewRun, first: Entry) -> bool:
-        made = await super().create(run, first)
-        if self.dies_after == first.seq:
-            self.died.set()
-            await anyio.sleep_forever()
-        return made
-
-    def append(self, entry: Entry, acknowledge: Acknowledge) -> None:
-        if not self.died.is_set():
-            super().append(entry, lambda error: self._heard(entry, error, acknowledge))
-
-    def _heard(self, entry: Entry, error: BaseException | None, acknowledge: Acknowledge) -> None:
-        if error is None:
-            self.committed(entry)
-            if entry.seq == self.dies_after:
-                self.died.set()
-                return
-        acknowledge(error)
-
-    async def release(self, run_id: str, epoch: int) -> None:
-        if not self.died.is_set():
-            await super().release(run_id, epoch)
-
-
 @dataclass
 class Trial:
     """One execution of a workflow, through as many lives as its process has.
 
-    cancelled: the run is cancelled from outside, when its schedule says so. store: makes the one of each life.
+    cancelled: the run is cancelled from outside, when its schedule says so. store: makes what the journals of each life
+    are written by.
     """
 
     workflow: AnyWorkflow
     inputs: Any
     cancelled: bool = False
-    store: Callable[[Journals, int | None], MortalStore] = MortalStore
+    store: Callable[[Journals], MemoryStore] = MemoryStore
     journals: Journals = field(default_factory=Journals)
     lives: list[Life] = field(default_factory=list[Life])
     faults: list[str] = field(default_factory=list[str])
     output: Any = None
+    _run: Run[Any] | None = None
 
     async def live(self, chance: Random | None, dies_after: int | None = None) -> bool:
         """Begin the run or go on with it. Returns whether it ended, rather than its process."""
         life = Life(chance, found=len(self.journals.records.get(RUN, ())))
         self.lives.append(life)
-        store = self.store(self.journals, dies_after)
+        commits = None if dies_after is None else dies_after - life.found
+        store = MortalStore(self.store(self.journals), commits=commits, committed=self._compare)
+        self._run = None
         async with anyio.create_task_group() as group:
             group.start_soon(self._bury, store, group.cancel_scope)
-            async with Engine(store) as engine:
+            async with Engine(store.as_store) as engine:
                 try:
-                    run = await engine.start(self.workflow, inputs=self.inputs, deps=life, run_id=RUN)
-                    store.committed = partial(self._compare, run)
+                    self._run = run = await engine.start(self.workflow, inputs=self.inputs, deps=life, run_id=RUN)
                     if self.cancelled:
                         life.offer(run.cancel)
                     await life.direct(run)
@@ -104,9 +71,9 @@ class Trial:
         await store.died.wait()
         scope.cancel()
 
-    def _compare(self, run: Run[Any], entry: Entry) -> None:
+    def _compare(self, entry: Entry) -> None:
         """Compare the position of the run with the fold of its journal, after every commit."""
-        driver: Driver | None = vars(run)["_driver"]
+        driver: Driver | None = None if self._run is None else vars(self._run)["_driver"]
         if driver is not None and entry.status in ("running", "completed"):
             texts = [(record.body, record.content) for record in self.journals.records[RUN]]
             if replayed(texts) != driver.position:

@@ -97,3 +97,4 @@ async def settled() -> None:
     for _ in range(TURNS):  # anyio's own function sleeps for 0.1 s when it finds somebody at work
         await checkpoint()
     await anyio.wait_all_tasks_blocked()
+    await anyio.wait_all_tasks_blocked()  # what a task has just ended for is told a turn later

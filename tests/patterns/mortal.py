@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from random import Random
 from traceback import print_exc
@@ -13,7 +14,7 @@ from typing import Any
 import anyio
 
 from milepost import Engine, SqliteStore
-from milepost.engine.stores.store import Acknowledge, Entry, NewRun
+from milepost.testing.mortal import MortalStore
 from tests.patterns.execution import AnyWorkflow
 from tests.patterns.harness import RUN
 from tests.patterns.life import Life, Name
@@ -31,31 +32,6 @@ PATTERNS: dict[str, tuple[Callable[[], AnyWorkflow], Any]] = {
     "local synchronizing merge": (local_synchronizing_merge, "dent, bruise"),
 }
 """What makes the workflow of a pattern, and its input."""
-
-
-class LethalStore(SqliteStore):
-    """A store that kills its process right after a record is committed."""
-
-    def __init__(self, path: Path, dies_after: int) -> None:
-        super().__init__(path, durability="process", max_takeovers=1_000)
-        self.dies_after = dies_after
-
-    async def create(self, run: NewRun, first: Entry) -> bool:
-        made = await super().create(run, first)
-        self._die(first)
-        return made
-
-    def append(self, entry: Entry, acknowledge: Acknowledge) -> None:
-        def heard(error: BaseException | None) -> None:
-            if error is None:
-                self._die(entry)
-            acknowledge(error)
-
-        super().append(entry, heard)
-
-    def _die(self, entry: Entry) -> None:
-        if entry.seq == self.dies_after:
-            os.kill(os.getpid(), signal.SIGKILL)
 
 
 class WrittenLife(Life):
@@ -89,8 +65,9 @@ def live(folder: Path, workflow: AnyWorkflow, inputs: Any, number: int) -> None:
     """Begin or go on with the one run until the next record is committed, which kills this process, or it has ended."""
 
     async def main() -> None:
-        store = LethalStore(folder / "runs.db", dies_after=number + 1)
-        async with Engine(store) as engine:
+        store = SqliteStore(folder / "runs.db", durability="process", max_takeovers=1_000)
+        mortal = MortalStore(store, commits=1, die=partial(os.kill, os.getpid(), signal.SIGKILL))
+        async with Engine(mortal.as_store) as engine:
             life = WrittenLife(folder / f"life-{number}", Random(number), found=number)
             run = await engine.start(workflow, inputs=inputs, deps=life, run_id=RUN)
             await life.direct(run)

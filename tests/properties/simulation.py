@@ -81,15 +81,18 @@ class Simulation:
         """Go on from what the journal holds, or begin, and return the output."""
         if self.journal.records:
             self.position = replayed(self.journal.records)
-            self.router = Router(self.plan, self.position, self.values, None, isolated=True)
+            self.router = self.make_router()
         else:
-            self.router = Router(self.plan, self.position, self.values, None, isolated=True)
+            self.router = self.make_router()
             record = Record(1, Kind.STARTED, ROOT, START)
             self.router.started(record, inputs, self.view)
             self.commit(record)
         while self.position.output is None:
             self.turn()
         return self.values.load(self.position.output)
+
+    def make_router(self) -> Router:
+        return Router(self.plan, self.position, self.values, None, isolated=True)
 
     def commit(self, record: Record) -> None:
         self.journal.write(record)

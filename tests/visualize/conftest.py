@@ -26,10 +26,11 @@ def missing(what: str) -> NoReturn:
 
 @dataclass(frozen=True, slots=True)
 class Understood:
-    """What Mermaid made of a text: label by node id, and (source, target, label) of each edge."""
+    """What Mermaid made of a text: label by node id, (source, target, label) of each edge, and members by cluster."""
 
     nodes: dict[str, str]
     edges: list[tuple[str, str, str]]
+    clusters: dict[str, set[str]]
 
 
 class Mermaid:
@@ -52,7 +53,8 @@ class Mermaid:
         assert "error" not in answer, f"{answer['error']}\n{text}"
         assert answer["type"] == "flowchart-v2"
         edges = [(edge["source"], edge["target"], edge["text"]) for edge in answer["edges"]]
-        return Understood({node["id"]: node["text"] for node in answer["nodes"]}, edges)
+        clusters = {cluster["id"]: set(cluster["members"]) for cluster in answer["clusters"]}
+        return Understood({node["id"]: node["text"] for node in answer["nodes"]}, edges, clusters)
 
 
 @pytest.fixture(scope="session")
@@ -79,11 +81,15 @@ class Dot:
 
     def texts(self, source: str) -> dict[str, list[str]]:
         """Lay a text out without a word of warning; return the lines of text drawn in each node, by its id."""
+        return drawn_texts(self.svg(source))
+
+    def svg(self, source: str) -> str:
+        """Lay a text out without a word of warning."""
         done = subprocess.run(
             [self.program, "-Tsvg"], input=source, capture_output=True, text=True, encoding="utf-8", check=False
         )
         assert (done.returncode, done.stderr) == (0, ""), f"{done.stderr}\n{source}"
-        return drawn_texts(done.stdout)
+        return done.stdout
 
 
 def drawn_texts(svg: str) -> dict[str, list[str]]:

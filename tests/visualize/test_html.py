@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 
 from milepost.engine.trace import Trace
-from milepost.visualize.html import MAX_ROWS
 from milepost.visualize.palette import Theme
 from milepost.visualize.render import render
+from milepost.visualize.tables import MAX_ROWS
 from tests.visualize.conftest import Dot
 from tests.visualize.subjects import CLAIMS, COMPLETED, FAILED, START, definition, edge, hostile_traces, node, task
 

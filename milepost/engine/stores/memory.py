@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import os
 import platform
+import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from heapq import heappop, heappush
 from itertools import takewhile
+from typing import Final
 from uuid import uuid4
 
 from milepost.engine.errors import LeaseLost, RunBusy, UnknownRun
@@ -20,14 +22,20 @@ from milepost.engine.stores.store import (
     Acknowledge,
     CacheEntry,
     Entry,
+    Leftovers,
     Message,
     NewRun,
     Notice,
     Opening,
+    Posted,
     RunRow,
     StoredRecord,
+    Weight,
+    WholeRun,
 )
 from milepost.engine.trace import RunStatus
+
+OVER: Final = ("completed", "cancelled")
 
 
 @dataclass(slots=True)
@@ -55,23 +63,31 @@ class Results:
 
 @dataclass(slots=True)
 class Inbox:
-    """Messages to all runs. numbers: of every message there ever was, by run and id. waiting: by number, in order."""
+    """Messages to all runs. newest: the number of the last one. posted: by run and id. waiting: by number, in order."""
 
-    numbers: dict[tuple[str, str], int] = field(default_factory=dict[tuple[str, str], int])
+    newest: int = 0
+    posted: dict[tuple[str, str], Posted] = field(default_factory=dict[tuple[str, str], Posted])
     waiting: dict[int, Message] = field(default_factory=dict[int, Message])
 
-    def add(self, message: Message) -> bool:
-        """Add a message; False if there was one of its id."""
-        name, number = (message.run_id, message.id), len(self.numbers) + 1
-        if name in self.numbers:
+    def add(self, message: Message, taken: int | None = None) -> bool:
+        """Add a message; False if there was one of its id. taken: the record that has taken it in already."""
+        name = message.run_id, message.id
+        if name in self.posted:
             return False
-        self.numbers[name] = number
-        self.waiting[number] = message._replace(number=number)
+        self.newest += 1
+        message = message._replace(number=self.newest)
+        self.posted[name] = Posted(message, taken)
+        if taken is None:
+            self.waiting[message.number] = message
         return True
 
-    def take(self, run_id: str, message_id: str) -> None:
-        """Let a message go, but not the memory of its id."""
-        self.waiting.pop(self.numbers.get((run_id, message_id), 0), None)
+    def take(self, run_id: str, message_id: str, seq: int) -> None:
+        """Let a message go, but not the memory of its id. seq: of the record that takes it, 0 for none."""
+        name = run_id, message_id
+        if name in self.posted and self.posted[name].taken is None:
+            message = self.posted[name].message
+            self.posted[name] = Posted(message._replace(payload=""), seq)
+            del self.waiting[message.number]
 
 
 @dataclass(slots=True)
@@ -107,6 +123,8 @@ class MemoryStore:
     async def create(self, run: NewRun, first: Entry) -> bool:
         if run.run_id in self.journals.rows:
             return False
+        if run.forked_from is not None and run.forked_from not in self.journals.rows:
+            raise UnknownRun(run.forked_from)
         self.journals.definitions.setdefault(run.fingerprint, run.definition)
         self.journals.rows[run.run_id] = run.row(first, self._owner)
         self.journals.records[run.run_id] = []
@@ -156,7 +174,7 @@ class MemoryStore:
             fingerprint=row.fingerprint if entry.fingerprint is None else entry.fingerprint,
         )
         for message_id in entry.taken:
-            self.journals.inbox.take(entry.run_id, message_id)
+            self.journals.inbox.take(entry.run_id, message_id, entry.seq)
         if entry.cache is not None:
             self.journals.results.keep(entry.cache, entry.at)
 
@@ -189,11 +207,31 @@ class MemoryStore:
         return [row for row in rows if row.parent_run == run_id and status in (None, row.status)]
 
     async def records(self, run_id: str, *, after: int = 0, limit: int | None = None) -> Sequence[StoredRecord]:
-        return self.journals.records.get(run_id, [])[after:][:limit]
+        found: list[StoredRecord] = []
+        for own, low, high in self._line(run_id):
+            found += own[max(after - low, 0) : high - low]
+        return found[:limit]
 
     async def record(self, run_id: str, seq: int) -> StoredRecord | None:
-        records = self.journals.records.get(run_id, [])
-        return records[seq - 1] if 0 < seq <= len(records) else None
+        found = (own[seq - low - 1 : seq - low] for own, low, high in self._line(run_id) if low < seq <= high)
+        return next((record for part in found for record in part), None)
+
+    async def snapshot_seq(self, run_id: str, until: int) -> int:
+        for own, low, high in reversed(self._line(run_id)):
+            for record in reversed(own[: max(min(high, until) - low, 0)]):
+                if record.snapshot is not None:
+                    return record.seq
+        return 0
+
+    def _line(self, run_id: str) -> list[tuple[list[StoredRecord], int, int]]:
+        """Return where the records of a run are, the first ones first: each part is own[: high - low], after `low`."""
+        found: list[tuple[list[StoredRecord], int, int]] = []
+        row, high = self.journals.rows.get(run_id), sys.maxsize
+        while row is not None:
+            found.append((self.journals.records[row.run_id], row.forked_at, high))
+            high = row.forked_at
+            row = None if row.forked_from is None else self.journals.rows.get(row.forked_from)
+        return found[::-1]
 
     async def openings(self, run_id: str) -> Sequence[Opening]:
         return self.journals.openings.get(run_id, [])
@@ -218,6 +256,86 @@ class MemoryStore:
     async def news(self, after: int) -> Sequence[Notice]:
         newest = takewhile(lambda number: number > after, reversed(self.journals.inbox.waiting))
         return [Notice(number, self.journals.inbox.waiting[number].run_id) for number in newest][::-1]
+
+    async def posted(self, run_id: str) -> Sequence[Posted]:
+        return [each for each in self.journals.inbox.posted.values() if each.message.run_id == run_id]
+
+    async def weigh(self, run_ids: Sequence[str]) -> Weight:
+        kept = [self.journals.records[run_id] for run_id in run_ids if run_id in self.journals.records]
+        records = [record for each in kept for record in each]
+        sizes = (len(f"{record.body}{record.content}{record.snapshot or ''}".encode()) for record in records)
+        return Weight(len(kept), len(records), sum(sizes))
+
+    async def delete(self, rows: Sequence[RunRow]) -> bool:
+        ids = {row.run_id for row in rows}
+        others = (row for row in self.journals.rows.values() if row.run_id not in ids)
+        if not all(self._stands(row) for row in rows) or any({row.parent_run, row.forked_from} & ids for row in others):
+            return False
+        for run_id in ids:
+            for table in (self.journals.rows, self.journals.records, self.journals.openings):
+                del table[run_id]
+        inbox = self.journals.inbox
+        inbox.posted = {name: each for name, each in inbox.posted.items() if name[0] not in ids}
+        inbox.waiting = {number: each for number, each in inbox.waiting.items() if each.run_id not in ids}
+        return True
+
+    def _stands(self, row: RunRow) -> bool:
+        """Tell whether a run is as its row says, and nobody drives it."""
+        now = self.journals.rows.get(row.run_id)
+        return now is not None and (now.epoch, now.seq) == (row.epoch, row.seq) and now.owner not in self.journals.alive
+
+    async def insert(self, runs: Sequence[WholeRun]) -> bool:
+        if any(run.row.run_id in self.journals.rows for run in runs):
+            return False
+        for run in runs:
+            run_id = run.row.run_id
+            self.journals.definitions.setdefault(run.row.fingerprint, run.definition)
+            self.journals.rows[run_id] = replace(run.row, owner=None)
+            self.journals.records[run_id] = list(run.records)
+            self.journals.openings[run_id] = list(run.openings)
+            for message, taken in run.messages:
+                self.journals.inbox.add(message, taken)
+        return True
+
+    async def rewrite(self, run: WholeRun) -> bool:
+        row, run_id = run.row, run.row.run_id
+        if not self._stands(row):
+            return False
+        now = self.journals.rows[run_id]
+        self.journals.rows[run_id] = replace(now, hash=row.hash, error=row.error, output=row.output)
+        for record in run.records:
+            self.journals.records[run_id][record.seq - now.forked_at - 1] = record
+        inbox = self.journals.inbox
+        for message, _ in run.messages:
+            posted = inbox.posted.get((run_id, message.id))
+            if posted is not None and posted.taken is None:
+                told = posted.message._replace(payload=message.payload, by=message.by)
+                inbox.posted[run_id, message.id] = Posted(told, None)
+                inbox.waiting[told.number] = told
+        return True
+
+    async def sweep(self, now: float | None, *, dry_run: bool = False) -> Leftovers:
+        results, inbox = self.journals.results, self.journals.inbox
+        gone = [
+            entry
+            for entry in results.entries.values()
+            if now is None or (entry.expires is not None and entry.expires <= now)
+        ]
+        over = {row.run_id for row in self.journals.rows.values() if row.status in OVER and row.owner is None}
+        unread = [message for message in inbox.waiting.values() if message.run_id in over]
+        if not dry_run:
+            for entry in gone:
+                del results.entries[entry.key]
+            for message in unread:
+                inbox.take(message.run_id, message.id, 0)
+        size = sum(len(entry.value.encode()) for entry in gone) + sum(len(one.payload.encode()) for one in unread)
+        return Leftovers(len(gone), len(unread), size)
+
+    async def compact(self) -> int:
+        return 0
+
+    async def check(self) -> Sequence[str]:
+        return []
 
 
 def _place(row: RunRow) -> tuple[float, str]:

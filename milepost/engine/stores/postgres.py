@@ -8,12 +8,14 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from itertools import count
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 from uuid import uuid4
 
 import anyio
 
 from milepost.engine.errors import InputError, StoreError
+from milepost.engine.stores import postgres_care as care
 from milepost.engine.stores import postgres_journal as journal
 from milepost.engine.stores import postgres_rows as rows
 from milepost.engine.stores.owner import owner_here
@@ -21,12 +23,16 @@ from milepost.engine.stores.store import (
     Acknowledge,
     Durability,
     Entry,
+    Leftovers,
     Message,
     NewRun,
     Notice,
     Opening,
+    Posted,
     RunRow,
     StoredRecord,
+    Weight,
+    WholeRun,
 )
 from milepost.engine.trace import RunStatus
 
@@ -43,6 +49,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _SCHEMA: Final = re.compile(r"[a-z_][a-z0-9_]{0,62}")
+_PATIENCE_FOR_VACUUM: Final = 3600.0
 _PATIENCE_AT_THE_END: Final = 1.0
 """Seconds for giving up leases: those that cannot be given up run out by themselves."""
 
@@ -127,7 +134,7 @@ class PostgresStore:
             await establish(connection, self.schema, self._name, create=self._create)
 
         try:
-            await connections.use("opened", job, patience=0.0)
+            await connections.use("opened", job, once=True)
         except BaseException:
             await connections.close()
             raise
@@ -157,15 +164,10 @@ class PostgresStore:
 
     async def create(self, run: NewRun, first: Entry) -> bool:
         await self._enter()
-        tries = 0
-
-        async def job(connection: Link) -> bool:
-            nonlocal tries
-            tries += 1
-            is_new = await journal.create(connection, self._owner, run, first)
-            return is_new or (tries > 1 and await journal.is_created(connection, self._owner, first))
-
-        is_new = await self._own(run.run_id, job)
+        creating = uuid4().hex
+        is_new = await self._own(
+            run.run_id, lambda connection: journal.create(connection, self._owner, run, first, creating)
+        )
         if is_new:
             self._owned[run.run_id] = first.epoch
         return is_new
@@ -222,11 +224,15 @@ class PostgresStore:
         return [rows.row_of(found) for found in await self._read(rows.CHILDREN, run_id, status, status)]
 
     async def records(self, run_id: str, *, after: int = 0, limit: int | None = None) -> Sequence[StoredRecord]:
-        return [StoredRecord(*found) for found in await self._read(rows.RECORDS, run_id, after, limit)]
+        return [StoredRecord(*found) for found in await self._read(rows.RECORDS, run_id, after, limit, limit)]
 
     async def record(self, run_id: str, seq: int) -> StoredRecord | None:
         found = await self._read(rows.RECORD, run_id, seq)
         return StoredRecord(*found[0]) if found else None
+
+    async def snapshot_seq(self, run_id: str, until: int) -> int:
+        found = await self._read(rows.SNAPSHOT, run_id, until)
+        return int(found[0][0]) if found else 0
 
     async def openings(self, run_id: str) -> Sequence[Opening]:
         return [Opening(*found) for found in await self._read(rows.OPENINGS, run_id)]
@@ -251,6 +257,33 @@ class PostgresStore:
 
     async def news(self, after: int) -> Sequence[Notice]:
         return [Notice(*found) for found in await self._read(rows.NEWS, after)]
+
+    async def posted(self, run_id: str) -> Sequence[Posted]:
+        return [Posted(Message(*found), taken) for *found, taken in await self._read(rows.POSTED, run_id)]
+
+    async def weigh(self, run_ids: Sequence[str]) -> Weight:
+        (found,) = await self._read(care.WEIGH, list(run_ids))
+        return Weight(*found)
+
+    async def delete(self, rows: Sequence[RunRow]) -> bool:
+        tries = count()
+        return await self._write(lambda connection: care.delete(connection, self._owner, rows, again=next(tries) > 0))
+
+    async def insert(self, runs: Sequence[WholeRun]) -> bool:
+        creating = uuid4().hex
+        return await self._write(lambda connection: care.insert(connection, runs, creating))
+
+    async def rewrite(self, run: WholeRun) -> bool:
+        return await self._write(lambda connection: care.rewrite(connection, self._owner, run))
+
+    async def sweep(self, now: float | None, *, dry_run: bool = False) -> Leftovers:
+        return await self._write(lambda connection: care.sweep(connection, now, dry_run=dry_run))
+
+    async def compact(self) -> int:
+        return await self._reached().use("written", care.compact, shield=True, patience=_PATIENCE_FOR_VACUUM)
+
+    async def check(self) -> Sequence[str]:
+        return []  # the server sees to it: see its data_checksums
 
     async def _enter(self) -> None:
         """Become somebody who can own runs, and whose lease is renewed."""

@@ -34,16 +34,21 @@ CREATE TABLE runs (
     owner        text,                      -- who drives the run now
     owned_since  double precision NOT NULL,
     takeovers    integer NOT NULL,          -- owners since the newest record, of this run or of one inside it
+    creating     text NOT NULL,             -- the one attempt to create it that did
     inside       bigint NOT NULL,           -- how many records the runs inside it had when that was last looked at
     error        text,
     output       text,
     parent_run   text COLLATE "C",          -- the run that this one is a task of
-    parent_task  text                       -- the key of that task
+    parent_task  text,                      -- the key of that task
+    forked_from  text COLLATE "C",          -- the run that the first records belong to
+    forked_at    bigint NOT NULL            -- the last of them; this run has those after it
 ) WITH (fillfactor = 70);                   -- room for the row's next version beside it: every commit writes one
 
 CREATE INDEX runs_by_time ON runs (created DESC, run_id);
 
 CREATE INDEX runs_by_parent ON runs (parent_run, number) WHERE parent_run IS NOT NULL;
+
+CREATE INDEX runs_by_fork ON runs (forked_from) WHERE forked_from IS NOT NULL;
 
 CREATE TABLE records (
     run      bigint NOT NULL,               -- the number of the run

@@ -35,6 +35,7 @@ class Committer:
         self._queue: deque[tuple[Entry, Acknowledge]] = deque()
         self._task: asyncio.Task[None] | None = None
         self._away_since: float | None = None
+        self._was_away = False
 
     def submit(self, entry: Entry, acknowledge: Acknowledge) -> None:
         """Have an entry committed."""
@@ -113,7 +114,7 @@ class Committer:
             except Exception as error:
                 if not is_passing(error):
                     raise
-                is_known = False
+                is_known, self._was_away = False, True
                 await self._disconnect()
                 self._away_since = self._away_since or begun
                 pause = longer(pause)
@@ -127,12 +128,12 @@ class Committer:
             self._connection = await self._connections.connect()
         moved = await journal.append(self._connection, chains)
         refused = [chain for chain in chains if chain.run_id not in moved]
-        fates = {} if is_known or not refused else await journal.fates(self._connection, refused)
+        fates = await journal.fates(self._connection, refused) if refused and self._was_away else {}
         self._away_since = None
         return {
             chain.run_id: self._refusal(chain.run_id, fates.get(chain.run_id, "taken over"))
             for chain in refused
-            if fates.get(chain.run_id) != "committed"
+            if is_known or fates.get(chain.run_id) != "committed"
         }
 
     def _refusal(self, run_id: str, fate: journal.Fate) -> StoreError:

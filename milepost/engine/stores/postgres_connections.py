@@ -46,7 +46,7 @@ _REASONS: Final = {
     "53300": "the server has no connection left; raise its max_connections, or let this store use fewer",
 }
 _GOING_DOWN: Final = ("57P01", "57P02", "57P03")
-_LEAST_PATIENCE: Final = 5.0  # with a server that is there
+_FIRST_PATIENCE: Final = 10.0
 _FIRST_PAUSE: Final = 0.02
 _LONGEST_PAUSE: Final = 0.5
 _MOST_CHARACTERS: Final = 400
@@ -155,25 +155,27 @@ class Connections:
         *,
         shield: bool = False,
         patience: float | None = None,
+        once: bool = False,
     ) -> T:
         """Do a job on a connection, and again on another one when the server was away meanwhile.
 
         verb: what could not be done, when it cannot, e.g. "read". shield: whether a job that was begun is not to be
-        cancelled, because its outcome would be unknown. patience: another one than the store's.
+        cancelled, because its outcome would be unknown. patience: another one than the store's. once: without another
+        try, when nobody has met the server yet.
         Raises StoreError.
         """
         patience = self.patience if patience is None else patience
         until, pause = monotonic() + patience, 0.0
         while True:
             try:
-                with anyio.fail_after(max(patience, _LEAST_PATIENCE), shield=shield):
+                with anyio.fail_after(max(patience, _FIRST_PATIENCE) if once else patience, shield=shield):
                     async with self._lent() as connection:
                         return await job(connection)
             except (psycopg.Error, TimeoutError, UnicodeError) as error:
                 if is_lost(error):
                     await self.close()  # the idle ones, which are no better
                 pause = longer(pause)
-                if not is_passing(error) or monotonic() + pause > until:
+                if once or not is_passing(error) or monotonic() + pause > until:
                     raise self.failure(verb, error) from error
             await anyio.sleep(pause)
 

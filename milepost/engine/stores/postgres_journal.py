@@ -26,8 +26,9 @@ LET_GO: Final = "UPDATE runs SET owner = NULL WHERE run_id = %s AND owner = %s A
 
 _CREATE: Final = (
     "WITH made AS (INSERT INTO runs (run_id, workflow, version, fingerprint, status, isolation, created, updated, seq, "
-    "hash, snapshot_seq, epoch, owner, error, output, parent_run, parent_task, owned_since, takeovers, inside) "
-    f"VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, {NOW}, 0, 0) "
+    "hash, snapshot_seq, epoch, owner, error, output, parent_run, parent_task, forked_from, forked_at, creating, "
+    "owned_since, takeovers, inside) "
+    f"VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, {NOW}, 0, 0) "
     "ON CONFLICT (run_id) DO NOTHING RETURNING number), "
     "defined AS (INSERT INTO definitions SELECT %s, %s FROM made ON CONFLICT DO NOTHING), "
     "opened AS (INSERT INTO openings (run, epoch, owner, at) SELECT number, %s, %s, %s FROM made), "
@@ -37,11 +38,11 @@ _CREATE: Final = (
     "SELECT number, %s, %s, %s, %s, %s, %s, %s FROM made) "
     "SELECT number FROM made"
 )
-_OWN: Final = "SELECT owner = %s AND epoch = %s AND hash = %s FROM runs WHERE run_id = %s"
-_OWNER: Final = (
-    f"SELECT runs.owner, lease_until > {NOW}, lease_until, owned_since, takeovers, inside FROM runs "
-    "LEFT JOIN owners ON owners.owner = runs.owner WHERE run_id = %s FOR UPDATE OF runs"
-)
+_SHARED: Final = "SELECT 1 FROM runs WHERE run_id = %s FOR KEY SHARE"  # so that nobody removes it before we have it
+_CREATED: Final = "SELECT creating FROM runs WHERE run_id = %s"
+_LOCK: Final = "SELECT owner, owned_since, takeovers, inside FROM runs WHERE run_id = %s FOR UPDATE"
+# Not joined to the statement above: that one may wait for the lock, and then sees the other tables as they were before.
+_LEASE: Final = f"SELECT lease_until FROM owners WHERE owner = %s AND lease_until > {NOW}"
 _TAKE: Final = (
     f"UPDATE runs SET epoch = epoch + 1, owner = %s, owned_since = {NOW}, takeovers = %s, inside = %s "
     f"WHERE run_id = %s RETURNING {COLUMNS}"
@@ -63,7 +64,7 @@ _POST: Final = (
     "INSERT INTO inbox (number, run_id, id, kind, payload, by, at, posting) "
     "SELECT number, %s, %s, %s, %s, %s, %s, %s FROM newest ON CONFLICT (run_id, id) DO NOTHING"
 )
-_DEFINE: Final = "INSERT INTO definitions (fingerprint, description) VALUES (%s, %s) ON CONFLICT DO NOTHING"
+DEFINE: Final = "INSERT INTO definitions (fingerprint, description) VALUES (%s, %s) ON CONFLICT DO NOTHING"
 _SWEEP: Final = (  # a few: more than are kept, so that they become fewer; not those that somebody else is writing
     "DELETE FROM cache WHERE key IN (SELECT key FROM cache WHERE expires <= %s ORDER BY expires LIMIT 10 "
     "FOR UPDATE SKIP LOCKED)"
@@ -90,41 +91,51 @@ async def leave(connection: Link, owner: str, run_ids: Sequence[str]) -> None:
         await connection.execute("DELETE FROM owners WHERE owner = %s", (owner,))
 
 
-async def create(connection: Link, owner: str, run: NewRun, first: Entry) -> bool:
-    """Create a run with its first record, owned; False if the id is taken."""
+async def create(connection: Link, owner: str, run: NewRun, first: Entry, creating: str) -> bool:
+    """Create a run with its first record, owned; False if the id is taken.
+
+    creating: names this attempt and all its repetitions, so that one that got no answer can be made again.
+    """
+    if run.forked_from is None:
+        return await _create(connection, owner, run, first, creating)
+    async with connection.transaction():
+        if await (await connection.execute(_SHARED, (run.forked_from,))).fetchone() is None:
+            raise UnknownRun(run.forked_from)
+        return await _create(connection, owner, run, first, creating)
+
+
+async def _create(connection: Link, owner: str, run: NewRun, first: Entry, creating: str) -> bool:
     row = run.row(first, owner)
     cache = first.cache
     cursor = await connection.execute(
         _CREATE,
         [
             *(getattr(row, name) for name in COLUMNS.split(", ")),
+            creating,
             *(run.fingerprint, run.definition),
             *(first.epoch, owner, first.at),
             *((None, None, None, False) if cache is None else (*cache, True)),
             *(first.seq, first.epoch, first.body, first.content, first.hash, first.at, first.snapshot),
         ],
     )
-    return await cursor.fetchone() is not None
-
-
-async def is_created(connection: Link, owner: str, first: Entry) -> bool:
-    """Whether a run was created by this very owner with this record."""
-    cursor = await connection.execute(_OWN, (owner, first.epoch, first.hash, first.run_id))
-    found = await cursor.fetchone()
-    return found is not None and found[0] is True
+    if await cursor.fetchone() is not None:
+        return True
+    found = await (await connection.execute(_CREATED, (run.run_id,))).fetchone()
+    return found is not None and found[0] == creating
 
 
 async def acquire(connection: Link, owner: str, run_id: str, at: float, most: int) -> RunRow:
     """Become the owner of a run. most: takeovers without a new record that are let through."""
     loop: CrashLoop | None = None
     async with connection.transaction():
-        found = await (await connection.execute(_OWNER, (run_id,))).fetchone()
+        found = await (await connection.execute(_LOCK, (run_id,))).fetchone()
         if found is None:
             raise UnknownRun(run_id)
-        before, is_leased, expires, since, takeovers, inside = found
+        before, since, takeovers, inside = found
         if before not in (None, owner):
-            if is_leased:
-                raise busy(run_id, before, since=since, expires=expires)
+            lease = await (await connection.execute(_LEASE, (before,))).fetchone()
+            if lease is not None:
+                raise busy(run_id, before, since=since, expires=lease[0])
             records = await _records_inside(connection, run_id)
             takeovers, inside = (takeovers + 1 if records == inside else 1), records
         if takeovers > most and before not in (None, owner):
@@ -170,7 +181,7 @@ async def fates(connection: Link, chains: Sequence[Chain]) -> dict[str, Fate]:
     cursor = await connection.execute(batch.FATES, batch.fates(chains))
     found = {str(run_id): rest for run_id, *rest in await cursor.fetchall()}
     for chain in chains:
-        epoch, seq, is_kept = found.get(chain.run_id, (0, 0, False))
+        epoch, seq, is_kept = found.get(chain.run_id, (chain.first.epoch, 0, False))
         is_gone = epoch == chain.first.epoch and seq < chain.first.seq - 1
         known[chain.run_id] = "committed" if is_kept else "gone" if is_gone else "taken over"
     return known
@@ -183,7 +194,7 @@ async def sweep(connection: Link, now: float) -> None:
 
 async def define(connection: Link, fingerprint: str, text: str) -> None:
     """Keep the description of a workflow unless it is there."""
-    await connection.execute(_DEFINE, (fingerprint, text))
+    await connection.execute(DEFINE, (fingerprint, text))
 
 
 async def post(connection: Link, message: Message, posting: str) -> bool:

@@ -10,19 +10,31 @@ from milepost.engine.trace import RunStatus
 
 COLUMNS: Final = (
     "run_id, workflow, version, fingerprint, status, isolation, created, updated, seq, hash, snapshot_seq, epoch, "
-    "owner, error, output, parent_run, parent_task"
+    "owner, error, output, parent_run, parent_task, forked_from, forked_at"
 )
 ROW: Final = f"SELECT {COLUMNS} FROM runs WHERE run_id = %s"
 CHILDREN: Final = (
     f"SELECT {COLUMNS} FROM runs WHERE parent_run = %s AND (%s::text IS NULL OR status = %s) ORDER BY number"
 )
 
-_RECORDS: Final = (
-    "SELECT records.seq, body, content, records.hash, at, snapshot FROM runs JOIN records ON run = number "
-    "WHERE run_id = %s"
+_LINE: Final = (  # where the records of a run are: in which run, after which number, up to which one
+    "WITH RECURSIVE line (run, low, high, above) AS (SELECT number, forked_at, 9223372036854775807, forked_from "
+    "FROM runs WHERE run_id = %s UNION ALL SELECT number, forked_at, low, forked_from FROM line "
+    "JOIN runs ON run_id = above WHERE forked_at < low) "
 )
-RECORDS: Final = f"{_RECORDS} AND records.seq > %s ORDER BY records.seq LIMIT %s"
-RECORD: Final = f"{_RECORDS} AND records.seq = %s"
+_RECORD: Final = "SELECT seq, body, content, hash, at, snapshot FROM"
+RECORDS: Final = (
+    f"{_LINE}{_RECORD} line CROSS JOIN LATERAL (SELECT * FROM records WHERE records.run = line.run "
+    "AND seq > greatest(low, %s) AND seq <= high ORDER BY seq LIMIT %s) AS found ORDER BY seq LIMIT %s"
+)
+RECORD: Final = (
+    f"{_LINE}{_RECORD} line JOIN records ON records.run = line.run AND seq > low AND seq <= high WHERE seq = %s"
+)
+SNAPSHOT: Final = (
+    f"{_LINE}SELECT seq FROM line CROSS JOIN LATERAL (SELECT seq FROM records WHERE records.run = line.run "
+    "AND seq > low AND seq <= least(high, %s) AND snapshot IS NOT NULL ORDER BY seq DESC LIMIT 1) AS found "
+    "ORDER BY seq DESC LIMIT 1"
+)
 
 OPENINGS: Final = (
     "SELECT openings.epoch, openings.owner, at FROM runs JOIN openings ON run = number WHERE run_id = %s "
@@ -33,16 +45,17 @@ CACHED: Final = "SELECT value FROM cache WHERE key = %s AND (expires IS NULL OR 
 INBOX: Final = (
     "SELECT run_id, id, kind, payload, by, at, number FROM inbox WHERE run_id = %s AND taken IS NULL ORDER BY number"
 )
+POSTED: Final = "SELECT run_id, id, kind, payload, by, at, number, taken FROM inbox WHERE run_id = %s ORDER BY number"
 NEWS: Final = "SELECT number, run_id FROM inbox WHERE taken IS NULL AND number > %s ORDER BY number"
 
-_NAMES: Final = tuple(COLUMNS.split(", "))
+NAMES: Final = tuple(COLUMNS.split(", "))
 _LAST: Final = "\U0010ffff"
 """No run id goes on with it: it stands for no character, and comes after all that do."""
 
 
 def row_of(values: Sequence[object]) -> RunRow:
     """Return a row from its columns."""
-    return RunRow(**dict(zip(_NAMES, values, strict=True)))  # type: ignore[arg-type]  # what the schema says
+    return RunRow(**dict(zip(NAMES, values, strict=True)))  # type: ignore[arg-type]  # what the schema says
 
 
 def listing(

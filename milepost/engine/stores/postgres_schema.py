@@ -26,6 +26,7 @@ async def establish(connection: Link, schema: str, name: str, *, create: bool) -
     if await _version_of(connection, schema, name) == VERSION:
         return
     async with connection.transaction():
+        await connection.execute("SET LOCAL synchronous_commit TO on")  # commits may be lost, but not their tables
         await connection.execute(_LOCK, (schema,))  # of several who open a new store at once, one makes it
         version = await _version_of(connection, schema, name)
         if not version and not create:

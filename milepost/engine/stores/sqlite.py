@@ -7,14 +7,16 @@ import sqlite3
 import time
 from collections.abc import Callable, Sequence
 from glob import escape
+from json import dumps
 from pathlib import Path
 from typing import Any, Final, TypeVar
 from uuid import uuid4
 
 import anyio
 
-from milepost.engine.errors import InputError, LeaseLost, StoreError
+from milepost.engine.errors import DamagedStore, InputError, LeaseLost, StoreError
 from milepost.engine.hop import find_hop
+from milepost.engine.stores import sqlite_care as care
 from milepost.engine.stores import sqlite_journal as journal
 from milepost.engine.stores.lockfile import LockFile, remove_free
 from milepost.engine.stores.owner import owner_here
@@ -29,16 +31,52 @@ from milepost.engine.stores.sqlite_file import (
     set_patience,
 )
 from milepost.engine.stores.sqlite_journal import Owner
-from milepost.engine.stores.sqlite_rows import COLUMNS, Value, listing, row_of
+from milepost.engine.stores.sqlite_rows import (
+    CHECKED,
+    Value,
+    in_order,
+    listing,
+    openings_of,
+    posted_of,
+    record_of,
+    result_of,
+    row_of,
+)
 from milepost.engine.stores.sqlite_writer import Writer
-from milepost.engine.stores.store import Acknowledge, Entry, Message, NewRun, Notice, Opening, RunRow, StoredRecord
+from milepost.engine.stores.store import (
+    Acknowledge,
+    Entry,
+    Leftovers,
+    Message,
+    NewRun,
+    Notice,
+    Opening,
+    Posted,
+    RunRow,
+    StoredRecord,
+    Weight,
+    WholeRun,
+)
 from milepost.engine.trace import RunStatus
 
 T = TypeVar("T")
 
 _FAILURES: Final = (sqlite3.Error, UnicodeError, OverflowError, MemoryError, OSError)
-_RECORDS: Final = "SELECT seq, body, content, hash, at, snapshot FROM journal WHERE run_id=?"
-_MESSAGES: Final = "SELECT run_id, id, kind, payload, by, at, number FROM inbox"
+_LINE: Final = (  # where the records of a run are: in which run, after which number, up to which one
+    "WITH RECURSIVE line (run, low, high, above) AS (SELECT number, forked_at, 9223372036854775807, forked_from "
+    "FROM runs WHERE run_id=? UNION ALL SELECT number, forked_at, low, forked_from FROM line JOIN runs ON run_id=above "
+    "WHERE forked_at < low) SELECT run, low, high FROM line ORDER BY high"
+)
+_RECORDS: Final = "SELECT seq, body, content, hash, at, snapshot, crc FROM records WHERE run=?"
+_SNAPSHOT: Final = (
+    "SELECT seq FROM records WHERE run=? AND seq>? AND seq<=? AND snapshot IS NOT NULL ORDER BY seq DESC LIMIT 1"
+)
+_OPENINGS: Final = (  # all in one statement, that is at one moment
+    "SELECT openings.epoch, openings.owner, at, openings.crc, runs.epoch FROM runs "
+    "LEFT JOIN openings ON openings.run_id=runs.run_id WHERE runs.run_id=? ORDER BY openings.epoch"
+)
+_MESSAGES: Final = "SELECT run_id, id, kind, payload, by, at, number, taken, crc FROM inbox WHERE run_id=?"
+_CACHED: Final = "SELECT key, value, expires, crc FROM cache WHERE key=? AND (expires IS NULL OR expires > ?)"
 _NEWS: Final = "SELECT number, run_id FROM inbox WHERE taken IS NULL AND number > ? ORDER BY number"
 _RETRY_AFTER: Final = 0.01
 
@@ -179,7 +217,9 @@ class SqliteStore:
         acknowledge(answer)
 
     async def row(self, run_id: str) -> RunRow | None:
-        found = self._read(f"SELECT {COLUMNS} FROM runs WHERE run_id=?", run_id)
+        found = self._read(f"SELECT {CHECKED} FROM runs WHERE run_id=?", run_id)
+        if not found:
+            self._look_beside(run_id)
         return row_of(found[0]) if found else None
 
     async def rows(
@@ -193,25 +233,40 @@ class SqliteStore:
         before: RunRow | None = None,
     ) -> Sequence[RunRow]:
         statement, values = listing(prefix, status, workflow, nested, limit, before)
-        return [row_of(found) for found in self._read(statement, *values)]
+        if limit is None:  # of a list of all, nobody would notice what is missing
+            self._check_runs()
+        return in_order([row_of(found) for found in self._read(statement, *values)])
 
     async def children(self, run_id: str, *, status: RunStatus | None = None) -> Sequence[RunRow]:
         term, values = ("", ()) if status is None else (" AND status=?", (status,))
-        found = self._read(f"SELECT {COLUMNS} FROM runs WHERE parent_run=?{term} ORDER BY number", run_id, *values)
+        found = self._read(f"SELECT {CHECKED} FROM runs WHERE parent_run=?{term} ORDER BY number", run_id, *values)
         return [row_of(columns) for columns in found]
 
     async def records(self, run_id: str, *, after: int = 0, limit: int | None = None) -> Sequence[StoredRecord]:
-        most = -1 if limit is None else limit
-        found = self._read(f"{_RECORDS} AND seq>? ORDER BY seq LIMIT ?", run_id, after, most)
-        return [StoredRecord(*values) for values in found]
+        found: list[Any] = []
+        for run, low, high in self._read(_LINE, run_id):
+            if after < high and (limit is None or len(found) < limit):
+                most = -1 if limit is None else limit - len(found)
+                statement = f"{_RECORDS} AND seq>? AND seq<=? ORDER BY seq LIMIT ?"
+                found += self._read(statement, run, max(low, after), high, most)
+        return [record_of(run_id, values) for values in found]
 
     async def record(self, run_id: str, seq: int) -> StoredRecord | None:
-        found = self._read(f"{_RECORDS} AND seq=?", run_id, seq)
-        return StoredRecord(*found[0]) if found else None
+        for run, low, high in self._read(_LINE, run_id):
+            if low < seq <= high:
+                found = self._read(f"{_RECORDS} AND seq=?", run, seq)
+                return record_of(run_id, found[0]) if found else None
+        return None
+
+    async def snapshot_seq(self, run_id: str, until: int) -> int:
+        for run, low, high in reversed(self._read(_LINE, run_id)):
+            found = self._read(_SNAPSHOT, run, low, min(high, until))
+            if found:
+                return int(found[0][0])
+        return 0
 
     async def openings(self, run_id: str) -> Sequence[Opening]:
-        found = self._read("SELECT epoch, owner, at FROM openings WHERE run_id=? ORDER BY epoch", run_id)
-        return [Opening(*values) for values in found]
+        return openings_of(run_id, self._read(_OPENINGS, run_id))
 
     async def definition(self, fingerprint: str) -> str | None:
         found = self._read("SELECT description FROM definitions WHERE fingerprint=?", fingerprint)
@@ -221,18 +276,57 @@ class SqliteStore:
         await self._write(lambda connection: journal.define(connection, fingerprint, text))
 
     async def cached(self, key: str, now: float) -> str | None:
-        found = self._read("SELECT value FROM cache WHERE key=? AND (expires IS NULL OR expires > ?)", key, now)
-        return str(found[0][0]) if found else None
+        found = self._read(_CACHED, key, now)
+        return result_of(found[0]) if found else None
 
     async def post(self, message: Message) -> bool:
         return await self._write(lambda connection: journal.post(connection, message))
 
     async def inbox(self, run_id: str) -> Sequence[Message]:
-        found = self._read(f"{_MESSAGES} WHERE run_id=? AND taken IS NULL ORDER BY number", run_id)
-        return [Message(*values) for values in found]
+        found = self._read(f"{_MESSAGES} AND taken IS NULL ORDER BY number", run_id)
+        return [posted_of(values).message for values in found]
 
     async def news(self, after: int) -> Sequence[Notice]:
         return [Notice(*values) for values in self._read(_NEWS, after)]
+
+    async def posted(self, run_id: str) -> Sequence[Posted]:
+        return [posted_of(values) for values in self._read(f"{_MESSAGES} ORDER BY number", run_id)]
+
+    async def weigh(self, run_ids: Sequence[str]) -> Weight:
+        return care.weighed(self._read(care.WEIGH, dumps(run_ids)))
+
+    async def delete(self, rows: Sequence[RunRow]) -> bool:
+        return await self._writing().call(lambda connection: care.delete(connection, self._owner, rows))
+
+    async def insert(self, runs: Sequence[WholeRun]) -> bool:
+        return await self._writing().call(lambda connection: care.insert(connection, runs))
+
+    async def rewrite(self, run: WholeRun) -> bool:
+        return await self._writing().call(lambda connection: care.rewrite(connection, self._owner, run))
+
+    async def sweep(self, now: float | None, *, dry_run: bool = False) -> Leftovers:
+        return await self._writing().call(lambda connection: care.sweep(connection, now, dry_run=dry_run))
+
+    async def compact(self) -> int:
+        return await self._writing().call(care.compact)
+
+    async def check(self) -> Sequence[str]:
+        found = self._read("PRAGMA integrity_check(20)")
+        return [] if found == [("ok",)] else [care.told(self.path, str(line)) for (line,) in found]
+
+    def _check_runs(self) -> None:
+        """Check that the table of runs is whole, with its indexes; the time that takes grows with the runs alone."""
+        found = self._read("PRAGMA integrity_check(runs)")
+        if found != [("ok",)]:
+            raise DamagedStore("its runs", str(found[0][0]).rstrip("."))
+
+    def _look_beside(self, run_id: str) -> None:
+        """Check the runs before and after one that was not found: damage to its id would have led to one of them."""
+        for order in ("< ? ORDER BY run_id DESC", "> ? ORDER BY run_id"):
+            for number, found in self._read(f"SELECT number, run_id FROM runs WHERE run_id {order} LIMIT 1", run_id):
+                rows = self._read(f"SELECT {CHECKED} FROM runs WHERE number=?", number)
+                if not rows or row_of(rows[0]).run_id != found:
+                    raise DamagedStore(f"run {found!r}", "it is not where it belongs")
 
     def _get_ready(self) -> None:
         """Get what an owner needs: its lock file, its connection, and the thread that renews its leases."""

@@ -13,39 +13,49 @@ from typing import Final
 from milepost.engine.errors import CrashLoop, UnknownRun
 from milepost.engine.stores.lockfile import is_free
 from milepost.engine.stores.owner import busy
+from milepost.engine.stores.sqlite_checks import (
+    fixed_crc,
+    mark_of,
+    message_crc,
+    opening_crc,
+    record_crc,
+    result_crc,
+)
 from milepost.engine.stores.sqlite_file import roll_back
-from milepost.engine.stores.sqlite_rows import COLUMNS, NAMES, row_of, values_of
-from milepost.engine.stores.store import Entry, Message, NewRun, RunRow
+from milepost.engine.stores.sqlite_rows import CHECKED, COLUMNS, NAMES, row_of, values_of
+from milepost.engine.stores.store import Entry, Message, NewRun, Opening, RunRow, StoredRecord
 
 NOW: Final = "((julianday('now') - 2440587.5) * 86400.0)"
 """The database's own clock, seconds since 1970 UTC: leases are compared by no other."""
 
 _NEW_RUN: Final = (
-    f"INSERT INTO runs ({COLUMNS}, lock_file, lease_until, takeovers) "
-    f"VALUES ({', '.join('?' * len(NAMES))}, ?, {NOW} + ?, 0)"
+    f"INSERT INTO runs ({COLUMNS}, crc, mark, lock_file, lease_until, takeovers) "
+    f"VALUES ({', '.join('?' * len(NAMES))}, ?, ?, ?, {NOW} + ?, 0)"
 )
 _ADVANCE: Final = (
     "UPDATE runs SET seq=?, hash=?, status=?, updated=?, error=?, output=?, snapshot_seq=max(snapshot_seq, ?), "
-    "takeovers=0 WHERE number=? AND epoch=? AND seq=?"
+    "mark=?, takeovers=0 WHERE number=? AND epoch=? AND seq=?"
 )
-_RECORD: Final = "INSERT INTO records (run, seq, body, content, hash, at, snapshot) VALUES (?, ?, ?, ?, ?, ?, ?)"
-_OPENING: Final = "INSERT INTO openings (run_id, epoch, owner, at) VALUES (?, ?, ?, ?)"
+RECORD: Final = "INSERT INTO records (run, seq, body, content, hash, at, snapshot, crc) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+OPENING: Final = "INSERT INTO openings (run_id, epoch, owner, at, crc) VALUES (?, ?, ?, ?, ?)"
 _NEWEST_INSIDE: Final = (
     "WITH RECURSIVE inside (run_id, updated) AS (SELECT run_id, updated FROM runs WHERE parent_run=? UNION ALL "
     "SELECT runs.run_id, runs.updated FROM runs JOIN inside ON runs.parent_run = inside.run_id) "
     "SELECT max(updated) FROM inside"
 )
-_DEFINITION: Final = "INSERT INTO definitions (fingerprint, description) VALUES (?, ?) ON CONFLICT DO NOTHING"
-_MESSAGE: Final = "INSERT INTO inbox (run_id, id, kind, payload, by, at) VALUES (?, ?, ?, ?, ?, ?)"
+DEFINITION: Final = "INSERT INTO definitions (fingerprint, description) VALUES (?, ?) ON CONFLICT DO NOTHING"
+_MESSAGE: Final = "INSERT INTO inbox (run_id, id, kind, payload, by, at, crc) VALUES (?, ?, ?, ?, ?, ?, ?)"
 _IS_POSTED: Final = "SELECT EXISTS (SELECT 1 FROM inbox WHERE run_id=runs.run_id AND id=?) FROM runs WHERE run_id=?"
 _TAKE: Final = "UPDATE inbox SET taken=?, payload='' WHERE run_id=? AND id=? AND taken IS NULL"
 _KEEP: Final = (
-    "INSERT INTO cache (key, value, expires) VALUES (?, ?, ?) "
-    "ON CONFLICT (key) DO UPDATE SET value=excluded.value, expires=excluded.expires"
+    "INSERT INTO cache (key, value, expires, crc) VALUES (?, ?, ?, ?) "
+    "ON CONFLICT (key) DO UPDATE SET value=excluded.value, expires=excluded.expires, crc=excluded.crc"
 )
 _DROP: Final = (  # a few: more than are kept, so that they become fewer, and not so many that a commit would be slow
     "DELETE FROM cache WHERE rowid IN (SELECT rowid FROM cache WHERE expires <= ? ORDER BY expires LIMIT 10)"
 )
+
+RecordColumns = tuple[int, int, str, str, str, float, str | None, int]
 
 Numbers = dict[str, int]
 """Run id to the number of the run, filled as runs are met: numbers never change and are never used twice."""
@@ -76,14 +86,16 @@ def create(connection: sqlite3.Connection, owner: Owner, run: NewRun, first: Ent
     with transaction(connection):
         if connection.execute("SELECT 1 FROM runs WHERE run_id=?", (run.run_id,)).fetchone():
             return False
-        connection.execute(_DEFINITION, (run.fingerprint, run.definition))
+        if run.forked_from is not None and not look_up(connection.cursor(), {}, run.forked_from):
+            raise UnknownRun(run.forked_from)
+        connection.execute(DEFINITION, (run.fingerprint, run.definition))
         row = run.row(first, owner.text)
-        connection.execute(_NEW_RUN, (*values_of(row), owner.lock.name, owner.ttl))
+        connection.execute(_NEW_RUN, (*values_of(row), *checks_of(row), owner.lock.name, owner.ttl))
         cursor = connection.cursor()
-        number = _look_up(cursor, {}, run.run_id)
-        cursor.execute(_RECORD, _record(number, first))
+        number = look_up(cursor, {}, run.run_id)
+        cursor.execute(RECORD, _record(number, first))
         _add(cursor, first)
-        connection.execute(_OPENING, (run.run_id, first.epoch, owner.text, first.at))
+        connection.execute(OPENING, opening_columns(run.run_id, Opening(first.epoch, owner.text, first.at)))
     return True
 
 
@@ -99,7 +111,7 @@ def acquire(connection: sqlite3.Connection, owner: Owner, run_id: str, at: float
             raise UnknownRun(run_id)
         before, lock_file, is_leased, expires, takeovers = found
         if before not in (None, owner.text):
-            lock = _lock_beside(owner.lock, lock_file)
+            lock = lock_beside(owner.lock, lock_file)
             is_dead = lock is None or is_free(lock)
             if is_leased and not is_dead:
                 raise busy(run_id, before, since=_since(connection, run_id), expires=expires)
@@ -117,9 +129,9 @@ def acquire(connection: sqlite3.Connection, owner: Owner, run_id: str, at: float
                 "WHERE run_id=?",
                 (owner.text, owner.lock.name, owner.ttl, takeovers, run_id),
             )
-        row = row_of(connection.execute(f"SELECT {COLUMNS} FROM runs WHERE run_id=?", (run_id,)).fetchone())
+        row = row_of(connection.execute(f"SELECT {CHECKED} FROM runs WHERE run_id=?", (run_id,)).fetchone())
         if loop is None:
-            connection.execute(_OPENING, (run_id, row.epoch, owner.text, at))
+            connection.execute(OPENING, opening_columns(run_id, Opening(row.epoch, owner.text, at)))
     if dead is not None:
         dead.unlink(missing_ok=True)
     if loop is not None:
@@ -142,7 +154,7 @@ def _since(connection: sqlite3.Connection, run_id: str) -> float | None:
     return None if found is None else found[0]
 
 
-def _lock_beside(own: Path, name: str | None) -> Path | None:
+def lock_beside(own: Path, name: str | None) -> Path | None:
     """Return the lock file that a row names, None if it names none that a store would have made."""
     if not name or Path(name).name != name or not name.endswith(".lock"):
         return None
@@ -170,16 +182,17 @@ def renew(connection: sqlite3.Connection, owner: Owner, run_ids: Sequence[str]) 
 def append_one(cursor: sqlite3.Cursor, numbers: Numbers, entry: Entry) -> bool:
     """Commit one entry; False if its lease is lost. Every microsecond counts here: the event loop stands still."""
     run_id, epoch, seq, body, content, digest, at, snapshot, status, error, output, cache, taken, fingerprint = entry
-    number = numbers.get(run_id) or _look_up(cursor, numbers, run_id)
+    number = numbers.get(run_id) or look_up(cursor, numbers, run_id)
     execute = cursor.execute
     try:
         execute("BEGIN IMMEDIATE")
         snapshot_seq = 0 if snapshot is None else seq
-        execute(_ADVANCE, (seq, digest, status, at, error, output, snapshot_seq, number, epoch, seq - 1))
+        mark = mark_of(run_id, seq, digest, status, at, error, output)
+        execute(_ADVANCE, (seq, digest, status, at, error, output, snapshot_seq, mark, number, epoch, seq - 1))
         if cursor.rowcount != 1:
             execute("ROLLBACK")
             return False
-        execute(_RECORD, (number, seq, body, content, digest, at, snapshot))
+        execute(RECORD, (number, seq, body, content, digest, at, snapshot, record_crc(seq, digest, at)))
         if cache is not None or taken or fingerprint is not None:
             _add(cursor, entry)
         execute("COMMIT")
@@ -198,10 +211,10 @@ def append(connection: sqlite3.Connection, numbers: Numbers, entries: Sequence[E
     with transaction(connection):
         cursor = connection.cursor()
         for run_id, of_run in places.items():
-            number = numbers.get(run_id) or _look_up(cursor, numbers, run_id)
+            number = numbers.get(run_id) or look_up(cursor, numbers, run_id)
             chain = _chain([entries[place] for place in of_run])
             if _advance(cursor, number, chain):
-                cursor.executemany(_RECORD, [_record(number, entry) for entry in chain])
+                cursor.executemany(RECORD, [_record(number, entry) for entry in chain])
                 for entry in chain:
                     _add(cursor, entry)
                 for place in of_run[: len(chain)]:
@@ -209,7 +222,7 @@ def append(connection: sqlite3.Connection, numbers: Numbers, entries: Sequence[E
     return kept
 
 
-def _look_up(cursor: sqlite3.Cursor, numbers: Numbers, run_id: str) -> int:
+def look_up(cursor: sqlite3.Cursor, numbers: Numbers, run_id: str) -> int:
     """Return the number of a run, 0 if there is no such run."""
     found = cursor.execute("SELECT number FROM runs WHERE run_id=?", (run_id,)).fetchone()
     if found is None:
@@ -231,18 +244,35 @@ def _advance(cursor: sqlite3.Cursor, number: int, chain: Sequence[Entry]) -> boo
     """Move the row of a run to the last of its new entries; False if the lease is lost."""
     first, last = chain[0], chain[-1]
     snapshot_seq = max((entry.seq for entry in chain if entry.snapshot is not None), default=0)
+    mark = mark_of(last.run_id, last.seq, last.hash, last.status, last.at, last.error, last.output)
     cursor.execute(
         _ADVANCE,
         (
-            *(last.seq, last.hash, last.status, last.at, last.error, last.output, snapshot_seq),
+            *(last.seq, last.hash, last.status, last.at, last.error, last.output, snapshot_seq, mark),
             *(number, first.epoch, first.seq - 1),
         ),
     )
     return cursor.rowcount == 1
 
 
-def _record(number: int, entry: Entry) -> tuple[int, int, str, str, str, float, str | None]:
-    return number, entry.seq, entry.body, entry.content, entry.hash, entry.at, entry.snapshot
+def _record(number: int, entry: Entry) -> RecordColumns:
+    _, _, seq, body, content, digest, at, snapshot, *_ = entry
+    return record_columns(number, StoredRecord(seq, body, content, digest, at, snapshot))
+
+
+def record_columns(number: int, record: StoredRecord) -> RecordColumns:
+    """Return the columns of a record. number: of its run."""
+    return number, *record, record_crc(record.seq, record.hash, record.at)
+
+
+def opening_columns(run_id: str, opening: Opening) -> tuple[str, int, str, float, int]:
+    """Return the columns of an opening."""
+    return run_id, *opening, opening_crc(run_id, *opening)
+
+
+def checks_of(row: RunRow) -> tuple[int, str]:
+    """Return the checksums of the row of a run."""
+    return fixed_crc(row), mark_of(row.run_id, row.seq, row.hash, row.status, row.updated, row.error, row.output)
 
 
 def _add(cursor: sqlite3.Cursor, entry: Entry) -> None:
@@ -252,14 +282,14 @@ def _add(cursor: sqlite3.Cursor, entry: Entry) -> None:
     if entry.taken:
         cursor.executemany(_TAKE, [(entry.seq, entry.run_id, message_id) for message_id in entry.taken])
     if entry.cache is not None:
-        cursor.execute(_KEEP, entry.cache)
+        cursor.execute(_KEEP, (*entry.cache, result_crc(*entry.cache)))
         cursor.execute(_DROP, (entry.at,))
 
 
 def define(connection: sqlite3.Connection, fingerprint: str, text: str) -> None:
     """Keep the description of a workflow unless it is there."""
     with transaction(connection):
-        connection.execute(_DEFINITION, (fingerprint, text))
+        connection.execute(DEFINITION, (fingerprint, text))
 
 
 def post(connection: sqlite3.Connection, message: Message) -> bool:
@@ -271,5 +301,5 @@ def post(connection: sqlite3.Connection, message: Message) -> bool:
             raise UnknownRun(message.run_id)
         is_new = not found[0]
         if is_new:
-            connection.execute(_MESSAGE, columns)
+            connection.execute(_MESSAGE, (*columns, message_crc(message)))
     return is_new

@@ -30,7 +30,9 @@ class RunRow:
 
     seq, hash: of its newest record. snapshot_seq: the newest record that carries a snapshot, 0 for none. created,
     updated: seconds since 1970 UTC. output: JSON text. isolation: "task" or "shared". parent_run, parent_task: the run
-    that this one is a task of, and the key of that task; None for a run of its own.
+    that this one is a task of, and the key of that task; None for a run of its own. forked_from, forked_at: the run
+    that the records up to this number belong to, which are the first ones of this run, too; None and 0 for a run that
+    shares none.
     """
 
     run_id: str
@@ -50,6 +52,8 @@ class RunRow:
     output: str | None
     parent_run: str | None = None
     parent_task: str | None = None
+    forked_from: str | None = None
+    forked_at: int = 0
 
 
 class CacheEntry(NamedTuple):
@@ -121,6 +125,16 @@ class Message(NamedTuple):
     number: int = 0
 
 
+class Posted(NamedTuple):
+    """A message that was once posted. taken: the number of the record that took it in; None: it waits.
+
+    What was taken has no payload any more; its id is kept, so that it is not told twice.
+    """
+
+    message: Message
+    taken: int | None
+
+
 class Notice(NamedTuple):
     """That a message waits in the inbox of a run. number: of the message."""
 
@@ -133,7 +147,8 @@ class NewRun:
     """A run to be created.
 
     definition: the JSON text of its workflow's definition. parent_run, parent_task: as in `RunRow`; the parent need not
-    be in this store.
+    be in this store. forked_from, forked_at: as in `RunRow`; the last of the records that it shares is one that
+    `forked_from` does not share itself. snapshot_seq: of those records, the newest that carries a snapshot.
     """
 
     run_id: str
@@ -144,6 +159,9 @@ class NewRun:
     isolation: str
     parent_run: str | None = None
     parent_task: str | None = None
+    forked_from: str | None = None
+    forked_at: int = 0
+    snapshot_seq: int = 0
 
     def row(self, first: Entry, owner: str) -> RunRow:
         """Return the row of this run with its first record, in the hands of its first owner."""
@@ -158,14 +176,46 @@ class NewRun:
             updated=first.at,
             seq=first.seq,
             hash=first.hash,
-            snapshot_seq=0 if first.snapshot is None else first.seq,
+            snapshot_seq=self.snapshot_seq if first.snapshot is None else first.seq,
             epoch=first.epoch,
             owner=owner,
             error=first.error,
             output=first.output,
             parent_run=self.parent_run,
             parent_task=self.parent_task,
+            forked_from=self.forked_from,
+            forked_at=self.forked_at,
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WholeRun:
+    """All that a store has of one run.
+
+    definition: the JSON text that goes with the row's fingerprint. records: its own, without those that it shares.
+    """
+
+    row: RunRow
+    definition: str
+    records: Sequence[StoredRecord]
+    openings: Sequence[Opening]
+    messages: Sequence[Posted]
+
+
+class Weight(NamedTuple):
+    """How much something is. bytes: of its texts, without what a store adds to them."""
+
+    runs: int = 0
+    records: int = 0
+    bytes: int = 0
+
+
+class Leftovers(NamedTuple):
+    """What nobody needs any more. results: of tasks. messages: to runs that are over. bytes: of their texts."""
+
+    results: int = 0
+    messages: int = 0
+    bytes: int = 0
 
 
 class Store(Protocol):
@@ -182,7 +232,8 @@ class Store(Protocol):
     async def create(self, run: NewRun, first: Entry) -> bool:
         """Create a run with its first record and become its owner (epoch 1).
 
-        Returns False, changing nothing, if the id is taken.
+        The number of that record is the one after `forked_at`. Returns False, changing nothing, if the id is taken.
+        Raises UnknownRun: the run that it shares records of is not there any more.
         """
         ...
 
@@ -228,11 +279,18 @@ class Store(Protocol):
         ...
 
     async def records(self, run_id: str, *, after: int = 0, limit: int | None = None) -> Sequence[StoredRecord]:
-        """Return the records of a run whose number is greater than `after`, in order, at most `limit` of them."""
+        """Return the records of a run whose number is greater than `after`, in order, at most `limit` of them.
+
+        With those that it shares, and that the run which it was forked from may share with another, and so on.
+        """
         ...
 
     async def record(self, run_id: str, seq: int) -> StoredRecord | None:
-        """Return one record."""
+        """Return one record, its own or one that it shares."""
+        ...
+
+    async def snapshot_seq(self, run_id: str, until: int) -> int:
+        """Return the number of the newest record, `until` at most, that carries a snapshot; 0 if there is none."""
         ...
 
     async def openings(self, run_id: str) -> Sequence[Opening]:
@@ -274,4 +332,54 @@ class Store(Protocol):
         nothing is missed by whoever acquires a run first, reads its inbox then, and the news afterwards. A message may
         be met in both: its id tells.
         """
+        ...
+
+    # --- looking after it --------------------------------------------------------------------------------------------
+
+    async def posted(self, run_id: str) -> Sequence[Posted]:
+        """Return every message that was ever posted to a run, in the order of their numbers."""
+        ...
+
+    async def weigh(self, run_ids: Sequence[str]) -> Weight:
+        """Return how much some runs are; those that are not there weigh nothing."""
+        ...
+
+    async def delete(self, rows: Sequence[RunRow]) -> bool:
+        """Remove runs with all that belongs to them, in one transaction; their ids can be used again.
+
+        Returns False, changing nothing, if one of them has an owner who lives, stands at another record or epoch than
+        its row says, or is gone; or if a run that is not among them is inside one of them, or shares its records.
+        """
+        ...
+
+    async def insert(self, runs: Sequence[WholeRun]) -> bool:
+        """Put whole runs in, owned by nobody, in one transaction. Messages get new numbers, in their order.
+
+        Returns False, changing nothing, if one of their ids is taken.
+        """
+        ...
+
+    async def rewrite(self, run: WholeRun) -> bool:
+        """Put other texts in place of those of a run, in one transaction.
+
+        Those are the body, content, hash and snapshot of the records that are given, the hash, error and output of the
+        row, and the payload and the sender of messages that still wait. Returns False, changing nothing, if the run has
+        an owner who lives, stands at another record or epoch than its row says, or is gone.
+        """
+        ...
+
+    async def sweep(self, now: float | None, *, dry_run: bool = False) -> Leftovers:
+        """Remove the results that have expired by now, and empty the inboxes of runs that are over.
+
+        now: seconds since 1970 UTC; None for all results, whether they expire or not. Over is what is completed or
+        cancelled; the ids of its messages are kept. dry_run: only say what would go.
+        """
+        ...
+
+    async def compact(self) -> int:
+        """Give back the room of what was removed, as far as that holds up nobody. Returns how many bytes that were."""
+        ...
+
+    async def check(self) -> Sequence[str]:
+        """Look for damage that is not in one run, and return what was found, in whole sentences."""
         ...

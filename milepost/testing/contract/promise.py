@@ -32,9 +32,11 @@ class Capability(Enum):
     LISTING = "runs are found by what they are"
     PAGING = "lists come in pages"
     NESTING = "runs inside runs are found by their parents"
+    FORKS = "a run shares its first records with another"
     INBOX = "anybody can speak to a run"
     CACHE = "results can be kept for later tasks"
     DEFINITIONS = "descriptions of workflows are kept"
+    CARE = "runs can be weighed, removed, put in whole and rewritten"
 
 
 Check = Callable[[Place], Awaitable[None]]

@@ -18,9 +18,15 @@ def new_run(
     fingerprint: str = "f1",
     definition: str = '{"nodes":[]}',
     parent: tuple[str, str] | None = None,
+    forked: tuple[str, int] | None = None,
+    snapshot_seq: int = 0,
 ) -> NewRun:
-    """Return a run to be created. parent: the run and the task that it is in."""
+    """Return a run to be created.
+
+    parent: the run and the task that it is in. forked: the run that it shares records of, and the last of them.
+    """
     parent_run, parent_task = parent or (None, None)
+    forked_from, forked_at = forked or (None, 0)
     return NewRun(
         run_id=run_id,
         workflow=workflow,
@@ -30,6 +36,9 @@ def new_run(
         isolation="task",
         parent_run=parent_run,
         parent_task=parent_task,
+        forked_from=forked_from,
+        forked_at=forked_at,
+        snapshot_seq=snapshot_seq,
     )
 
 

@@ -1,269 +1,41 @@
-"""What every store promises."""
+"""Every store of ours keeps the promises of stores, whatever its commits survive."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from milepost.engine.errors import LeaseLost, RunBusy, UnknownRun
-from milepost.engine.stores.store import Acknowledge
-from tests.engine.stores.worlds import Answers, World, append, begin, entry, new_run
-
-pytestmark = pytest.mark.anyio
-
-
-async def test_a_created_run_has_its_first_record_and_its_row(world: World) -> None:
-    async with world.open() as store:
-        assert await store.create(new_run("run"), entry("run", 1, body='{"a":1}', content="[2]", at=5.5, snapshot="{}"))
-        (record,) = await store.records("run")
-        row = await store.row("run")
-    assert record == (1, '{"a":1}', "[2]", "hash 1", 5.5, "{}")
-    assert row is not None
-    assert (row.run_id, row.workflow, row.version, row.fingerprint) == ("run", "claims", 3, "f1")
-    assert (row.status, row.isolation, row.created, row.updated) == ("running", "task", 5.5, 5.5)
-    assert (row.seq, row.hash, row.snapshot_seq, row.epoch) == (1, "hash 1", 1, 1)
-    assert row.owner is not None
-    assert (row.error, row.output) == (None, None)
+from milepost.engine.stores.store import Durability
+from milepost.testing.contract.place import Place
+from milepost.testing.store_contract import StoreContract
+from tests.engine.stores.places import in_file, in_memory, in_schema
+from tests.postgres import Schema
 
 
-async def test_creating_a_run_again_changes_nothing(world: World) -> None:
-    async with world.open() as store, world.open() as other:
-        await begin(store, length=2)
-        before = await store.row("run")
-        for each in (store, other):
-            assert not await each.create(new_run("run", fingerprint="f2"), entry("run", 1, body="[]"))
-        assert await store.row("run") == before
-        assert [record.body for record in await store.records("run")] == ["{}", "{}"]
+class TestMemoryStore(StoreContract):
+    @pytest.fixture
+    def place(self) -> Place:
+        return in_memory()
 
 
-async def test_records_come_back_in_order(world: World) -> None:
-    async with world.open() as store:
-        await begin(store, "other", length=3)
-        await begin(store, length=30)
-        assert [record.seq for record in await store.records("run")] == list(range(1, 31))
-        assert [record.seq for record in await store.records("run", after=27)] == [28, 29, 30]
-        assert list(await store.records("run", after=30)) == []
+class TestSqliteStore(StoreContract):
+    @pytest.fixture(params=["power", "process", "none"])
+    def place(self, request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+        durability: Durability = request.param
+        return in_file(tmp_path / "runs.db", durability)
 
 
-async def test_one_record_is_found_by_its_number(world: World) -> None:
-    async with world.open() as store:
-        await begin(store, length=3)
-        record = await store.record("run", 2)
-        assert record is not None
-        assert record.hash == "hash 2"
-        assert await store.record("run", 4) is None
-        assert await store.record("run", 0) is None
-        assert await store.record("other", 1) is None
+class TestMemoryStoreOnTrio(TestMemoryStore):
+    backend = "trio"
 
 
-async def test_the_row_follows_the_newest_record(world: World) -> None:
-    async with world.open() as store:
-        await begin(store)
-        await append(
-            store,
-            entry("run", 2, at=1001.0, snapshot="{}", status="failed", error="no"),
-            entry("run", 3, at=1002.0, status="completed", output="[4]"),
-        )
-        row = await store.row("run")
-    assert row is not None
-    assert (row.seq, row.hash, row.snapshot_seq) == (3, "hash 3", 2)
-    assert (row.status, row.error, row.output) == ("completed", None, "[4]")
-    assert (row.created, row.updated) == (1000.0, 1002.0)
+class TestSqliteStoreOnTrio(TestSqliteStore):
+    backend = "trio"
 
 
-async def test_what_is_not_there_is_not_found(world: World) -> None:
-    async with world.open() as store:
-        assert await store.row("run") is None
-        assert list(await store.rows()) == []
-        assert list(await store.records("run")) == []
-        assert list(await store.openings("run")) == []
-        assert await store.definition("f1") is None
-        with pytest.raises(UnknownRun, match="There is no run 'run' in this store"):
-            await store.acquire("run")
-
-
-async def test_the_newest_run_is_listed_first(world: World) -> None:
-    async with world.open() as store:
-        for run_id, at in (("b", 2.0), ("c", 3.0), ("a", 1.0)):
-            assert await store.create(new_run(run_id), entry(run_id, 1, at=at))
-        await append(store, entry("a", 2, at=9.0))
-        assert [row.run_id for row in await store.rows()] == ["c", "b", "a"]
-
-
-async def test_a_definition_is_kept_once_for_all_its_runs(world: World) -> None:
-    async with world.open() as store:
-        await store.create(new_run("a", fingerprint="x", definition='{"name":"é"}'), entry("a", 1))
-        await store.create(new_run("b", fingerprint="x", definition='{"name":"é"}'), entry("b", 1))
-        assert await store.definition("x") == '{"name":"é"}'
-
-
-async def test_what_is_read_is_what_was_written(world: World) -> None:
-    odd = "é ÿ 漢字 🎈 \u2028 \x00 \x7f ' \" \\ ; -- %s ? \r\n"
-    async with world.open() as store:
-        await begin(store, odd)
-        await append(store, entry(odd, 2, body=odd, content="", snapshot=odd, error=odd, output=odd))
-        record = await store.record(odd, 2)
-        row = await store.row(odd)
-    assert record is not None
-    assert (record.body, record.content, record.snapshot) == (odd, "", odd)
-    assert row is not None
-    assert (row.run_id, row.error, row.output) == (odd, odd, odd)
-
-
-async def test_a_record_of_many_megabytes_comes_back(world: World) -> None:
-    large = "0123456789" * 500_000
-    async with world.open() as store:
-        await begin(store)
-        await append(store, entry("run", 2, content=large, snapshot=large, output=large), entry("run", 3))
-    async with world.open() as store:
-        record = await store.record("run", 2)
-        assert record is not None
-        assert record.content == large
-        assert record.snapshot == large
-
-
-async def test_entries_are_acknowledged_in_order(world: World) -> None:
-    answers = Answers()
-    async with world.open() as store:
-        for run_id in "abc":
-            await begin(store, run_id)
-        for seq in range(2, 60):
-            for run_id in "abc":
-                store.append(entry(run_id, seq), answers.expect((run_id, seq)))
-        assert await answers.all() == [((run_id, seq), None) for seq in range(2, 60) for run_id in "abc"]
-        assert [len(await store.records(run_id)) for run_id in "abc"] == [59, 59, 59]
-
-
-async def test_an_acknowledgement_may_append_the_next_entry(world: World) -> None:
-    answers = Answers()
-    async with world.open() as store:
-        await begin(store)
-        last = answers.expect(20)
-
-        def append_from(seq: int) -> Acknowledge:
-            def acknowledge(_: BaseException | None) -> None:
-                store.append(entry("run", seq), append_from(seq + 1))
-
-            return acknowledge if seq <= 20 else last
-
-        append_from(2)(None)
-        assert await answers.all() == [(20, None)]
-        assert [record.seq for record in await store.records("run")] == list(range(1, 21))
-
-
-async def test_closing_waits_for_what_is_being_written(world: World) -> None:
-    answers = Answers()
-    async with world.open() as store:
-        await begin(store)
-        for seq in range(2, 40):
-            store.append(entry("run", seq), answers.expect(seq))
-    assert answers.given == [(seq, None) for seq in range(2, 40)]
-
-
-async def test_an_entry_that_skips_a_number_is_refused_with_all_after_it(world: World) -> None:
-    answers = Answers()
-    async with world.open() as store:
-        await begin(store, "run")
-        await begin(store, "other")
-        for run_id, seq in (("run", 2), ("run", 4), ("other", 2), ("run", 5)):
-            store.append(entry(run_id, seq), answers.expect((run_id, seq)))
-        given = dict(await answers.all())
-        assert [record.seq for record in await store.records("run")] == [1, 2]
-    assert given["run", 2] is None
-    assert given["other", 2] is None
-    assert isinstance(given["run", 4], LeaseLost)
-    assert isinstance(given["run", 5], LeaseLost)
-
-
-async def test_a_run_with_a_live_owner_is_busy(world: World) -> None:
-    async with world.open() as store, world.open() as other:
-        await begin(store)
-        before = await store.row("run")
-        with pytest.raises(RunBusy, match=r"is being driven by .*process") as caught:
-            await other.acquire("run")
-        assert before is not None
-        assert caught.value.owner == before.owner
-        assert await store.row("run") == before
-        await append(store, entry("run", 2))
-
-
-async def test_a_run_of_a_dead_owner_is_taken_over_at_once(world: World) -> None:
-    async with world.open() as dead, world.open() as heir:
-        await begin(dead, length=3)
-        first = await dead.row("run")
-        world.kill()
-        row = await heir.acquire("run")
-        assert first is not None
-        assert (row.epoch, row.seq, row.hash) == (2, 3, "hash 3")
-        assert row.owner != first.owner
-        await append(heir, entry("run", 4, epoch=2))
-
-
-async def test_an_owner_that_lost_its_run_cannot_write_to_it(world: World) -> None:
-    async with world.open() as slow, world.open() as heir:
-        await begin(slow, "run")
-        await begin(slow, "kept")
-        world.kill()
-        await heir.acquire("run")
-        answers = Answers()
-        for each in (entry("run", 2, body='"stale"'), entry("kept", 2), entry("run", 3, body='"stale"')):
-            slow.append(each, answers.expect((each.run_id, each.seq)))
-        given = dict(await answers.all())
-        assert isinstance(given["run", 2], LeaseLost)
-        assert isinstance(given["run", 3], LeaseLost)
-        assert given["kept", 2] is None
-        assert str(given["run", 2]).startswith("Run 'run' was taken over by another process")
-        await append(heir, entry("run", 2, epoch=2, body='"new"'))
-        assert [record.body for record in await heir.records("run")] == ["{}", '"new"']
-
-
-async def test_an_owner_that_lost_its_run_cannot_release_it(world: World) -> None:
-    async with world.open() as slow, world.open() as heir:
-        await begin(slow)
-        world.kill()
-        row = await heir.acquire("run")
-        await slow.release("run", 1)
-        assert await heir.row("run") == row
-
-
-async def test_a_released_run_can_be_acquired_by_anyone(world: World) -> None:
-    async with world.open() as store, world.open() as other:
-        await begin(store)
-        await store.release("run", 1)
-        row = await store.row("run")
-        assert row is not None
-        assert row.owner is None
-        assert (await other.acquire("run")).epoch == 2
-        with pytest.raises(RunBusy):
-            await store.acquire("run")
-
-
-async def test_an_owner_can_acquire_its_run_again(world: World) -> None:
-    async with world.open() as store:
-        await begin(store)
-        assert (await store.acquire("run")).epoch == 2
-        with pytest.raises(LeaseLost):
-            await append(store, entry("run", 2, epoch=1))
-        await append(store, entry("run", 2, epoch=2))
-
-
-async def test_closing_gives_up_every_run(world: World) -> None:
-    async with world.open() as store:
-        await begin(store, "a")
-        await begin(store, "b")
-    async with world.open() as other:
-        assert (await other.acquire("a")).epoch == 2
-        assert (await other.acquire("b")).epoch == 2
-
-
-async def test_every_owner_is_remembered(world: World) -> None:
-    async with world.open() as store, world.open() as other:
-        await begin(store)
-        await store.release("run", 1)
-        await other.acquire("run")
-        first, second = await store.openings("run")
-        row = await store.row("run")
-    assert (first.epoch, second.epoch) == (1, 2)
-    assert first.at == 1000.0
-    assert first.owner != second.owner
-    assert row is not None
-    assert row.owner == second.owner
+class TestPostgresStore(StoreContract):
+    @pytest.fixture(params=["power", "process"])
+    def place(self, request: pytest.FixtureRequest, schema: Schema) -> Place:
+        durability: Durability = request.param
+        return in_schema(schema, durability)

@@ -17,7 +17,9 @@ import pytest
 from milepost.engine.errors import CrashLoop, RunBusy, StoreError
 from milepost.engine.stores.sqlite import SqliteStore
 from milepost.engine.stores.sqlite_file import Durability, failure
-from tests.engine.stores.worlds import Answers, append, begin, entry, in_file, locks, message, new_run, opened
+from milepost.testing.contract.place import opened
+from milepost.testing.contract.writing import Answers, append, begin, entry, message, new_run
+from tests.engine.stores.places import in_file, locks
 
 pytestmark = pytest.mark.anyio
 

@@ -14,8 +14,9 @@ from milepost.engine.errors import ForeignStore, InputError, StoreError
 from milepost.engine.stores import sqlite
 from milepost.engine.stores.sqlite import SqliteStore
 from milepost.engine.stores.sqlite_file import VERSION, establish
+from milepost.testing.contract.place import opened
+from milepost.testing.contract.writing import begin
 from tests.engine.stores.test_sqlite import damage
-from tests.engine.stores.worlds import begin, opened
 
 pytestmark = pytest.mark.anyio
 

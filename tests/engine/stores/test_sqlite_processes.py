@@ -2,62 +2,24 @@
 
 from __future__ import annotations
 
-import signal
-import subprocess
-import sys
-from collections.abc import Generator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+import platform
+from contextlib import ExitStack
 from pathlib import Path
-from typing import IO
 
+import anyio
+import anyio.lowlevel
 import pytest
 
 from milepost.engine.errors import RunBusy
 from milepost.engine.stores.sqlite import SqliteStore
 from milepost.engine.stores.sqlite_file import Durability
+from milepost.testing.contract.place import opened
+from milepost.testing.contract.writing import append, begin, entry, message
+from tests.engine.stores.children import child
 from tests.engine.stores.test_sqlite import DURABILITIES, execute, names
-from tests.engine.stores.worlds import append, begin, entry, message, opened
 from tests.loops import asyncio_only
 
 pytestmark = [pytest.mark.anyio, asyncio_only]
-ROOT = Path(__file__).parents[3]
-
-
-@dataclass(frozen=True)
-class Child:
-    """Another process with the store open, see child.py."""
-
-    process: subprocess.Popen[str]
-    commands: IO[str]
-    answers: IO[str]
-
-    def tell(self, command: str) -> None:
-        self.commands.write(f"{command}\n")
-        self.commands.flush()
-
-    def answer(self) -> str:
-        return self.answers.readline().strip()
-
-    def ask(self, command: str) -> str:
-        self.tell(command)
-        return self.answer()
-
-    def kill(self) -> None:
-        self.process.send_signal(signal.SIGKILL)
-        self.process.wait()
-
-
-@contextmanager
-def child(path: Path, durability: Durability = "process") -> Generator[Child]:
-    words = [sys.executable, "-m", "tests.engine.stores.child", str(path), durability]
-    with subprocess.Popen(words, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        try:
-            yield Child(process, process.stdin, process.stdout)
-        finally:
-            process.kill()
 
 
 @pytest.fixture
@@ -95,6 +57,10 @@ async def test_a_run_of_another_live_process_is_busy(path: Path) -> None:
             with pytest.raises(RunBusy) as caught:
                 await store.acquire("run")
         assert f"process {owner.process.pid} on " in str(caught.value)
+        assert (caught.value.pid, caught.value.host) == (owner.process.pid, platform.node())
+        assert caught.value.since is not None
+        assert caught.value.expires is not None
+        assert caught.value.since < caught.value.expires
         assert owner.ask("append run 1 2 5") == "done"
 
 
@@ -102,16 +68,85 @@ async def test_a_stopped_process_loses_its_run_when_its_lease_runs_out(path: Pat
     with child(path) as sleeper:
         sleeper.ask("open")
         sleeper.ask("create run")
-        sleeper.process.send_signal(signal.SIGSTOP)
+        sleeper.stop()
         async with opened(SqliteStore(path)) as store:
             with pytest.raises(RunBusy):
                 await store.acquire("run")
             execute(path, "UPDATE runs SET lease_until = 0")
             assert (await store.acquire("run")).epoch == 2
-            sleeper.process.send_signal(signal.SIGCONT)
+            sleeper.wake()
             assert sleeper.ask("append run 1 2 2").startswith("LeaseLost: Run 'run' was taken over by another process")
             await append(store, entry("run", 2, epoch=2, body='"ours"'))
             assert [record.body for record in await store.records("run")] == ["{}", '"ours"']
+
+
+@pytest.mark.parametrize("durability", DURABILITIES)
+async def test_of_processes_that_resume_one_run_at_once_exactly_one_gets_it(path: Path, durability: Durability) -> None:
+    async with opened(SqliteStore(path)) as store:
+        for number in range(10):
+            await begin(store, f"run-{number}")
+            await store.release(f"run-{number}", 1)
+    with ExitStack() as stack:
+        children = [stack.enter_context(child(path, durability)) for _ in range(3)]
+        for each in children:
+            each.ask("open")
+        for number in range(10):
+            for each in children:
+                each.tell(f"acquire run-{number}")
+            answers = [each.answer() for each in children]
+            (winner,) = [each for each, answer in zip(children, answers, strict=True) if answer == "2"]
+            assert sum(answer.startswith("RunBusy: ") for answer in answers) == 2
+            for each in children:
+                if each is not winner:
+                    assert each.ask(f"append run-{number} 1 2 4").startswith("LeaseLost: ")
+            assert winner.ask(f"append run-{number} 2 2 4") == "done"
+
+
+async def test_a_stopped_process_loses_only_what_was_taken_over_meanwhile(path: Path) -> None:
+    with child(path, "power") as sleeper:
+        sleeper.ask("open")
+        sleeper.ask("create run")
+        sleeper.ask("create kept")
+        sleeper.ask("append run 1 2 6")
+        sleeper.stop()  # between two commits: in one, it would keep the file locked for everybody
+        sleeper.tell("append run 1 7 9")
+        sleeper.tell("append kept 1 2 2")
+        async with opened(SqliteStore(path)) as store:
+            execute(path, "UPDATE runs SET lease_until = 0 WHERE run_id = 'run'")
+            row = await store.acquire("run")
+            assert row.seq == 6
+            sleeper.wake()
+            assert sleeper.answer().startswith("LeaseLost: Run 'run' was taken over by another process")
+            assert sleeper.answer() == "done"
+            await append(store, entry("run", 7, epoch=2))
+            assert [record.seq for record in await store.records("run")] == list(range(1, 8))
+
+
+async def test_processes_whose_clocks_differ_agree_on_who_owns_a_run(path: Path) -> None:
+    with child(path, clock=-500_000.0) as slow, child(path, clock=500_000.0) as fast:
+        for each in (slow, fast):
+            each.ask("open")
+        slow.ask("create run")
+        assert fast.ask("acquire run").startswith("RunBusy: ")
+        fast.ask("create other")
+        assert slow.ask("acquire other").startswith("RunBusy: ")
+        slow.kill()
+        assert fast.ask("acquire run") == "2", "the system has freed the lock file of the dead"
+
+
+async def test_a_process_whose_event_loop_is_busy_keeps_its_run(path: Path) -> None:
+    with child(path, ttl=0.9) as owner:
+        owner.ask("open")
+        owner.ask("create run")
+        owner.tell("busy 2.5")
+        async with opened(SqliteStore(path)) as store:
+            with anyio.move_on_after(2.0):
+                while True:
+                    with pytest.raises(RunBusy):
+                        await store.acquire("run")
+                    await anyio.lowlevel.checkpoint()
+        assert owner.answer() == "done"
+        assert owner.ask("append run 1 2 2") == "done"
 
 
 @pytest.mark.parametrize("durability", DURABILITIES)

@@ -18,10 +18,11 @@ from milepost.engine.stores.sqlite_file import VERSION, connect, step
 from milepost.engine.stores.store import CacheEntry, Message
 from milepost.engine.typed import StepContext, reduce_list_append
 from milepost.engine.workflow import Workflow
+from milepost.testing.contract.place import opened
+from milepost.testing.contract.writing import append, entry, message
 from milepost.workflows.builder import WorkflowBuilder
+from tests.engine.stores.children import child
 from tests.engine.stores.test_sqlite import DURABILITIES, execute
-from tests.engine.stores.test_sqlite_processes import child
-from tests.engine.stores.worlds import append, entry, message, opened
 from tests.loops import asyncio_only
 
 pytestmark = pytest.mark.anyio
@@ -106,14 +107,16 @@ async def test_a_store_that_was_brought_up_to_date_is_like_a_new_one(path: Path,
 
 async def test_an_earlier_store_keeps_all_that_is_in_it(path: Path) -> None:
     statements = [
-        f"SELECT * FROM {table}" for table in ("records", "openings", "definitions", "journal", "sqlite_sequence")
+        "SELECT run, seq, body, content, hash, at, snapshot FROM records",
+        "SELECT run_id, epoch, owner, at FROM openings",
+        *(f"SELECT * FROM {table}" for table in ("definitions", "journal", "sqlite_sequence")),
     ]
     runs = execute(path, "SELECT * FROM runs")
     before = [execute(path, statement) for statement in statements[:-1]]
     async with opened(SqliteStore(path)) as store:
         rows = {row.run_id: row for row in await store.rows()}
         assert [execute(path, statement) for statement in statements[:-1]] == before
-        assert execute(path, "SELECT * FROM runs") == [(*run, None, None) for run in runs]
+        assert execute(path, "SELECT * FROM runs") == [(*run, None, None, None, None, None, 0) for run in runs]
         assert {run_id: row.status for run_id, row in rows.items()} == {
             "completed": "completed",
             "failed": "failed",

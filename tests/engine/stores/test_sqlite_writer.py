@@ -20,8 +20,9 @@ from milepost.engine.stores.sqlite import SqliteStore
 from milepost.engine.stores.sqlite_file import Durability, connect, failure
 from milepost.engine.stores.sqlite_writer import Writer
 from milepost.engine.stores.store import Entry
+from milepost.testing.contract.place import opened
+from milepost.testing.contract.writing import Answers, append, begin, entry
 from tests.engine.stores.test_sqlite import DURABILITIES, execute
-from tests.engine.stores.worlds import Answers, append, begin, entry, opened
 from tests.loops import asyncio_only
 
 pytestmark = pytest.mark.anyio

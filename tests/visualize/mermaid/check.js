@@ -25,6 +25,7 @@ const understand = async (text) => {
       type: diagram.type,
       title: diagram.db.getDiagramTitle(),
       nodes: vertices.map((node) => ({ id: node.id, text: decode(node.text ?? ""), classes: node.classes })),
+      clusters: diagram.db.getSubGraphs().map((cluster) => ({ id: cluster.id, members: cluster.nodes })),
       edges: diagram.db.getEdges().map((edge) => ({ source: edge.start, target: edge.end, text: decode(edge.text ?? "") })),
     };
   } catch (fault) {

@@ -1,0 +1,97 @@
+"""A way to a PostgreSQL server that can lose an answer, or stand still, when a test says so."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
+from threading import Event, Lock, Thread
+
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+
+class Proxy:
+    """Hands on what client and server say to each other.
+
+    lose: from when it is set, what the server says next on any connection is dropped, and the connection is cut, once.
+    open: cleared, nothing is handed on until it is set again. then_stall: whether it is cleared with the loss.
+    """
+
+    def __init__(self, dsn: str) -> None:
+        given = conninfo_to_dict(dsn)
+        self._host, self._port = str(given.get("host") or "localhost"), int(given.get("port") or 5432)
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.dsn = make_conninfo(dsn, host="127.0.0.1", port=self._listener.getsockname()[1])
+        self.lose = Event()
+        self.lost = Event()
+        self.open = Event()
+        self.open.set()
+        self.then_stall = False
+        self._guard = Lock()
+        self._sockets: list[socket.socket] = []
+        self._threads = [Thread(target=self._accept, daemon=True)]
+        self._threads[0].start()
+
+    def close(self) -> None:
+        self.open.set()
+        with suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        for each in self._sockets:
+            with suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+        for thread in self._threads:
+            thread.join(10)
+        for each in self._sockets:
+            each.close()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            server = self._connect()
+            self._sockets += [client, server]
+            for source, target, is_answer in ((client, server, False), (server, client, True)):
+                thread = Thread(target=self._hand_on, args=(source, target, is_answer), daemon=True)
+                self._threads.append(thread)
+                thread.start()
+
+    def _connect(self) -> socket.socket:
+        if not self._host.startswith("/"):
+            return socket.create_connection((self._host, self._port))
+        server = socket.socket(socket.AF_UNIX)
+        server.connect(f"{self._host}/.s.PGSQL.{self._port}")
+        return server
+
+    def _hand_on(self, source: socket.socket, target: socket.socket, is_answer: bool) -> None:
+        with suppress(OSError):
+            while data := source.recv(65536):
+                self.open.wait(60)
+                if is_answer and self._loses():
+                    break
+                target.sendall(data)
+        for each in (source, target):
+            with suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+
+    def _loses(self) -> bool:
+        with self._guard:
+            if not self.lose.is_set():
+                return False
+            self.lose.clear()
+            if self.then_stall:
+                self.open.clear()
+            self.lost.set()
+            return True
+
+
+@contextmanager
+def proxied(dsn: str) -> Generator[Proxy]:
+    """A proxy before a server."""
+    proxy = Proxy(dsn)
+    try:
+        yield proxy
+    finally:
+        proxy.close()
