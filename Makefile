@@ -57,7 +57,7 @@ pictures: demo
 	cp out/run.svg docs/pictures/run.svg
 
 lock:
-	$(LOCK) --upgrade --group build --extra agents --extra svg --extra postgres --extra dev --extra bench \
+	$(LOCK) --upgrade --group build --extra agents --extra svg --extra postgres --extra encryption --extra dev --extra bench \
 		--output-file requirements/dev.txt
 	$(LOCK) --group build --extra agents --extra svg --constraints requirements/dev.txt \
 		--output-file requirements/run.txt

@@ -20,10 +20,12 @@ if TYPE_CHECKING:
     from milepost.engine.errors import CircuitOpen as CircuitOpen
     from milepost.engine.errors import CrashLoop as CrashLoop
     from milepost.engine.errors import DamagedStore as DamagedStore
+    from milepost.engine.errors import EditError as EditError
     from milepost.engine.errors import ForeignStore as ForeignStore
     from milepost.engine.errors import IncompatibleWorkflow as IncompatibleWorkflow
     from milepost.engine.errors import InputError as InputError
     from milepost.engine.errors import LeaseLost as LeaseLost
+    from milepost.engine.errors import MigrationError as MigrationError
     from milepost.engine.errors import MilepostError as MilepostError
     from milepost.engine.errors import NodeError as NodeError
     from milepost.engine.errors import NotStorable as NotStorable
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from milepost.engine.errors import RunMismatch as RunMismatch
     from milepost.engine.errors import StateConflict as StateConflict
     from milepost.engine.errors import StoreError as StoreError
+    from milepost.engine.errors import UnknownCheckpoint as UnknownCheckpoint
     from milepost.engine.errors import UnknownRun as UnknownRun
     from milepost.engine.errors import UnsoundWorkflow as UnsoundWorkflow
     from milepost.engine.errors import WorkflowError as WorkflowError
@@ -53,6 +56,7 @@ if TYPE_CHECKING:
     from milepost.engine.events import PassingEvent as PassingEvent
     from milepost.engine.events import RunEnded as RunEnded
     from milepost.engine.events import RunForked as RunForked
+    from milepost.engine.events import RunMigrated as RunMigrated
     from milepost.engine.events import RunStarted as RunStarted
     from milepost.engine.events import RunStopped as RunStopped
     from milepost.engine.events import StateEdited as StateEdited
@@ -80,10 +84,13 @@ if TYPE_CHECKING:
     from milepost.engine.spec import NodeKind as NodeKind
     from milepost.engine.spec import NodeSpec as NodeSpec
     from milepost.engine.stores.address import open_store as open_store
+    from milepost.engine.stores.encrypted import Encrypted as Encrypted
     from milepost.engine.stores.memory import MemoryStore as MemoryStore
     from milepost.engine.stores.postgres import PostgresStore as PostgresStore
     from milepost.engine.stores.sqlite import SqliteStore as SqliteStore
     from milepost.engine.stores.store import Store as Store
+    from milepost.engine.stored import Stored as Stored
+    from milepost.engine.stored import StoredValue as StoredValue
     from milepost.engine.trace import Trace as Trace
     from milepost.engine.trace import Usage as Usage
     from milepost.engine.typed import Decision as Decision
@@ -116,10 +123,12 @@ NAMES = {
         "CircuitOpen",
         "CrashLoop",
         "DamagedStore",
+        "EditError",
         "ForeignStore",
         "IncompatibleWorkflow",
         "InputError",
         "LeaseLost",
+        "MigrationError",
         "MilepostError",
         "NodeError",
         "NotStorable",
@@ -131,6 +140,7 @@ NAMES = {
         "RunMismatch",
         "StateConflict",
         "StoreError",
+        "UnknownCheckpoint",
         "UnknownRun",
         "UnsoundWorkflow",
         "WorkflowError",
@@ -151,6 +161,7 @@ NAMES = {
         "PassingEvent",
         "RunEnded",
         "RunForked",
+        "RunMigrated",
         "RunStarted",
         "RunStopped",
         "StateEdited",
@@ -168,7 +179,9 @@ NAMES = {
     "milepost.engine.run": ("Run",),
     "milepost.engine.settlement": ("Again", "Done"),
     "milepost.engine.spec": ("NodeKind", "NodeSpec"),
+    "milepost.engine.stored": ("Stored", "StoredValue"),
     "milepost.engine.stores.address": ("open_store",),
+    "milepost.engine.stores.encrypted": ("Encrypted",),
     "milepost.engine.stores.memory": ("MemoryStore",),
     "milepost.engine.stores.postgres": ("PostgresStore",),
     "milepost.engine.stores.sqlite": ("SqliteStore",),

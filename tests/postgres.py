@@ -64,8 +64,8 @@ class Schema:
 
     @contextmanager
     def locked(self, table: str) -> Generator[None]:
-        """Let nobody write to a table."""
-        with psycopg.connect(self.dsn) as connection:
+        """Let nobody write to a table, even if every other connection is cut."""
+        with psycopg.connect(self.server) as connection:
             connection.execute(f'LOCK TABLE "{self.name}"."{table}" IN EXCLUSIVE MODE'.encode())
             yield
             connection.rollback()
@@ -95,19 +95,27 @@ class Server:
         self._user = "nobody" if os.geteuid() == 0 else None  # the server does not run as root
         if self._user is not None:
             os.chown(self.folder, pwd.getpwnam(self._user).pw_uid, -1)
-        self._programs = self._reachable(found)
-        options = ["--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync"]
-        self._run([str(self._programs / "initdb"), "--pgdata", str(self.folder / "data"), *options])
+        self._programs = found
         self._process: subprocess.Popen[bytes] | None = None
 
-    def _reachable(self, found: Path) -> Path:
-        """Return a folder of programs that the server's user can run: a copy, where ours is closed to others."""
+    def make(self) -> None:
+        """Make its files."""
         try:
-            self._run([str(found / "postgres"), "--version"])
-        except PermissionError:
-            shutil.copytree(found.parent, self.folder / "programs")
-            return self.folder / "programs" / "bin"
-        return found
+            self._run([str(self._programs / "postgres"), "--version"])
+        except PermissionError:  # the folder of the programs is closed to the server's user
+            self._copy_programs()
+        options = ["--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync"]
+        self._run([str(self._programs / "initdb"), "--pgdata", str(self.folder / "data"), *options])
+
+    def _copy_programs(self) -> None:
+        """Copy the programs and, with their place beside them, the libraries that they bring."""
+        installed, package = self._programs.parent, self._programs.parent.parent
+        target = self.folder / "programs"
+        shutil.copytree(installed, target / package.name / installed.name)
+        libraries = package.with_name(f"{package.name}.libs")
+        if libraries.exists():
+            shutil.copytree(libraries, target / libraries.name)
+        self._programs = target / package.name / installed.name / "bin"
 
     def _run(self, words: Sequence[str]) -> None:
         done = subprocess.run(words, user=self._user, cwd=self.folder, capture_output=True, text=True, check=False)
@@ -167,6 +175,7 @@ def running(**settings: str) -> Generator[Server]:
     """A server of its own, for a test that kills it or needs it otherwise than others do."""
     server = Server(settings)
     try:
+        server.make()
         server.start()
         yield server
     finally:

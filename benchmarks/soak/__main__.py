@@ -43,19 +43,9 @@ def soak(store: str, herd: Herd, seconds: float, console: Console) -> Verdict:
         status.update(f"{store}: reading everything")
         verdict = Verdict(store=without_password(store), kills=herd.kills)
         verdict.failed += [f"A worker ended with {code}; its error is on stderr." for code in herd.ends]
-        anyio.run(read, verdict, herd)
+        notes: list[list[Note]] = [notes_in(file) for file in sorted(herd.folder.glob("*.jsonl"))]
+        anyio.run(judge, verdict, open_store(herd.url), herd.name, notes)
     return verdict
-
-
-async def read(verdict: Verdict, herd: Herd) -> None:
-    """Complete a verdict from the store and the notes of a herd."""
-    notes: list[list[Note]] = [notes_in(file) for file in sorted(herd.folder.glob("*.jsonl"))]
-    store = open_store(herd.url)
-    await store.open()
-    try:
-        await judge(verdict, store, herd.name, notes)
-    finally:
-        await store.close()
 
 
 @click.command()

@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 
 from benchmarks.soak.flow import WORKFLOW, Tally, expected, number_of
-from milepost import MilepostError, Store
-from milepost.testing.journals import read_tree, result_of
+from milepost import Engine, MilepostError, Store
+from milepost.testing.journals import Journal, read_tree, result_of
 from milepost.testing.judging import Written, lost, run_again
 from milepost.testing.notes import Begun, Failed, Kept, Note
 
@@ -61,8 +61,20 @@ class Verdict:
 
 
 async def judge(verdict: Verdict, store: Store, name: str, notes: Sequence[Sequence[Note]]) -> None:
-    """Complete a verdict from the runs of an open store whose ids begin with `name`, and the notes of each worker."""
+    """Complete a verdict from the runs of a store whose ids begin with `name`, and the notes of each worker."""
     written = Written()
+    async with Engine(store) as engine:
+        await read(verdict, engine, store, name, written)
+    begun = [note for life in notes for note in life if isinstance(note, Begun) and note.number == 1]
+    verdict.bodies, verdict.again = len(begun), len(begun) - len(set(begun))
+    verdict.records = sum(isinstance(note, Kept) for life in notes for note in life)
+    verdict.failed += [note.error for life in notes for note in life if isinstance(note, Failed)]
+    verdict.lost += lost(notes, written)
+    verdict.repeated += run_again(notes, written)
+
+
+async def read(verdict: Verdict, engine: Engine, store: Store, name: str, written: Written) -> None:
+    """Read and check every journal."""
     async for run_id in run_ids(store, name):
         verdict.runs += 1
         try:
@@ -76,13 +88,7 @@ async def judge(verdict: Verdict, store: Store, name: str, notes: Sequence[Seque
             if journal.row.status != "completed":
                 verdict.unfinished.append(f"Run {journal.row.run_id!r} is {journal.row.status}: {journal.row.error}")
         if journals[0].row.status == "completed":
-            verdict.wrong += await wrong(store, run_id)
-    begun = [note._replace(number=1) for life in notes for note in life if isinstance(note, Begun) and note.number == 1]
-    verdict.bodies, verdict.again = len(begun), len(begun) - len(set(begun))
-    verdict.records = sum(isinstance(note, Kept) for life in notes for note in life)
-    verdict.failed += [note.error for life in notes for note in life if isinstance(note, Failed)]
-    verdict.lost += lost(notes, written)
-    verdict.repeated += run_again(notes, written)
+            verdict.wrong += await wrong(engine, journals[0])
 
 
 async def run_ids(store: Store, name: str) -> AsyncIterator[str]:
@@ -94,9 +100,10 @@ async def run_ids(store: Store, name: str) -> AsyncIterator[str]:
         page = await store.rows(prefix=name, nested=False, limit=PAGE, before=page[-1])
 
 
-async def wrong(store: Store, run_id: str) -> list[str]:
+async def wrong(engine: Engine, journal: Journal) -> list[str]:
     """Return a sentence if a completed run has another output or state than plain Python computes."""
-    result = await result_of(store, WORKFLOW, run_id)
+    run_id = journal.row.run_id
+    result = await result_of(engine, WORKFLOW, journal)
     output, tally = expected(number_of(run_id))
     state: Tally = result.state
     found = (result.output, state.laps, state.mended, Counter(state.odd))

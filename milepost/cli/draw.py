@@ -60,7 +60,7 @@ def render(
     if committed is None:
         write_picture(picture, output)
     else:
-        _compare(picture, committed, target)
+        _compare(picture, committed, target if depth is None else f"{target} --depth {depth}")
 
 
 def _definition(workflow: AnyWorkflow) -> str:
@@ -70,16 +70,17 @@ def _definition(workflow: AnyWorkflow) -> str:
     return json_text({"fingerprint": definition.fingerprint, "definition": json.loads(definition.to_json())})
 
 
-def _compare(picture: str | bytes, committed: str, target: str) -> None:
+def _compare(picture: str | bytes, committed: str, drawn: str) -> None:
+    """Compare a picture with a committed one. drawn: what to ask `render` for to get it again."""
     try:
         stored = Path(committed).read_bytes()
     except FileNotFoundError:
-        raise CheckFailed(f"There is no {committed!r} yet. Draw it: milepost render {target} -o {committed}") from None
+        raise CheckFailed(f"There is no {committed!r} yet. Draw it: milepost render {drawn} -o {committed}") from None
     except OSError as error:
         raise InputError(f"{committed!r} cannot be read: {error.strerror}.") from error
     now = picture if isinstance(picture, bytes) else picture.encode()
     if stored.strip() != now.strip():
-        raise CheckFailed(f"{committed!r} is stale. Draw it again: milepost render {target} -o {committed}")
+        raise CheckFailed(f"{committed!r} is stale. Draw it again: milepost render {drawn} -o {committed}")
     say(f"{committed} is up to date.")
 
 

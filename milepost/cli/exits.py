@@ -21,6 +21,7 @@ from milepost.engine.errors import (
     RunMismatch,
     StateConflict,
     StoreError,
+    UnknownCheckpoint,
     UnknownRun,
     WorkflowError,
 )
@@ -66,6 +67,7 @@ EXIT_OF: Final[Mapping[type[BaseException], Exit]] = {
     StoreError: Exit.STORE,
     ResumeError: Exit.FAILED,
     UnknownRun: Exit.NOT_FOUND,
+    UnknownCheckpoint: Exit.NOT_FOUND,
     RunMismatch: Exit.WRONG,
     RunBusy: Exit.BUSY,
     IncompatibleWorkflow: Exit.CHANGED,

@@ -33,6 +33,11 @@ COMMANDS: Final[Mapping[str, Listed]] = {
     "trace": Listed("milepost.cli.inspect:trace", "Draw or export what a run did."),
     "render": Listed("milepost.cli.draw:render", "Draw a workflow as it is declared."),
     "check": Listed("milepost.cli.draw:check", "Say what is wrong or doubtful in a workflow."),
+    "verify": Listed("milepost.cli.care:verify", "Check that nothing in a store is damaged."),
+    "gc": Listed("milepost.cli.care:gc", "Remove runs that nobody needs any more."),
+    "export": Listed("milepost.cli.moving:export_run", "Write a run to a file that another store can import."),
+    "import": Listed("milepost.cli.moving:import_run", "Put a run that was exported into a store."),
+    "rotate": Listed("milepost.cli.care:rotate", "Encrypt a store with the newest key."),
     "demo": Listed("milepost.cli.demo:demo", "Review a contract, kill the process half way, and resume it."),
 }
 

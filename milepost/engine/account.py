@@ -14,6 +14,7 @@ from milepost.engine.events import (
     JoinFired,
     RunEnded,
     RunForked,
+    RunMigrated,
     RunStarted,
     StateEdited,
     TaskCancelled,
@@ -71,6 +72,8 @@ def _cause(record: Record, shape: Shape, at: datetime) -> Iterator[CommittedEven
             yield RunForked(seq=seq, at=at, run_id=record.origin[0], checkpoint=record.origin[1])
         if record.patch:
             yield StateEdited(seq=seq, at=at, fields=tuple(record.patch))
+    elif record.kind is Kind.MIGRATED and record.revision is not None:
+        yield RunMigrated(seq=seq, at=at, version=shape.version, fingerprint=record.revision.definition)
     elif record.kind is Kind.EMITTED:
         number = 0 if record.stream is None else record.stream[1]
         yield ItemEmitted(seq=seq, at=at, node=node, task=task, number=number, usage=record.usage)

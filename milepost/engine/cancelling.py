@@ -12,7 +12,7 @@ import anyio
 from milepost.engine.errors import CrashLoop, MilepostError, RunBusy, UnknownRun
 from milepost.engine.following import has_ended, similar_runs
 from milepost.engine.journal import Kind, Record
-from milepost.engine.logs import StoredLog
+from milepost.engine.logs import StoredLog, committed
 from milepost.engine.mailroom import CANCEL
 from milepost.engine.stores.store import Message, RunRow, Store
 from milepost.engine.trace import RunStatus
@@ -61,7 +61,9 @@ async def end_for_good(store: Store, row: RunRow, clock: Callable[[], float]) ->
             await cancel_stored(store, child.run_id, clock, 0.0)
         taken = [message.id for message in await store.inbox(row.run_id) if message.kind == CANCEL]
         record = Record(row.seq + 1, Kind.CANCELLED, "", error="cancelled", taken=tuple(taken))
-        await committed(store, row, record, clock)
+        log = StoredLog(store, row.run_id, clock, epoch=row.epoch)
+        log.hash = row.hash
+        await committed(log, record)
         return "cancelled"
     finally:
         with anyio.CancelScope(shield=True):
@@ -81,21 +83,3 @@ async def cancel_forsaken(
             if child.parent_task is None or not is_wanted(child.parent_task):
                 with suppress(RunBusy):
                     await cancel_stored(store, child.run_id, clock, 0.0)
-
-
-async def committed(store: Store, row: RunRow, record: Record, clock: Callable[[], float]) -> None:
-    """Commit one record of a run that nobody drives. Raises StoreError."""
-    log = StoredLog(store, row.run_id, clock, epoch=row.epoch)
-    log.hash = row.hash
-    done = anyio.Event()
-    failures: list[BaseException] = []
-
-    def acknowledge(error: BaseException | None) -> None:
-        if error is not None:
-            failures.append(error)
-        done.set()
-
-    log.commit(record, None, acknowledge)
-    await done.wait()
-    if failures:
-        raise failures[0]

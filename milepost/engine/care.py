@@ -7,10 +7,11 @@ from collections.abc import AsyncIterable, AsyncIterator, Callable, Collection, 
 from datetime import timedelta
 
 from milepost.engine.collecting import OVER, Collected, collect
-from milepost.engine.errors import UnknownRun
+from milepost.engine.errors import InputError, UnknownRun
 from milepost.engine.exporting import exported
 from milepost.engine.importing import imported
 from milepost.engine.stored_runs import RunSummary, StoredRuns, summary
+from milepost.engine.stores.encrypted import Encrypted, Rotated
 from milepost.engine.stores.store import Store
 from milepost.engine.trace import RunStatus
 from milepost.engine.verifying import Finding, verify_run, verify_store
@@ -81,3 +82,13 @@ class CaredRuns(StoredRuns):
         not of an export, or the store has a run of such an id already. StoreError.
         """
         return summary(await imported(self._need_store(), lines))
+
+    async def rotate(self) -> Rotated:
+        """Encrypt everything with the newest key of an encrypted store; see `Encrypted.rotate`.
+
+        Raises InputError: the store has no key. StoreError.
+        """
+        store = self._need_store()
+        if not isinstance(store, Encrypted):
+            raise InputError("This store was given without a key. Set MILEPOST_KEY, or give Encrypted(store, [key]).")
+        return await store.rotate()

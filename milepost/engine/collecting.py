@@ -53,23 +53,31 @@ async def collect(
 ) -> Collected:
     """Remove the runs that fit, each with all runs inside it, and what else has expired. See `Engine.gc`."""
     check_choice(older_than, keep_last)
-    families = families_of(await store.rows())
-    chosen = [
-        family
-        for family in choose(families, keep_last=keep_last, workflow=workflow)
-        if family[0].status in status and (older_than is None or newest(family) <= now - older_than)
-    ]
     gone: list[str] = []
     kept: list[KeptRun] = []
+    needed: dict[str, str] = {}  # the runs that others share records with, each with one of those
     weight = Weight()
-    for family in chosen:
-        ids = [row.run_id for row in family]
-        size = await store.weigh(ids)
-        if dry_run or await store.delete(family):
+    counts: dict[str, int] = {}
+    for family in families_of(await store.rows()):  # the newest first: a fork is newer than what it was forked from
+        row = family[0]
+        counts[row.workflow] = counts.get(row.workflow, 0) + 1
+        fits = (
+            row.status in status
+            and workflow in (None, row.workflow)
+            and counts[row.workflow] > (keep_last or 0)
+            and (older_than is None or newest(family) <= now - older_than)
+        )
+        ids = [member.run_id for member in family]
+        fork = next((needed[run_id] for run_id in ids if run_id in needed), None)
+        size = await store.weigh(ids) if fits else Weight()
+        if fits and fork is None and (dry_run or await store.delete(family)):
             gone.extend(ids)
             weight = Weight(*(one + other for one, other in zip(weight, size, strict=True)))
-        else:
-            kept.append(KeptRun(run_id=ids[0], reason=await why_kept(store, family)))
+            continue
+        needed |= {member.forked_from: member.run_id for member in family if member.forked_from is not None}
+        if fits:
+            reason = f"run {fork!r} was forked from it and needs its checkpoints" if fork else None
+            kept.append(KeptRun(run_id=row.run_id, reason=reason or await why_kept(store, family)))
     left: Leftovers = await store.sweep(now, dry_run=dry_run)
     return Collected(
         runs=tuple(gone),
@@ -114,18 +122,6 @@ def family_of(row: RunRow, inside: Mapping[str, Sequence[RunRow]]) -> list[RunRo
     for member in family:  # it grows meanwhile
         family.extend(inside.get(member.run_id, ()))
     return family
-
-
-def choose(families: Sequence[list[RunRow]], *, keep_last: int | None, workflow: str | None) -> list[list[RunRow]]:
-    """Return those of a workflow, without the newest ones of each workflow; the oldest first."""
-    counts: dict[str, int] = {}
-    chosen: list[list[RunRow]] = []
-    for family in families:
-        name = family[0].workflow
-        counts[name] = counts.get(name, 0) + 1
-        if workflow in (None, name) and counts[name] > (keep_last or 0):
-            chosen.insert(0, family)
-    return chosen
 
 
 def newest(family: Sequence[RunRow]) -> float:

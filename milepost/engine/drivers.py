@@ -21,6 +21,7 @@ from milepost.engine.keys import ROOT, child_run
 from milepost.engine.logs import NoLog, StoredLog
 from milepost.engine.plan import Plan, compile_plan
 from milepost.engine.position import START, Position
+from milepost.engine.revision import Revision
 from milepost.engine.state import LiveState, StoredState
 from milepost.engine.values import LiveValues, StoredValues
 from milepost.engine.workflow import Workflow
@@ -66,9 +67,9 @@ def prepare(workflow: AnyWorkflow) -> Prepared:
     return prepared
 
 
-def first_record() -> Record:
-    """Return the record that a run begins with."""
-    return Record(1, Kind.STARTED, ROOT, START)
+def first_record(definition: str | None = None) -> Record:
+    """Return the record that a run begins with. definition: the fingerprint of what it follows; None: no store."""
+    return Record(1, Kind.STARTED, ROOT, START, revision=None if definition is None else Revision(definition))
 
 
 def live_driver(

@@ -36,6 +36,7 @@ class Shape:
     """
 
     workflow: str
+    version: int
     decisions: frozenset[str]
     maps: frozenset[str]
 
@@ -45,7 +46,7 @@ def shape_of(definition: Definition) -> Shape:
     outcomes = {edge.source for edge in definition.edges if edge.error}
     decisions = {node.id for node in definition.nodes if node.kind == NodeKind.DECISION}
     maps = (node.id for node in definition.nodes if node.kind == NodeKind.MAP)
-    return Shape(definition.name, frozenset(decisions - outcomes), frozenset(maps))
+    return Shape(definition.name, definition.version, frozenset(decisions - outcomes), frozenset(maps))
 
 
 def passages(record: Record, shape: Shape) -> Iterator[Passed | Fired]:

@@ -17,7 +17,9 @@ from anyio.abc import TaskGroup
 from milepost.engine.admission import check_given, given_state
 from milepost.engine.cancelling import cancel_forsaken, cancel_stored
 from milepost.engine.care import CaredRuns
+from milepost.engine.changing import NO_INPUTS, Change, changer
 from milepost.engine.children import ChildWork, Parent, Place, ended_inside, name_of, result_for
+from milepost.engine.codec import Codec
 from milepost.engine.drivers import (
     AnyWorkflow,
     Prepared,
@@ -28,9 +30,11 @@ from milepost.engine.drivers import (
     run_live,
     stored_driver,
 )
+from milepost.engine.editing import edited
 from milepost.engine.errors import (
     InputError,
     MilepostError,
+    NotStorable,
     OutcomeUnknown,
     RunBusy,
     RunCancelled,
@@ -40,22 +44,26 @@ from milepost.engine.errors import (
 from milepost.engine.executor import Driver
 from milepost.engine.facilities import Facilities
 from milepost.engine.fields import digest_of, fields_of, whole_of
+from milepost.engine.fitting import fit
+from milepost.engine.forking import forked
 from milepost.engine.journal import from_text
 from milepost.engine.keys import child_run
 from milepost.engine.limits import CircuitChange, Traffic
-from milepost.engine.logs import StoredLog
+from milepost.engine.logs import StoredLog, committed
 from milepost.engine.mailroom import Mailroom
-from milepost.engine.opening import adopt_orphans, check_fit, read_position
+from milepost.engine.opening import output_of, read_position
 from milepost.engine.policy import check_concurrency
 from milepost.engine.position import Position
+from milepost.engine.prospects import Prospect, prospects_of
+from milepost.engine.reading import read_definition
 from milepost.engine.run import Run
 from milepost.engine.settlement import NOTHING_SETTLED, Settlement
 from milepost.engine.slots import Gates
 from milepost.engine.state import StoredState
 from milepost.engine.stores.address import open_store
+from milepost.engine.stores.encrypted import opened
 from milepost.engine.stores.store import NewRun, RunRow, Store
 from milepost.engine.trace import RunStatus
-from milepost.engine.values import StoredValues
 
 Isolation = Literal["task", "shared"]
 
@@ -92,7 +100,7 @@ class Engine(CaredRuns):
 
     async def __aenter__(self) -> Self:
         if self._store is not None:
-            await self._store.open()
+            await opened(self._store)
             self._stack.push_async_callback(self._close_store)
         self._group = await self._stack.enter_async_context(anyio.create_task_group())
         return self
@@ -133,7 +141,7 @@ class Engine(CaredRuns):
         run_id: makes this idempotent. A run of that id that is under way is attached to or resumed, one that failed
         tries its failed task again, one that is completed gives its recorded output. Raises InputError, NotStorable;
         RunMismatch: the id belongs to another workflow, other inputs or another state; RunCancelled, RunBusy,
-        IncompatibleWorkflow, StoreError.
+        IncompatibleWorkflow, MigrationError, StoreError.
         """
         run_id = run_id or uuid4().hex[:12]
         if self._store is None:
@@ -215,7 +223,7 @@ class Engine(CaredRuns):
             prepared, run_id, position, given_state(workflow, state), deps, log, place, self._facilities
         )
         run = self._new_run(run_id, workflow, driver)
-        driver.start(first_record(), inputs)
+        driver.start(first_record(prepared.definition.fingerprint), inputs)
         assert log.first is not None
         entry, committed = log.first
         new = NewRun(
@@ -297,7 +305,9 @@ class Engine(CaredRuns):
 
         state: an object to be made equal to the run's state, if the caller wants to look at it. settle: by the key of a
         task that may run at most once and had begun, what became of it. reopen: go on with a cancelled run, too.
-        Raises UnknownRun, RunMismatch, RunCancelled, RunBusy, IncompatibleWorkflow, OutcomeUnknown, StoreError.
+        A workflow that has changed is compared with what is pending, and what becomes of that is recorded first.
+        Raises UnknownRun, RunMismatch, RunCancelled, RunBusy, IncompatibleWorkflow, MigrationError, OutcomeUnknown,
+        StoreError.
         """
         store = self._need_store()
         async with self._starting.setdefault(run_id, anyio.Lock()):
@@ -311,6 +321,53 @@ class Engine(CaredRuns):
             place = await self._place_of(store, row, reopen)
             return await self._go_on(store, prepared, row, state, deps, place, settle)
 
+    async def fork(
+        self,
+        origin: str,
+        workflow: AnyWorkflow,
+        *,
+        at: int | None = None,
+        state: Any = None,
+        inputs: Mapping[str, Any] = NO_INPUTS,
+        run_id: str | None = None,
+        deps: Any = None,
+    ) -> Run[Any]:
+        """Start a new run that goes on from a checkpoint of another, and shares what is stored up to there.
+
+        The other run may be running, over, cancelled or a fork itself; nothing of it changes. at: the checkpoint, None
+        for the newest. state: the state to go on with, instead of the one there. inputs: by the key of a pending task,
+        what it gets instead; `at()` tells the keys. run_id: makes this idempotent, as in `start`. Raises UnknownRun,
+        UnknownCheckpoint; EditError: the state or the inputs do not fit; RunMismatch, RunCancelled, RunBusy,
+        IncompatibleWorkflow, StoreError.
+        """
+        store, prepared, run_id = self._need_store(), prepare(workflow), run_id or uuid4().hex[:12]
+        check_given(workflow, deps)
+        change = Change(None if state is None else lambda before: state, inputs)
+        async with self._starting.setdefault(run_id, anyio.Lock()):
+            row, is_new = await forked(store, prepared, origin, run_id, at=at, change=change, clock=self._clock)
+            place = await self._place_of(store, row)
+            run = self._runs.get(run_id) or await self._go_on(store, prepared, row, state, deps, place, owned=is_new)
+            if is_new and row.status == "completed":  # forked at its end, so that nothing drives it
+                await store.release(run_id, row.epoch)
+            return run
+
+    async def edit_state(self, run_id: str, workflow: AnyWorkflow, change: Any) -> int:
+        """Change the state of a run that nobody drives; return the number of its newest checkpoint then.
+
+        change: a function that changes the state that it gets, or returns a new one; or a new state. What is pending
+        begins with that state when the run is resumed. Raises UnknownRun, RunMismatch, RunBusy; InputError: the run is
+        over, so fork it; EditError: the state does not fit; IncompatibleWorkflow, StoreError. Nothing is changed then.
+        """
+        store, prepared = self._need_store(), prepare(workflow)
+        async with self._starting.setdefault(run_id, anyio.Lock()):
+            row = await store.row(run_id)
+            if row is None:
+                raise UnknownRun(run_id, await self._similar(run_id))
+            self._check_name(prepared, row)
+            if run_id in self._runs:
+                raise RunBusy(run_id, "this engine")
+            return await edited(store, prepared, run_id, changer(change), self._clock)
+
     async def _go_on(
         self,
         store: Store,
@@ -320,6 +377,8 @@ class Engine(CaredRuns):
         deps: Any,
         place: Place,
         settled: Mapping[str, Settlement] = NOTHING_SETTLED,
+        *,
+        owned: bool = False,
     ) -> Run[Any]:
         plan, codec = prepared.plan, prepared.codec
         cancelled = row.status == "cancelled" and not place.reopen
@@ -329,21 +388,19 @@ class Engine(CaredRuns):
             raise RunCancelled(row.run_id)
         if row.status == "completed":
             opened = await read_position(store, row)
-            adopt_orphans(plan, opened.position)
             run = self._new_run(row.run_id, plan.workflow)
-            values = StoredValues(codec, plan.type_of)
-            assert opened.position.output is not None
             if state is not None:
                 StoredState(codec, plan.workflow.state_type, state, opened.position, isolated=True).settle()
-            run.ended("completed", values.load(opened.position.output))
+            run.ended("completed", output_of(opened.position, plan, codec))
             return run
         check_given(plan.workflow, deps)
-        row = await store.acquire(row.run_id)
+        row = row if owned else await store.acquire(row.run_id)
         try:
             opened = await read_position(store, row)
             log = StoredLog(store, row.run_id, self._clock, epoch=row.epoch)
             log.hash, log.since, log.size = row.hash, opened.since, opened.size
-            check_fit(row.run_id, plan, opened.position, StoredValues(codec, plan.type_of), codec)
+            followed = await read_definition(store, row.run_id, opened.position.definition or row.fingerprint)
+            record = fit(row.run_id, plan, codec, followed, prepared.definition, opened.position)
             driver = stored_driver(
                 prepared,
                 row.run_id,
@@ -355,6 +412,9 @@ class Engine(CaredRuns):
                 self._facilities,
             )
             check_settled(row.run_id, opened.position, settled)
+            if record is not None:
+                await store.define(prepared.definition.fingerprint, prepared.definition.to_json())
+                await committed(log, record, opened.position)
             driver.resume(settled)
         except BaseException:
             with anyio.CancelScope(shield=True):
@@ -374,13 +434,22 @@ class Engine(CaredRuns):
         record = from_text(1, stored.body, stored.content)
         workflow, codec = prepared.plan.workflow, prepared.codec
         given, _ = codec.encode(inputs, workflow.input_type, "the run's inputs")
-        if record.values[0].text != given:
-            raise RunMismatch(row.run_id, "input", shown(record.values[0].text or ""), shown(given))
+        begun = record.values[0].text or ""
+        if given not in (begun, as_now(codec, begun, workflow.input_type)):
+            raise RunMismatch(row.run_id, "input", shown(begun), shown(given))
         if state is not None and record.patch:
             now = fields_of(codec.encode(state, workflow.state_type, "state")[0])
-            if record.given != digest_of(now):
-                begun = {name: change[2] for name, change in record.patch.items() if change is not None}
-                raise RunMismatch(row.run_id, "initial state", shown(whole_of(begun)), shown(whole_of(now)))
+            fields = {name: change[2] for name, change in record.patch.items() if change is not None}
+            again = as_now(codec, whole_of(fields), workflow.state_type) if digest_of(fields) == record.given else None
+            if record.given != digest_of(now) and (again is None or fields_of(again) != now):
+                raise RunMismatch(row.run_id, "initial state", shown(whole_of(fields)), shown(whole_of(now)))
+
+    async def check(self, workflow: AnyWorkflow) -> list[Prospect]:
+        """Return of every stored run of a workflow that has not ended whether it would go on with it, the newest first.
+
+        Runs, owns and writes nothing; migrations are carried out in memory. Raises UnsoundWorkflow, StoreError.
+        """
+        return await prospects_of(self._need_store(), workflow)
 
     async def cancel(self, run_id: str, *, patience: float = 10.0) -> RunStatus:
         """End a run for good, whoever drives it; return how it ended: "cancelled", or "completed" if that was before.
@@ -396,6 +465,14 @@ class Engine(CaredRuns):
             if status in ("completed", "cancelled") or self._store is None:
                 return status
         return await cancel_stored(self._need_store(), run_id, self._clock, patience)
+
+
+def as_now(codec: Codec, text: str, type_: object) -> str | None:
+    """Return how a stored value would be written by the type that is declared now, None when that cannot read it."""
+    try:
+        return codec.encode(codec.decode(text, type_), type_)[0]
+    except NotStorable:
+        return None
 
 
 def shown(text: str, most: int = 80) -> str:

@@ -8,6 +8,7 @@ MilepostError
 │   └── NotStorable          a value would not come back from a store as it went in
 │       └── NotReadable      what is stored does not fit the type that is declared now (engine/unstorable.py)
 ├── InputError               fix what was given to the run: its inputs, state or deps
+│   └── EditError            a state or inputs that a stored run was to be given do not fit; every fault is listed
 ├── NodeError                a node failed; `__cause__` is its own exception
 ├── CircuitOpen              a node keeps failing and was not tried; try later
 ├── RunCancelled             the run was cancelled
@@ -20,6 +21,7 @@ MilepostError
 │   └── LeaseLost            another process took the run over
 └── ResumeError              the run cannot go on as asked
     ├── UnknownRun           no such run in this store
+    ├── UnknownCheckpoint    no such checkpoint of this run
     ├── RunMismatch          the run id belongs to a run of something else
     ├── RunBusy              another process is driving it
     ├── IncompatibleWorkflow the workflow no longer fits what is pending
@@ -156,6 +158,23 @@ class InputError(MilepostError):
     """What was given to start a run does not fit the workflow."""
 
 
+class EditError(InputError):
+    """The state or the inputs that a stored run was to be given do not fit, so nothing was changed.
+
+    seq: of the checkpoint. faults: a sentence each; never empty.
+    """
+
+    def __init__(self, run_id: str, seq: int, faults: Sequence[str]) -> None:
+        self.run_id = run_id
+        self.seq = seq
+        self.faults = tuple(faults)
+        count = "1 fault" if len(self.faults) == 1 else f"{len(self.faults)} faults"
+        super().__init__(
+            f"What checkpoint {seq} of run {run_id!r} was to be given has {count}, so nothing was changed:"
+            f"{numbered(self.faults)}"
+        )
+
+
 class NodeError(MilepostError):
     """A node failed after its policy was used up; `__cause__` is the node's own exception.
 
@@ -270,6 +289,17 @@ class UnknownRun(ResumeError):
         super().__init__(f"There is no run {run_id!r} in this store.{hint}")
 
 
+class UnknownCheckpoint(ResumeError):
+    """The run has no such checkpoint. newest: the number of its newest one."""
+
+    def __init__(self, run_id: str, seq: int, newest: int) -> None:
+        self.run_id = run_id
+        self.seq = seq
+        self.newest = newest
+        there = "only checkpoint 1" if newest == 1 else f"those from 1 to {newest}"
+        super().__init__(f"Run {run_id!r} has no checkpoint {seq}. It has {there}.")
+
+
 class RunMismatch(ResumeError):
     """The run id is taken by a run with another workflow, other inputs or another initial state."""
 
@@ -347,7 +377,7 @@ class MigrationError(IncompatibleWorkflow):
         self.to_version = to_version
         message = f"Run {run_id!r} cannot be migrated from version {from_version}"
         if cause is None:
-            message += f" to {to_version}: what its migration made of it does not fit the workflow, so nothing was changed:"
+            message += f" to {to_version}, as what came of it does not fit the workflow. Nothing was changed:"
         else:
             detail = f"{type(cause).__name__}: {cause}".rstrip(".")
             changes = [f"The migration from version {from_version} failed with {detail}."]

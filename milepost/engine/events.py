@@ -48,6 +48,14 @@ class StateEdited(Committed):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RunMigrated(Committed):
+    """From here on the run follows another definition of its workflow. version, fingerprint: of that definition."""
+
+    version: int
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EdgeTaken(Committed):
     """An edge of the compiled graph was passed. branch: as in `Definition.edges`. times: how many values passed it."""
 
@@ -210,6 +218,7 @@ CommittedEvent = (
     RunStarted
     | RunForked
     | StateEdited
+    | RunMigrated
     | EdgeTaken
     | TaskStarted
     | TaskFinished

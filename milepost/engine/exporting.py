@@ -47,6 +47,7 @@ def check_of(before: str, rest: str) -> str:
 async def exported(store: Store, run_id: str) -> AsyncIterator[str]:
     """Give a run as lines, and then each run inside it. Holds a few records at a time.
 
+    A fork is given with the records that it shares, as a run of its own.
     Raises UnknownRun, BrokenJournal, StoreError.
     """
     lines = Lines()
@@ -60,7 +61,7 @@ async def exported(store: Store, run_id: str) -> AsyncIterator[str]:
             if text is None:
                 raise DamagedStore(f"the definition of the workflow of run {row.run_id!r}", "it is missing")
             yield lines.line("definition", {"fingerprint": row.fingerprint, "description": text})
-        yield lines.line("run", asdict(row) | {"owner": None})
+        yield lines.line("run", asdict(row) | {"owner": None, "forked_from": None, "forked_at": 0})
         openings = await store.openings(row.run_id)
         for opening in openings[: row.epoch]:
             yield lines.line("opening", opening._asdict())

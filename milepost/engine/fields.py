@@ -164,10 +164,10 @@ def excerpt(text: str, start: int = 0, most: int = 60) -> str:
     """Return the text of a field for people, shortened to what stands around `start`.
 
     >>> excerpt('["' + "a" * 100 + 'b"]', 100, 20)
-    '…aaaaaaaab"]'
+    '…aaaab"]'
     """
     if not text:
         return "not there"
-    begin = 0 if len(text) <= most else max(0, min(start - most // 3, len(text) - most // 2))
+    begin = 0 if len(text) <= most else max(0, start - most // 3)
     shown = text[begin : begin + most]
     return f"{'…' if begin else ''}{shown}{'…' if begin + most < len(text) else ''}"

@@ -33,20 +33,19 @@ def fit(run_id: str, plan: Plan, codec: Codec, old: Definition, new: Definition,
     ids = [node.id for node in old.nodes]
     renamed, state = migrated(run_id, plan.workflow.migrations, steps, values, state, ids)
     is_other = old.fingerprint != new.fingerprint
-    names = counterparts(old, new, renamed) if is_other else {}
+    names: Mapping[str, str] = counterparts(old, new, renamed) if is_other else {}
     faults = list(merged_joins(position, names))
-    revising = Revising(Record(position.seq + 1, Kind.MIGRATED, ""), Rereading(plan, codec, names, changed=is_other))
+    record = Record(position.seq + 1, Kind.MIGRATED, "")
+    revising = Revising(record, Rereading(plan, codec, names, changed=is_other), names)
     if not faults:
-        for one in values:
-            one.node = names.get(one.node, one.node)
-            faults += revising.reread(plan, one)
+        faults += [fault for one in values for fault in revising.reread(plan, one)]
         faults += revising.reread_state(position, state, plan.workflow.state_type, codec)
-        revising.conclude(position, Revision(new.fingerprint, names), is_other=is_other)
+        revising.conclude(position, new.fingerprint, is_other=is_other)
         if is_other:
             faults = [*Structure(plan, position, old, names).faults(), *faults]
     if faults:
         raise misfit(run_id, faults, old.version, new.version)
-    return revising.record if position.seq == revising.record.seq else None
+    return record if position.seq == record.seq else None
 
 
 def misfit(run_id: str, faults: Sequence[str], from_version: int, to_version: int) -> IncompatibleWorkflow:
@@ -59,25 +58,15 @@ def misfit(run_id: str, faults: Sequence[str], from_version: int, to_version: in
 
 def version_steps(run_id: str, plan: Plan, old: Definition, new: Definition) -> range:
     """Return the versions to migrate from, in order. Raises IncompatibleWorkflow: there is no way to the workflow's."""
+    versions = f"The run is of version {old.version}, and the workflow of version {new.version}"
     if old.version > new.version:
-        raise IncompatibleWorkflow(
-            run_id,
-            [
-                f"The run is of version {old.version}, and the workflow of version {new.version}, which is older. "
-                f"Resume it with version {old.version} of the code."
-            ],
-        )
+        older = f"{versions}, which is older. Resume it with version {old.version} of the code."
+        raise IncompatibleWorkflow(run_id, [older])
     steps = range(old.version, new.version)
     missing = next((number for number in steps if number not in plan.workflow.migrations), None)
     if missing is not None:
-        raise IncompatibleWorkflow(
-            run_id,
-            [
-                f"The run is of version {old.version}, the workflow of version {new.version}, and nothing migrates from "
-                f"version {missing}. Add @wf.migrate(from_version={missing}), or finish the run with version "
-                f"{old.version} of the code."
-            ],
-        )
+        way = f"Add @wf.migrate(from_version={missing}), or finish the run with version {old.version} of the code."
+        raise IncompatibleWorkflow(run_id, [f"{versions}, and nothing migrates from version {missing}. {way}"])
     return steps
 
 
@@ -100,34 +89,35 @@ def merged_joins(position: Position, names: Mapping[str, str]) -> Iterator[str]:
 
 
 class Revising:
-    """Gathers what has to be written down anew of a stored run. record: that will say so."""
+    """Gathers what has to be written down anew of a stored run. record: that will say so. names: new ids of nodes."""
 
-    def __init__(self, record: Record, rereading: Rereading) -> None:
-        self.record = record
+    def __init__(self, record: Record, rereading: Rereading, names: Mapping[str, str]) -> None:
+        self._record = record
         self._rereading = rereading
+        self._names = names
         self._inputs: dict[str, Ref] = {}
         self._items: dict[Place, Ref] = {}
         self._outputs: dict[str, Ref] = {}
 
     def reread(self, plan: Plan, one: Held) -> Iterator[str]:
         """Read a value that is still needed as what it is now, and note what changes of it. Yields a fault, or none."""
-        if one.node not in plan.nodes:
+        node = self._names.get(one.node, one.node)
+        if node not in plan.nodes:
             return  # somebody else says that it is gone
         tag = one.value.tag if one.ref.index < 0 else f"item:{one.value.tag}"
-        taker = None if one.kind == "output" else one.node
         try:
-            after = self._rereading.read(tag, one.text, taker, one.kind)
+            after = self._rereading.read(tag, one.text, None if one.kind == "output" else node, one.kind)
         except NotStorable as error:
             yield value_fault(one, error)
             return
         if after != (tag, one.stored):
-            self._keep(one, Value(*after, NOT_LOADED))
+            self._keep(one, node, Value(*after, NOT_LOADED))
 
-    def _keep(self, one: Held, value: Value) -> None:
-        self.record.values.append(value)
-        ref = Ref(self.record.seq, len(self.record.values) - 1, -1, value)
+    def _keep(self, one: Held, node: str, value: Value) -> None:
+        self._record.values.append(value)
+        ref = Ref(self._record.seq, len(self._record.values) - 1, -1, value)
         if isinstance(one.place, tuple):
-            self._items[one.node, one.place[1], one.place[2]] = ref
+            self._items[node, one.place[1], one.place[2]] = ref
         elif one.kind == "input":
             self._inputs[one.place] = ref
         else:
@@ -136,18 +126,22 @@ class Revising:
     def reread_state(self, position: Position, state: str | None, type_: Any, codec: Codec) -> Iterator[str]:
         """Read the state as what it is now, and note what changes of it. Yields a fault, or none."""
         try:
-            self.record.patch = reread_state(position.fields, state, type_, codec) or None
+            self._record.patch = reread_state(position.fields, state, type_, codec) or None
         except NotStorable as error:
             yield (
                 f"The stored state does not fit any more: {shown(error)} Let its type take what is stored, e.g. by a "
                 "default for what is new, or raise the version and migrate: stored.state."
             )
 
-    def conclude(self, position: Position, basis: Revision, *, is_other: bool) -> None:
-        """Bring the position to what the record says, if it says anything. is_other: the definition is another one."""
-        if is_other or self.record.values or self.record.patch:
-            self.record.revision = Revision(basis.definition, basis.names, self._inputs, self._items, self._outputs)
-            apply(position, self.record)
+    def conclude(self, position: Position, definition: str, *, is_other: bool) -> None:
+        """Bring the position to what the record says, if it says anything.
+
+        definition: the fingerprint of what the run follows from now on. is_other: it has followed another one.
+        """
+        record = self._record
+        if is_other or record.values or record.patch:
+            record.revision = Revision(definition, self._names, self._inputs, self._items, self._outputs)
+            apply(position, record)
 
 
 def value_fault(one: Held, error: NotStorable) -> str:

@@ -57,17 +57,15 @@ class History:
         row = self.row = await self._store.row(self._run_id)
         if row is None:
             raise UnknownRun(self._run_id, await similar_runs(self._store, self._run_id))
-        if self._shape is None:
+        if not self._fingerprint:
             await self._skip(row)
-        if row.fingerprint != self._fingerprint:  # somebody may go on with a newer version of the workflow
-            self._shape, self._fingerprint = await self._learn(row), row.fingerprint
         found: list[CommittedEvent] = []
         while not found and self.seq < row.seq:
             records = await self._store.records(self._run_id, after=self.seq, limit=BATCH)
             if not records:
                 raise BrokenJournal(self._run_id, self.seq + 1, "it is missing")
             for stored in records:
-                found.extend(self._read(stored))
+                found.extend(await self._read(stored, row))
         return found
 
     async def is_over(self) -> bool:
@@ -75,8 +73,12 @@ class History:
         return self.row is not None and self.seq >= self.row.seq and await has_ended(self._store, self.row)
 
     async def _learn(self, row: RunRow) -> Shape:
-        """Return what has to be known of the workflow."""
-        return shape_of(await read_definition(self._store, row.run_id, row.fingerprint))
+        """Return what has to be known of the workflow; it may be another from some record on."""
+        fingerprint = self._position.definition or row.fingerprint
+        if self._shape is None or fingerprint != self._fingerprint:
+            self._shape = shape_of(await read_definition(self._store, row.run_id, fingerprint))
+            self._fingerprint = fingerprint
+        return self._shape
 
     async def _skip(self, row: RunRow) -> None:
         """Skip what need not be read: all before a snapshot that is old enough."""
@@ -90,10 +92,9 @@ class History:
         self._position.keep_items = False
         self._hash = stored.hash
 
-    def _read(self, stored: StoredRecord) -> Sequence[CommittedEvent]:
+    async def _read(self, stored: StoredRecord, row: RunRow) -> Sequence[CommittedEvent]:
         """Go on by one record; return its events if they are wanted."""
         check_next(self._run_id, self._hash, self.seq + 1, stored)
-        assert self._shape is not None
         record = read_record(self._run_id, stored)
         if record.kind not in (Kind.FORKED, Kind.EDITED):
             record.patch = None  # nobody who watches needs the state
@@ -101,7 +102,7 @@ class History:
         self._hash = stored.hash
         if stored.seq <= self._after:
             return ()
-        return list(events_of(record, spawned_by(record, self._position), self._shape))
+        return list(events_of(record, spawned_by(record, self._position), await self._learn(row)))
 
 
 async def has_ended(store: Store, row: RunRow) -> bool:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
+import anyio
+
 from milepost.engine.codec import split_array
+from milepost.engine.errors import StoreError
 from milepost.engine.journal import Kind, Record, chained, snapshot_to_text, to_text
 from milepost.engine.position import Finish, Position
 from milepost.engine.stores.store import Acknowledge, CacheEntry, Entry, Store
@@ -63,11 +66,21 @@ class StoredLog:
             output,
             to_be_cached(record),
             record.taken,
+            newly_followed(record),
         )
         if self.epoch:
-            self._store.append(entry, committed)
+            self._append(entry, committed)
         else:
             self.first = (entry, committed)
+
+    def _append(self, entry: Entry, committed: Acknowledge) -> None:
+        """Hand an entry over; a store that raises instead of acknowledging has failed, not the node of the entry."""
+        try:
+            self._store.append(entry, committed)
+        except Exception as error:
+            failure = StoreError(f"Checkpoint {entry.seq} of run {entry.run_id!r} could not be written: {error!r}")
+            failure.__cause__ = error
+            committed(failure)
 
     def _snapshot(self, position: Position | None) -> str | None:
         if position is None or self.since <= max(SNAPSHOT_CHARACTERS, SNAPSHOT_RATIO * self.size):
@@ -75,6 +88,30 @@ class StoredLog:
         text = snapshot_to_text(position)
         self.since, self.size = 0, len(text)
         return text
+
+
+async def committed(log: StoredLog, record: Record, position: Position | None = None) -> None:
+    """Commit one record of a run that nothing drives yet, and wait until that is done. Raises StoreError.
+
+    position: to take a snapshot of, if there is one at hand.
+    """
+    done = anyio.Event()
+    failures: list[BaseException] = []
+
+    def acknowledge(error: BaseException | None) -> None:
+        if error is not None:
+            failures.append(error)
+        done.set()
+
+    log.commit(record, position, acknowledge)
+    await done.wait()
+    if failures:
+        raise failures[0]
+
+
+def newly_followed(record: Record) -> str | None:
+    """Return the fingerprint of the definition that a run follows from this record on, None for the one that it has."""
+    return None if record.revision is None or record.kind is Kind.STARTED else record.revision.definition
 
 
 def to_be_cached(record: Record) -> CacheEntry | None:

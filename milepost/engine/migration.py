@@ -10,33 +10,24 @@ from milepost.engine.pending import Held
 from milepost.engine.stored import Migrate, Stored, StoredValue
 
 
-def check_migration(from_version: int, migrate: Migrate, known: Iterable[int]) -> None:
-    """Check one migration as it is declared. known: the versions that others migrate from. Raises WorkflowError."""
-    name = getattr(migrate, "__name__", repr(migrate))
-    if from_version in known:
-        raise WorkflowError(
-            f"Migration {name!r} is the second one from version {from_version}. Put the two into one function."
-        )
-    if inspect.iscoroutinefunction(migrate) or inspect.isgeneratorfunction(migrate):
-        raise WorkflowError(
-            f"Migration {name!r} is not a plain function. It changes JSON and waits for nothing: write it with `def`, "
-            "without `await` and `yield`."
-        )
-
-
-def misplaced_migrations(version: int, from_versions: Iterable[int]) -> Iterator[str]:
-    """Yield a fault for every migration that does not lead to the version of its workflow, step by step."""
-    known = sorted(from_versions)
-    for number in known:
+def migration_faults(version: int, migrations: Mapping[int, Migrate]) -> Iterator[str]:
+    """Yield what is wrong with the migrations of a workflow. They have to lead to its version, step by step."""
+    for number, migrate in sorted(migrations.items()):
+        name = getattr(migrate, "__name__", repr(migrate))
+        if inspect.iscoroutinefunction(migrate) or inspect.isgeneratorfunction(migrate):
+            yield (
+                f"Migration {name!r} is not a plain function. It changes JSON and waits for nothing: write it with "
+                "`def`, without `await` and `yield`."
+            )
         if number >= version:
             yield (
-                f"The migration from version {number} leads past the workflow's version, which is {version}. "
-                f"Raise it: version={number + 1}."
+                f"Migration {name!r} is from version {number}, and the workflow is of version {version}, so that "
+                f"nothing could be migrated. Raise the version: version={number + 1}."
             )
-        elif number + 1 < version and number + 1 not in known:
+        elif number + 1 < version and number + 1 not in migrations:
             yield (
-                f"The migration from version {number} leads to version {number + 1}, and none leads on to {version}. "
-                f"Add one: @wf.migrate(from_version={number + 1})."
+                f"Migration {name!r} leads from version {number} to {number + 1}, and none leads on to {version}. "
+                f"Add @wf.migrate(from_version={number + 1}), or remove this one."
             )
 
 

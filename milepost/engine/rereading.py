@@ -115,31 +115,35 @@ def decoded(codec: Codec, text: str, type_: object, path: str) -> object:
     return value
 
 
-def is_named(tree: Any) -> bool:
-    """Tell whether a JSON tree is a value with the name of its type."""
-    return isinstance(tree, dict) and tree.keys() == {TAG, VALUE}
-
-
 def unnamed(text: str, type_: object) -> str:
     """Return a value without the name of its type, where that is the name of the only type that it may have now."""
     from pydantic_core import from_json
 
-    tree: Any = from_json(text, allow_inf_nan=True) if f'"{TAG}"' in text else None
-    return json_text(tree[VALUE]) if is_named(tree) and tree[TAG] == getattr(type_, "__name__", "") else text
+    if f'"{TAG}"' not in text:
+        return text
+    parts = parts_of(from_json(text, allow_inf_nan=True))
+    return json_text(parts[VALUE]) if is_named(parts) and parts[TAG] == getattr(type_, "__name__", "") else text
 
 
-def lost_name(old: Any, new: Any) -> object:
+def is_named(parts: Mapping[object, object]) -> bool:
+    """Tell whether the parts of a JSON tree are a value and the name of its type."""
+    return set(parts) == {TAG, VALUE}
+
+
+def lost_name(old: object, new: object) -> object:
     """Return the name of a type that a JSON tree holds and another has not in its place, None if there is none."""
-    if is_named(old) and not (isinstance(new, dict) and new.get(TAG) == old[TAG]):
-        return cast("object", old[TAG])
-    if isinstance(old, dict) and isinstance(new, dict):
-        known, other = cast("dict[str, Any]", old), cast("dict[str, Any]", new)
-        found = (lost_name(value, other[name]) for name, value in known.items() if name in other)
-    elif isinstance(old, list) and isinstance(new, list):
-        found = (lost_name(one, two) for one, two in zip(cast("list[Any]", old), new, strict=False))
-    else:
-        return None
+    parts, others = parts_of(old), parts_of(new)
+    if is_named(parts) and others.get(TAG) != parts[TAG]:
+        return parts[TAG]
+    found = (lost_name(part, others[name]) for name, part in parts.items() if name in others)
     return next((one for one in found if one is not None), None)
+
+
+def parts_of(tree: object) -> Mapping[object, object]:
+    """Return the parts of a JSON tree, by name or by number."""
+    if isinstance(tree, dict):
+        return cast("dict[object, object]", tree)
+    return dict(enumerate(cast("list[object]", tree))) if isinstance(tree, list) else {}
 
 
 def retagged(tag: str, names: Mapping[str, str]) -> str:

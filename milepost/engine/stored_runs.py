@@ -4,13 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any, overload
 
+from typing_extensions import TypeVar
+
+from milepost.engine.checkpoints import Snapshot, snapshot_at, typed_snapshot_at
 from milepost.engine.errors import InputError, UnknownRun
 from milepost.engine.following import Follower, History, similar_runs
 from milepost.engine.lineage import trace_of
 from milepost.engine.stores.store import RunRow, Store
 from milepost.engine.trace import RunStatus, Trace
 from milepost.engine.tracing import moment
+from milepost.engine.workflow import Workflow
+
+StateT = TypeVar("StateT")
+OutputT = TypeVar("OutputT")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +107,33 @@ class StoredRuns:
 
     async def _similar(self, run_id: str) -> list[str]:
         return await similar_runs(self._need_store(), run_id)
+
+    @overload
+    async def at(self, run_id: str, seq: int) -> Snapshot: ...
+    @overload
+    async def at(
+        self, run_id: str, seq: int, *, workflow: Workflow[StateT, Any, Any, OutputT]
+    ) -> Snapshot[StateT, OutputT, Any]: ...
+    async def at(
+        self, run_id: str, seq: int, *, workflow: Workflow[Any, Any, Any, Any] | None = None
+    ) -> Snapshot[Any, Any, Any]:
+        """Return what a run was at one of its checkpoints: its state, and what was pending.
+
+        workflow: gives the values as it declares them; without it they are JSON text, and nothing of the run's code is
+        needed. Raises UnknownRun, UnknownCheckpoint; IncompatibleWorkflow: they are not what the workflow declares.
+        BrokenJournal, StoreError.
+        """
+        store = self._need_store()
+        row = await self._row(run_id)
+        if workflow is None:
+            return await snapshot_at(store, row, seq)
+        return await typed_snapshot_at(store, row, seq, workflow)
+
+    async def _row(self, run_id: str) -> RunRow:
+        row = await self._need_store().row(run_id)
+        if row is None:
+            raise UnknownRun(run_id, await self._similar(run_id))
+        return row
 
     async def trace(self, run_id: str, *, depth: int | None = None) -> Trace:
         """Return what a stored run did, and what the runs inside it did. Needs nothing of their code.

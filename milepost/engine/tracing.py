@@ -6,14 +6,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import takewhile
-from typing import Final
+from typing import Final, TypeVar
 
 from milepost.engine.current import total_usage
 from milepost.engine.definition import Definition
 from milepost.engine.edges import Fired, Passed, passages, shape_of
+from milepost.engine.former import Former
 from milepost.engine.journal import Kind, Record, Timing, apply, spawned_by
 from milepost.engine.keys import child_run
 from milepost.engine.position import Fire, Item, Position, Stream
+from milepost.engine.revision import Revision
 from milepost.engine.stores.store import Opening
 from milepost.engine.trace import Edge, Edit, JoinTrace, RunStatus, TaskStatus, TaskTrace, Trace
 
@@ -43,11 +45,28 @@ def begins_stream(record: Record) -> bool:
     return record.kind is Kind.COMPLETED and any(isinstance(op, Stream) for op in own)
 
 
-class Tracer:
-    """Builds a trace record by record, with a position of its own."""
+NOTHING_KNOWN: Final[Mapping[str, Definition]] = {}
 
-    def __init__(self, definition: Definition) -> None:
-        self._definition = definition
+CountedT = TypeVar("CountedT", str, Edge)
+
+
+def summed(counts: Mapping[CountedT, int], names: Mapping[CountedT, CountedT]) -> dict[CountedT, int]:
+    """Return counts under new names, added up where two have become one."""
+    found: dict[CountedT, int] = {}
+    for name, count in counts.items():
+        new = names.get(name, name)
+        found[new] = found.get(new, 0) + count
+    return found
+
+
+class Tracer:
+    """Builds a trace record by record, with a position of its own.
+
+    definition: the one that the run follows now. known: those that it has followed before as well, by fingerprint.
+    """
+
+    def __init__(self, definition: Definition, known: Mapping[str, Definition] = NOTHING_KNOWN) -> None:
+        self._former = Former(definition, known)
         self._shape = shape_of(definition)
         self._position = Position()
         self._tasks: dict[str, TaskTrace] = {}
@@ -56,7 +75,6 @@ class Tracer:
         self._chosen: dict[Edge, str] = {}
         self._items: dict[str, int] = {}
         self._fired: dict[str, int] = {}
-        self._nesting = {node.id for node in definition.nodes if node.kind == "workflow"}
         self._cached: set[str] = set()
         self._origin: tuple[str, int] | None = None
         self._edits: list[Edit] = []
@@ -65,6 +83,8 @@ class Tracer:
     def add(self, record: Record) -> None:
         """Take one more record in."""
         apply(self._position, record)
+        if record.revision is not None:
+            self._follow(record.revision)
         for passage in passages(record, self._shape):
             self._pass(passage)
         for op in record.ops:
@@ -79,6 +99,23 @@ class Tracer:
             self._tasks[task.key] = replace(self._tasks[task.key], status="cancelled")
         if record.kind in (Kind.FORKED, Kind.EDITED):
             self._change(record)
+
+    def _follow(self, revision: Revision) -> None:
+        """Read what comes by the definition that the run follows from here on; call all nodes as that does."""
+        self._former.follow(revision)
+        self._shape = shape_of(self._former.current)
+        names = revision.names
+        if not names:
+            return
+        self._items, self._fired = summed(self._items, names), summed(self._fired, names)
+        ends = {edge: (names.get(edge[0], edge[0]), names.get(edge[1], edge[1]), edge[2]) for edge in self._taken}
+        self._taken = summed(self._taken, ends)
+        self._chosen = {ends[edge]: chosen for edge, chosen in self._chosen.items()}
+        self._visits = {}
+        for key, task in self._tasks.items():
+            node = names.get(task.node, task.node)
+            self._visits[node] = visit = self._visits.get(node, 0) + 1
+            self._tasks[key] = replace(task, node=node, visit=visit)
 
     def _change(self, record: Record) -> None:
         """Note where the run was forked from, and what was changed by hand."""
@@ -152,15 +189,18 @@ class Tracer:
         if driven:
             tasks = [replace(one, status="running") if one.status == "pending" else one for one in tasks]
         joins = sorted({*self._items, *self._fired})
+        taken = {edge: sum(times) for edge, times in self._former.settled(self._taken).items()}
+        definition = self._former.drawn({*(task.node for task in tasks), *joins}, taken)
+        nesting = {node.id for node in definition.nodes if node.kind == "workflow"}
         return Trace(
             run_id=run_id,
             status=status,
-            definition=self._definition,
+            definition=definition,
             created=moment(created),
             updated=moment(updated),
-            tasks=tuple(self._with_child(run_id, one) for one in tasks),
-            taken=dict(self._taken),
-            chosen=dict(self._chosen),
+            tasks=tuple(self._with_child(run_id, one) if one.node in nesting else one for one in tasks),
+            taken=taken,
+            chosen={edge: values[-1] for edge, values in self._former.settled(self._chosen).items()},
             joins=tuple(
                 JoinTrace(node=one, items=self._items.get(one, 0), fired=self._fired.get(one, 0)) for one in joins
             ),
@@ -173,7 +213,7 @@ class Tracer:
         )
 
     def _with_child(self, run_id: str, task: TaskTrace) -> TaskTrace:
-        """Say which run a task drives, if its node runs a workflow."""
-        if task.node not in self._nesting or task.key in self._cached:
+        """Say which run a task of a node that runs a workflow drives."""
+        if task.key in self._cached:
             return task
         return replace(task, child=child_run(self._drivers.get(task.key, run_id), task.key))

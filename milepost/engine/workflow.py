@@ -8,7 +8,7 @@ from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import replace
 from importlib import import_module
 from types import NoneType
-from typing import Any, Literal, TypeVar, is_typeddict, overload
+from typing import Any, Final, Literal, TypeVar, is_typeddict, overload
 
 import pydantic_graph
 
@@ -25,6 +25,7 @@ from milepost.engine.spec import (
     NodeSpec,
     unwrap_choice,
 )
+from milepost.engine.stored import Migrate
 from milepost.engine.typed import Graph
 
 __all__ = [
@@ -37,6 +38,8 @@ __all__ = [
     "Workflow",
     "unwrap_choice",
 ]
+
+NO_MIGRATIONS: Final[Mapping[int, Migrate]] = {}
 
 StateT = TypeVar("StateT")
 DepsT = TypeVar("DepsT")
@@ -51,7 +54,8 @@ GivenOutputT = TypeVar("GivenOutputT")
 class Workflow(Graph[StateT, DepsT, InputT, OutputT]):
     """A graph whose nodes are all described, ready to run and to be stored.
 
-    specs: one per node of `nodes`, structural ones included. version: of the definition, raised by its author.
+    specs: one per node of `nodes`, structural ones included. version: of the definition, raised by its author when runs
+    that are stored must not go on with it unless they are migrated. migrations: by the version that they migrate from.
     warnings: what is doubtful but allowed. registered: the types that a value of undeclared type may have when it is
     stored. deps_factory: makes the dependencies where nobody gives them (command line, workers). max_concurrency: tasks
     of a run at once, None for no limit. on_failure: what happens to the other tasks when one has failed for good:
@@ -61,6 +65,7 @@ class Workflow(Graph[StateT, DepsT, InputT, OutputT]):
 
     specs: Mapping[str, NodeSpec]
     version: int
+    migrations: Mapping[int, Migrate]
     warnings: tuple[str, ...]
     registered: tuple[type, ...]
     deps_factory: Callable[[], AbstractAsyncContextManager[Any]] | None
@@ -74,6 +79,7 @@ class Workflow(Graph[StateT, DepsT, InputT, OutputT]):
         specs: Mapping[str, NodeSpec],
         name: str | None = None,
         version: int = 1,
+        migrations: Mapping[int, Migrate] = NO_MIGRATIONS,
         warnings: tuple[str, ...] = (),
         registered: tuple[type, ...] = (),
         deps_factory: Callable[[], AbstractAsyncContextManager[Any]] | None = None,
@@ -94,6 +100,7 @@ class Workflow(Graph[StateT, DepsT, InputT, OutputT]):
         )
         self.specs = specs
         self.version = version
+        self.migrations = migrations
         self.warnings = warnings
         self.registered = registered
         self.deps_factory = deps_factory
@@ -117,6 +124,7 @@ class Workflow(Graph[StateT, DepsT, InputT, OutputT]):
         *,
         name: str | None = None,
         version: int | None = None,
+        migrations: Mapping[int, Migrate] | None = None,
         policies: Mapping[str, Policy] | None = None,
     ) -> Workflow[GivenStateT, GivenDepsT, GivenInputT, GivenOutputT]: ...
 
@@ -128,6 +136,7 @@ class Workflow(Graph[StateT, DepsT, InputT, OutputT]):
         *,
         name: str | None = None,
         version: int | None = None,
+        migrations: Mapping[int, Migrate] | None = None,
         policies: Mapping[str, Policy] | None = None,
     ) -> Workflow[Any, Any, Any, Any]: ...
 
@@ -138,32 +147,39 @@ class Workflow(Graph[StateT, DepsT, InputT, OutputT]):
         *,
         name: str | None = None,
         version: int | None = None,
+        migrations: Mapping[int, Migrate] | None = None,
         policies: Mapping[str, Policy] | None = None,
     ) -> Any:
         """Take any graph that pydantic-graph built, as it is.
 
-        version: else that of a Workflow, or 1. policies: how nodes are carried out, by their id; they take the place of
-        those that nodes have. Node types are read from hints as far as they can be; what a WorkflowBuilder would refuse
-        becomes a warning. A Workflow is returned unchanged unless another name or policies are asked for.
-        Raises UnsoundWorkflow: a policy is for no node of the graph, or for one that cannot have it.
+        version: else that of a Workflow, or 1. migrations: of stored runs, by the version that each migrates from, as
+        in `WorkflowBuilder.migrate`; else those of a Workflow. policies: how nodes are carried out, by their id; they
+        take the place of those that nodes have. Node types are read from hints as far as they can be; what a
+        WorkflowBuilder would refuse becomes a warning. A Workflow is returned unchanged unless something else is asked
+        for. Raises UnsoundWorkflow: a policy is for no node of the graph, or for one that cannot have it; a migration
+        does not lead to the version.
         """
         known: Any = graph
-        if isinstance(graph, Workflow) and name in (None, known.name) and not policies:
+        made = getattr(known, "version", 1) if version is None else version
+        is_same = isinstance(graph, Workflow) and name in (None, known.name) and version in (None, known.version)
+        if is_same and not policies and migrations is None:
             return known
         from milepost.engine.assigned import with_policies
+        from milepost.engine.migration import migration_faults
         from milepost.engine.soundness import examine_graph  # needs networkx, which is slow to import
 
         specs, findings = examine_graph(known, caller_names())
         if isinstance(graph, Workflow):
             specs = {node_id: replace(spec, policy=known.specs[node_id].policy) for node_id, spec in specs.items()}
         specs, faults = with_policies(known.nodes, specs, policies or {})
+        steps: Mapping[int, Migrate] = getattr(known, "migrations", NO_MIGRATIONS) if migrations is None else migrations
+        faults = [*faults, *migration_faults(made, steps)]
         if faults:
             raise UnsoundWorkflow(name or known.name, faults)
         warnings = (*findings.faults, *findings.warnings)
         kept = ("registered", "deps_factory", "max_concurrency", "on_failure")
         more: Any = {part: getattr(known, part) for part in kept} if isinstance(graph, Workflow) else {}
-        made = getattr(known, "version", 1) if version is None else version
-        return cls(known, specs=specs, name=name, version=made, warnings=warnings, **more)
+        return cls(known, specs=specs, name=name, version=made, migrations=steps, warnings=warnings, **more)
 
     @property
     def state_is_default(self) -> bool:

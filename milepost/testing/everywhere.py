@@ -14,6 +14,7 @@ from uuid import uuid4
 
 import anyio
 
+from milepost.engine.engine import Engine
 from milepost.engine.errors import BrokenJournal, InputError, UnknownRun
 from milepost.engine.settlement import NOTHING_SETTLED, Settlement
 from milepost.engine.workflow import Workflow
@@ -174,12 +175,9 @@ class Experiment:
         """Read what a life has left in its store."""
         subject = self._lives.subject
         store = subject.store(life)
-        await store.open()
-        try:
+        async with Engine(store) as engine:
             journals = await read_tree(store, life.run_id)
-            return journals, await result_of(store, subject.workflow, life.run_id)
-        finally:
-            await store.close()
+            return journals, await result_of(engine, subject.workflow, journals[0])
 
     def _failed(self, deaths: Sequence[int], notes: list[list[Note]], error: BaseException) -> CrashFound:
         text = f"the run could not go on. {type(error).__name__}: {str(error).rstrip('.')}."

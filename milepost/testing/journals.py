@@ -9,16 +9,16 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, NamedTuple
 
 from milepost.engine.codec import Codec, split_array
-from milepost.engine.drivers import plan_of
+from milepost.engine.engine import Engine
 from milepost.engine.errors import BrokenJournal, UnknownRun
 from milepost.engine.fields import whole_of
 from milepost.engine.journal import Kind, Record, apply, from_text, snapshot_to_text
 from milepost.engine.keys import idempotency_key
 from milepost.engine.logs import status_of
-from milepost.engine.opening import adopt_orphans, read_position, verify
+from milepost.engine.opening import verify
 from milepost.engine.position import Op, Position, Stream
 from milepost.engine.stores.store import RunRow, Store, StoredRecord
-from milepost.engine.values import Ref, StoredValues, Value
+from milepost.engine.values import Ref, Value
 from milepost.engine.workflow import Workflow
 
 KEY: Final = re.compile(r"\b[0-9a-f]{32}\b")
@@ -96,17 +96,12 @@ class Result:
     state: Any
 
 
-async def result_of(store: Store, workflow: Workflow[Any, Any, Any, Any], run_id: str) -> Result:
-    """Read the output and the final state of a completed run."""
-    row = await store.row(run_id)
-    assert row is not None
-    plan, codec = plan_of(workflow), Codec(workflow.registered)
-    position = (await read_position(store, row)).position
-    adopt_orphans(plan, position)
-    assert position.output is not None
-    output = StoredValues(codec, plan.type_of).load(position.output)
-    state = codec.decode(whole_of(position.fields), workflow.state_type) if position.fields else None
-    return Result(output=output, state=state)
+async def result_of(engine: Engine, workflow: Workflow[Any, Any, Any, Any], journal: Journal) -> Result:
+    """Return the output and the final state of a completed run, from its journal and its store alone."""
+    run = await engine.resume(journal.row.run_id, workflow)
+    fields, codec = journal.position.fields, Codec(workflow.registered)
+    state = codec.decode(whole_of(fields), workflow.state_type) if fields else None
+    return Result(output=await run.result(), state=state)
 
 
 # --- comparing -------------------------------------------------------------------------------------------------------

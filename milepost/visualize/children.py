@@ -66,9 +66,10 @@ def merged(traces: Sequence[Trace]) -> Trace:
         return traces[0]
     last = traces[-1]
     present = {trace.status for trace in traces}
-    return replace(
-        last,
+    return Trace(
+        run_id=last.run_id,
         status=next((status for status in _BY_WEIGHT if status in present), "completed"),
+        definition=last.definition,
         created=min(trace.created for trace in traces),
         updated=max(trace.updated for trace in traces),
         tasks=tuple(task for trace in traces for task in trace.tasks),
@@ -76,9 +77,6 @@ def merged(traces: Sequence[Trace]) -> Trace:
         chosen={edge: value for trace in traces for edge, value in trace.chosen.items()},
         joins=_joined(join for trace in traces for join in trace.joins),
         checkpoints=sum(trace.checkpoints for trace in traces),
-        resumes=(),
-        error=None,
-        output=None,
         children={run_id: child for trace in traces for run_id, child in trace.children.items()},
     )
 

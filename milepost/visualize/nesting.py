@@ -76,8 +76,8 @@ def insides(subject: Subject) -> Mapping[str, Inside]:
     if not has_inside(subject):
         return {}
     if isinstance(subject, Definition):
-        boxes = group(subject).boxes.items()
-        return {id_: Inside(subject=box.node.child) for id_, box in boxes if box.node.child is not None}
+        nodes = {id_: box.node for id_, box in group(subject).boxes.items() if box.node.kind == "workflow"}
+        return {id_: Inside(subject=node.child) for id_, node in nodes.items() if node.child is not None}
     grouping = group(subject.definition)
     tasks: dict[str, list[TaskTrace]] = {}
     for task in subject.tasks:
@@ -85,8 +85,8 @@ def insides(subject: Subject) -> Mapping[str, Inside]:
             tasks.setdefault(grouping.owners[task.node], []).append(task)
     return {
         id_: Inside(subject=merged(children_of(tasks[id_], subject)), tasks=tuple(tasks[id_]))
-        for id_ in grouping.boxes
-        if id_ in tasks
+        for id_, box in grouping.boxes.items()
+        if id_ in tasks and box.node.kind == "workflow"
     }
 
 

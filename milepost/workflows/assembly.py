@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from milepost.engine.assigned import with_policies
@@ -20,10 +20,11 @@ from milepost.workflows.draft import Draft
 
 
 def assemble(
-    draft: Draft, graph: Graph[Any, Any, Any, Any], *, strict: bool
+    draft: Draft, graph: Graph[Any, Any, Any, Any], *, strict: bool, faults: Iterable[str] = ()
 ) -> tuple[dict[str, NodeSpec], tuple[str, ...]]:
     """Fill an empty graph with what a draft declares; return the descriptions of its nodes and the warnings.
 
+    faults: what is wrong beside the graph.
     Raises UnsoundWorkflow: it has faults; those that leave it runnable are warnings when it need not be strict.
     """
     compiled = compile_graph(draft)
@@ -40,7 +41,7 @@ def assemble(
     joins = [node for node in compiled.nodes.values() if isinstance(node, Join) and node.id in topology.reachable]
     waits = {join.id: parent for join in joins if (parent := topology.parent_fork(join))}
     examination = Examination(topology, specs, waits, compiled.closed)
-    grave = [*draft.faults, *mixed_edges(draft), *unused_nodes(draft), *misplaced, *unfed_workflows(draft)]
+    grave = [*draft.faults, *mixed_edges(draft), *unused_nodes(draft), *misplaced, *unfed_workflows(draft), *faults]
     found = examination.findings()
     if grave or (found.faults and strict) or any(examination.unjoinable()):
         raise UnsoundWorkflow(graph.name, list(dict.fromkeys([*grave, *found.faults])))

@@ -11,10 +11,12 @@ from pydantic_graph import BaseNode
 from pydantic_graph.util import unpack_type_expression
 from typing_extensions import TypeForm, TypeVar, Unpack
 
+from milepost.engine.errors import WorkflowError
 from milepost.engine.failure import Failure
 from milepost.engine.hints import Names, caller_names
 from milepost.engine.policy import OnFailure, PolicyOptions, check_rules, policy_of
 from milepost.engine.spec import Resume
+from milepost.engine.stored import Migrate, MigrateT
 from milepost.engine.typed import (
     Decision,
     DestinationNode,
@@ -63,11 +65,11 @@ OnError = Literal[True] | type[Exception] | tuple[type[Exception], ...]
 class WorkflowBuilder(GraphBuilder[StateT, DepsT, GraphInputT, GraphOutputT]):
     """Declares a workflow: its nodes, and the edges between them.
 
-    It is a pydantic_graph.GraphBuilder, and everything of that works. version: of the definition; raise it when a
-    change must not touch stored runs. deps: makes the dependencies where nobody gives them, an asynchronous context
-    manager. registered: the types that a value of undeclared type may have when it is stored. max_concurrency: tasks of
-    a run at once. on_failure: when a node has failed for good, "cancel" the others, or let those that are running
-    "finish" and commit them first.
+    It is a pydantic_graph.GraphBuilder, and everything of that works. version: of the definition; raise it by one when
+    a change must not touch stored runs, or only as a migration says (see `migrate`). deps: makes the dependencies where
+    nobody gives them, an asynchronous context manager. registered: the types that a value of undeclared type may have
+    when it is stored. max_concurrency: tasks of a run at once. on_failure: when a node has failed for good, "cancel"
+    the others, or let those that are running "finish" and commit them first.
     """
 
     def __init__(
@@ -95,6 +97,7 @@ class WorkflowBuilder(GraphBuilder[StateT, DepsT, GraphInputT, GraphOutputT]):
         self.max_concurrency = max_concurrency
         self.on_failure: OnFailure = on_failure
         self._draft = Draft(self._nodes, self._edges_by_source)
+        self._migrations: dict[int, Migrate] = {}
 
     @overload
     def function(
@@ -429,6 +432,25 @@ class WorkflowBuilder(GraphBuilder[StateT, DepsT, GraphInputT, GraphOutputT]):
         each: Each[StateT, DepsT, Iterable[T] | AsyncIterable[T]] = Each(target, join, fork_id, policy)
         return each
 
+    def migrate(self, *, from_version: int) -> Callable[[MigrateT], MigrateT]:
+        """Say what becomes of runs that were stored under a version when they are resumed under the next one.
+
+        The decorated function takes a `Stored` run and changes it in place: JSON, and the ids of nodes. It is carried
+        out when such a run is resumed, and by `milepost check --store`, so it must do nothing else. A run of an older
+        version goes through several of them, one after the other; without one it is refused. Raises WorkflowError:
+        there is one from this version already.
+        """
+        if from_version in self._migrations:
+            raise WorkflowError(
+                f"There is a migration from version {from_version} already. Put the two into one function."
+            )
+
+        def keep(migrate: MigrateT) -> MigrateT:
+            self._migrations[from_version] = migrate
+            return migrate
+
+        return keep
+
     def add(self, *edges: EdgePath[StateT, DepsT]) -> None:
         """Add edges made with `edge_from(...)` or `node(...)`, as in pydantic-graph."""
         self._draft.names.update(caller_names())
@@ -441,6 +463,7 @@ class WorkflowBuilder(GraphBuilder[StateT, DepsT, GraphInputT, GraphOutputT]):
         validate_graph_structure: False turns the faults that leave a graph runnable into warnings of the workflow.
         Raises UnsoundWorkflow: it cannot work; every fault is listed.
         """
+        from milepost.engine.migration import migration_faults
         from milepost.workflows.assembly import assemble  # needs networkx, which is slow to import
 
         self._draft.names.update(caller_names())
@@ -461,11 +484,13 @@ class WorkflowBuilder(GraphBuilder[StateT, DepsT, GraphInputT, GraphOutputT]):
             parent_forks={},
             intermediate_join_nodes={},
         )
-        specs, warnings = assemble(self._draft, blank, strict=validate_graph_structure)
+        faults = migration_faults(self.version, self._migrations)
+        specs, warnings = assemble(self._draft, blank, strict=validate_graph_structure, faults=faults)
         return Workflow(
             blank,
             specs=specs,
             version=self.version,
+            migrations=dict(self._migrations),
             warnings=warnings,
             registered=self.registered,
             deps_factory=self.deps_factory,

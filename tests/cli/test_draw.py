@@ -40,7 +40,39 @@ def test_a_committed_diagram_is_checked(call: Call, folder: Path) -> None:
 def test_a_sound_workflow_passes_its_check(call: Call) -> None:
     answer = call("check", "flows:workflow")
     assert answer.code == 0
-    assert answer.out.startswith("'orders' is sound: 4 nodes, and everything it handles can be stored.")
+    assert answer.out.startswith("'orders' is sound: 2 nodes, and everything it handles can be stored.")
+
+
+def test_a_check_counts_the_nodes_that_a_picture_counts(call: Call) -> None:
+    assert call("check", "flows:workflow", "--json").document["nodes"] == 2
+    assert "2 nodes" in call("render", "flows:workflow", "--format", "text").out
+    assert "'counted' is sound: 1 node, and" in call("check", "flows:counted").out
+
+
+def test_what_is_wrong_inside_a_sub_workflow_does_not_pass(call: Call, folder: Path) -> None:
+    (folder / "outer.py").write_text(
+        "from milepost import StepContext, WorkflowBuilder\n"
+        "class Socket: ...\n"
+        "inner = WorkflowBuilder(name='inner', output_type=int)\n"
+        "@inner.function\n"
+        "async def dial(ctx: StepContext[None, None, None]) -> Socket: return Socket()\n"
+        "@inner.function\n"
+        "async def talk(ctx: StepContext[None, None, Socket]) -> int: return 1\n"
+        "inner.edge(inner.start_node, dial)\ninner.edge(dial, talk)\ninner.edge(talk, inner.end_node)\n"
+        "def fails(): raise LookupError('no such workflow')\n"
+        "def around(child):\n"
+        "    wf = WorkflowBuilder(name='outer', output_type=int)\n"
+        "    node = wf.subworkflow(child, node_id='node')\n"
+        "    wf.edge(wf.start_node, node)\n"
+        "    wf.edge(node, wf.end_node)\n"
+        "    return wf.build()\n"
+        "unstorable = around(inner.build())\n"
+        "missing = around(fails)\n"
+    )
+    answer = call("check", "outer.py:unstorable")
+    assert (answer.code, answer.out.startswith("fault: In workflow 'inner': ")) == (7, True)
+    answer = call("check", "outer.py:missing")
+    assert (answer.code, "fails() failed with LookupError: no such workflow" in answer.out) == (7, True)
 
 
 def test_an_unsound_workflow_does_not_pass_and_every_fault_is_listed(call: Call) -> None:

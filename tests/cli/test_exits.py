@@ -39,6 +39,7 @@ EXPECTED = {
     "RunMismatch": 2,
     "RunBusy": 6,
     "IncompatibleWorkflow": 5,
+    "MigrationError": 5,
     "CrashLoop": 1,
 }
 

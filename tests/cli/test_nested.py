@@ -67,10 +67,53 @@ def test_a_run_shows_those_inside_it_and_the_one_that_it_is_inside_of(call: Call
     assert (tasks["inner"]["child"], tasks["shout"]["child"]) == (child["run_id"], None)
 
     outer, inner = call("show", "b-1").out, call("show", child["run_id"][:10]).out
-    assert child["run_id"][:12] in outer
-    assert "ship" in outer
+    assert f"run {child['run_id'][:12]}\n" in outer
+    assert "\n  ✓ ship" in outer
+    assert "ship" not in call("show", "b-1", "--depth", "0").out
     assert "This run is inside run b-1." in inner
     assert "ship" in inner
+
+
+@pytest.mark.usefixtures("nested")
+def test_the_beginning_of_an_id_is_of_a_run_inside_another_only_where_no_other_fits(call: Call) -> None:
+    call("run", "nested:workflow", "--input", ORDER, "--run-id", "b-1")
+    child = child_of(call, "b-1")["run_id"]
+    call("run", "flows:workflow", "--input", ORDER, "--run-id", f"{child[:6]}-mine")
+    assert call("show", child[:6], "--json").document["run_id"] == f"{child[:6]}-mine"
+    assert call("show", child[:7], "--json").document["run_id"] == child
+
+
+@pytest.mark.usefixtures("nested")
+def test_the_json_of_a_trace_has_the_runs_inside_it_as_deep_as_asked_for(call: Call) -> None:
+    call("run", "nested:workflow", "--input", ORDER, "--run-id", "b-1")
+    traced = call("trace", "b-1", "--json").document["trace"]
+    (inside,) = traced["children"]
+    assert (inside["parent_run"], inside["workflow"], inside["status"]) == ("b-1", "orders", "completed")
+    assert [task["node"] for task in inside["tasks"]] == ["price", "ship"]
+    assert {"source": "price", "target": "ship", "branch": 0, "count": 1, "chosen": None} in inside["taken"]
+    assert inside["output"] == "3 apples"
+    assert inside["definition"] is None
+    (node,) = (node for node in traced["definition"]["nodes"] if node["child"])
+    assert [one["id"] for one in node["child"]["nodes"]][1:3] == ["price", "ship"]
+    assert call("show", "b-1", "--json", "--depth", "0").document["trace"]["children"] == []
+
+
+@pytest.mark.usefixtures("nested")
+def test_a_picture_is_drawn_as_deep_as_asked_for(call: Call) -> None:
+    call("run", "nested:workflow", "--input", ORDER, "--run-id", "b-1")
+    for words in (("render", "nested:workflow"), ("trace", "b-1", "--format", "mermaid")):
+        assert "subgraph c_inner" in call(*words).out
+        assert "subgraph c_inner" in call(*words, "--depth", "1").out
+        assert "subgraph c_inner" not in call(*words, "--depth", "0").out
+    assert call("render", "nested:workflow", "--depth", "-1").code == 2
+
+
+@pytest.mark.usefixtures("nested")
+def test_a_diagram_that_was_drawn_to_some_depth_is_checked_at_that_depth(call: Call) -> None:
+    call("render", "nested:workflow", "--depth", "0", "-o", "flow.mmd")
+    assert call("render", "nested:workflow", "--depth", "0", "--check", "flow.mmd").code == 0
+    stale = call("render", "nested:workflow", "--depth", "1", "--check", "flow.mmd")
+    assert stale.err.endswith("Draw it again: milepost render nested:workflow --depth 1 -o flow.mmd\n")
 
 
 @pytest.mark.usefixtures("nested")

@@ -12,8 +12,8 @@ from pydantic import BaseModel
 
 from milepost.engine.current import current, report_usage
 from milepost.engine.engine import Engine
-from milepost.engine.errors import NodeError, WorkflowError
-from milepost.engine.policy import Policy, Retry
+from milepost.engine.errors import NodeError
+from milepost.engine.policy import Retry
 from milepost.engine.stores.memory import Journals, MemoryStore
 from milepost.engine.trace import Usage
 from milepost.engine.typed import StepContext

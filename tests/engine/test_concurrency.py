@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import anyio
 import pytest
@@ -60,7 +61,7 @@ def mapping(
     row = [wf.function(node_id=f"visit{number}", max_concurrency=node)(body(number)) for number in range(steps)]
     collect = wf.join(reduce_list_append, initial_factory=list[int], node_id="collect")
     wf.edge(wf.start_node, wf.each(row[0], join=collect, max_concurrency=items))
-    for before, after in zip(row, row[1:], strict=False):
+    for before, after in pairwise(row):
         wf.edge(before, after)
     wf.edge(row[-1], collect)
     wf.edge(collect, wf.end_node)

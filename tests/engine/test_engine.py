@@ -26,6 +26,7 @@ from milepost.engine.errors import (
 from milepost.engine.run import Run
 from milepost.engine.stores.memory import Journals, MemoryStore
 from milepost.engine.stores.sqlite import SqliteStore
+from milepost.engine.stores.store import Acknowledge, Entry
 from milepost.engine.typed import StepContext, reduce_sum
 from milepost.workflows.builder import WorkflowBuilder
 from tests.engine.subjects import RUN, Deps, FullStore, chain
@@ -546,3 +547,12 @@ async def test_every_body_that_never_waits_is_kept_before_the_next_one_runs() ->
 
     assert await wf.build().run(inputs=4, store=MemoryStore(journals), run_id="r-1") == 6
     assert kept == [2, 3, 4, 5]
+
+
+async def test_a_store_that_raises_has_failed_and_not_the_node() -> None:
+    class Broken(MemoryStore):
+        def append(self, entry: Entry, acknowledge: Acknowledge) -> None:
+            raise OSError("the cable is out")
+
+    with pytest.raises(StoreError, match=r"Checkpoint 2 of run 'r-1' could not be written: OSError\('the cable"):
+        await TWO.run(inputs=1, deps=Deps(), store=Broken(), run_id=RUN)

@@ -90,9 +90,9 @@ async def test_the_values_of_a_conflict_are_shortened_to_where_they_differ() -> 
     )
 
     assert (found.base, found.committed, found.mine) == (
-        "…994,995,996,997,998,999]",
-        "…,994,995,996,997,998,999,-1]",
-        "…,994,995,996,997,998,999,-2]",
+        "…995,996,997,998,999]",
+        "…995,996,997,998,999,-1]",
+        "…995,996,997,998,999,-2]",
     )
 
 
@@ -155,9 +155,9 @@ async def test_a_conflict_says_the_same_after_a_crash() -> None:
     journals = Journals()
     changes = {"one": silent(setting("title", "a")), "two": silent(setting("title", "b"))}
     workflow, texts = side_by_side(Plain, changes), list[str]()
-    for _ in range(2):
+    for pending in (("one", "two"), ("two",)):
         async with Engine(MemoryStore(journals)) as engine:
-            run = await engine.start(workflow, state=Plain(), deps=Order(("one", "two")), run_id=RUN)
+            run = await engine.start(workflow, state=Plain(), deps=Order(pending), run_id=RUN)
             with pytest.raises(StateConflict) as raised:
                 await run.result()
             texts.append(str(raised.value))

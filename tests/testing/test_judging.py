@@ -9,7 +9,7 @@ from typing import Any
 import anyio
 import pytest
 
-from milepost import BrokenJournal, MemoryStore, UnknownRun
+from milepost import BrokenJournal, Engine, MemoryStore, UnknownRun
 from milepost.testing.journals import Names, read_tree, result_of
 from milepost.testing.judging import Evidence, Json, Judge, difference, lost, run_again
 from milepost.testing.notes import Begun, Kept, Note, Opened
@@ -20,9 +20,11 @@ def left_by(store: MemoryStore, run_id: str = "r-1", notes: Sequence[Sequence[No
     """Run the streaming workflow and return what it has left."""
 
     async def main() -> Evidence:
-        await streaming("same").run(store=store, run_id=run_id)
+        workflow = streaming("same")
+        await workflow.run(store=store, run_id=run_id)
         journals = await read_tree(store, run_id)
-        return Evidence(notes=notes, journals=journals, result=await result_of(store, streaming("same"), run_id))
+        async with Engine(store) as engine:
+            return Evidence(notes=notes, journals=journals, result=await result_of(engine, workflow, journals[0]))
 
     return anyio.run(main)
 

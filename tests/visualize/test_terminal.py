@@ -19,7 +19,7 @@ from tests.visualize.subjects import CLAIMS, COMPLETED, FAILED, RUNNING, hostile
 
 def test_a_definition_is_listed_in_the_order_of_its_flow() -> None:
     text = render(CLAIMS, "text")
-    assert text.startswith("claims  version 3 · 14 nodes · 16 edges\n")
+    assert text.startswith("claims  version 3 · 11 nodes · 15 edges\n")
     lines = text.splitlines()
     assert [line.split() for line in lines if "triage" in line][-1][:4] == ["◇", "triage", "→", "high_risk"]
     assert any(line.endswith("↺ analyse   unclear") for line in lines)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import re
-from typing import Final, cast
+from typing import Final
 from urllib.parse import parse_qs, parse_qsl, quote, urlencode, urlsplit
 
 from milepost.engine.errors import InputError
 from milepost.engine.stores.memory import MemoryStore
 from milepost.engine.stores.sqlite import SqliteStore
-from milepost.engine.stores.store import Durability, Store
+from milepost.engine.stores.store import Store
 
 _DURABILITIES: Final = ("power", "process", "none")
 _SERVERS: Final = ("postgresql", "postgres")
@@ -21,20 +22,35 @@ def open_store(url: str, *, create: bool = True) -> Store:
     `sqlite:///runs.db` is relative to the working directory, `sqlite:////var/runs.db` absolute; `?durability=process`
     commits without waiting for the disk. `postgresql://user:password@host/name` is a database of a server, with
     `durability`, `schema` and what libpq knows as options. `memory://` keeps everything in this process. create=False
-    refuses a store that is not there. Raises InputError: the URL names no kind of store. StoreError: what the kind
-    needs is not installed.
+    refuses a store that is not there. A file or a database is `Encrypted` if MILEPOST_KEY is set. Raises InputError:
+    the URL names no kind of store, or the key is none. StoreError: what the kind or a key needs is not installed.
     """
     if url in ("memory://", "memory:"):
         return MemoryStore()
     if url.partition("://")[0] in _SERVERS:
-        return _on_server(url, create)
+        return _with_key(_on_server(url, create))
     parts = urlsplit(url)
     path = parts.path[1:] if url.startswith("sqlite:///") else ""
     options = parse_qs(parts.query)
     durability = options.pop("durability", ["power"])[0]
     if not path or options or durability not in _DURABILITIES:
         raise _names_none(url)
-    return SqliteStore(path, durability=cast(Durability, durability), create=create)  # one of the three, see above
+    return _with_key(
+        SqliteStore(
+            path,
+            durability=durability,  # type: ignore[arg-type]  # one of the three, see above
+            create=create,
+        )
+    )
+
+
+def _with_key(store: Store) -> Store:
+    """Return a store encrypted, if there is a key."""
+    if not os.environ.get("MILEPOST_KEY"):
+        return store
+    from milepost.engine.stores.encrypted import Encrypted  # few programs need it
+
+    return Encrypted(store)
 
 
 def _on_server(url: str, create: bool) -> Store:
@@ -48,7 +64,7 @@ def _on_server(url: str, create: bool) -> Store:
     rest = f"?{urlencode(options, quote_via=quote)}" if options else ""
     return PostgresStore(
         f"{address}{rest}",
-        durability=cast(Durability, durability),  # one of the three, see above
+        durability=durability,  # type: ignore[arg-type]  # one of the three, see above
         schema=schema,
         create=create,
     )

@@ -31,6 +31,10 @@ def is_sealed(text: str | None) -> bool:
     return text is not None and text.startswith(SEALED)
 
 
+def _bytes_of(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
+
+
 def key_name_of(text: str) -> str:
     """Return the name of the key that a text is encrypted with."""
     return text[len(SEALED) :].partition(":")[0]
@@ -72,12 +76,12 @@ class Key:
         """Return the cipher of one run: of one key, there may be no more than some billion texts."""
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-        return AESGCM(keyed_digest(self._secret, f"milepost run {run_id}".encode(), "sha256"))
+        return AESGCM(keyed_digest(self._secret, _bytes_of(f"milepost run {run_id}"), "sha256"))
 
     def seal(self, run_id: str, place: str, text: str) -> str:
         """Return a text encrypted. place: where it belongs; it can be read only as what stands there."""
         nonce = os.urandom(_NONCE)
-        sealed = self._cipher(run_id).encrypt(nonce, text.encode(), place.encode())
+        sealed = self._cipher(run_id).encrypt(nonce, _bytes_of(text), _bytes_of(place))
         return f"{SEALED}{self.name}:{base64.b64encode(nonce + sealed).decode()}"
 
     def open(self, run_id: str, place: str, sealed: str) -> str | None:
@@ -86,13 +90,17 @@ class Key:
 
         try:
             whole = base64.b64decode(sealed[len(SEALED) + len(self.name) + 1 :], validate=True)
-            return self._cipher(run_id).decrypt(whole[:_NONCE], whole[_NONCE:], place.encode()).decode()
+            return (
+                self._cipher(run_id)
+                .decrypt(whole[:_NONCE], whole[_NONCE:], _bytes_of(place))
+                .decode("utf-8", "surrogatepass")
+            )
         except (InvalidTag, ValueError):
             return None
 
     def hidden(self, name: str) -> str:
         """Return what stands for a name that says something about what was given, e.g. in the cache."""
-        return keyed_digest(self._secret, f"milepost cache {name}".encode(), "sha256").hex()
+        return keyed_digest(self._secret, _bytes_of(f"milepost cache {name}"), "sha256").hex()
 
 
 class KeyRing:

@@ -17,8 +17,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from milepost.engine.errors import InputError, StoreError, WrongKey
-from milepost.engine.stores.cipher import VARIABLE, KeyRing, is_sealed, keys_from
+from milepost.engine.errors import InputError, WrongKey
+from milepost.engine.stores.cipher import VARIABLE, KeyRing, keys_from
 from milepost.engine.stores.store import (
     Acknowledge,
     CacheEntry,
@@ -45,7 +45,7 @@ _CACHE: Final = "cache"
 
 @dataclass(frozen=True, slots=True)
 class Rotated:
-    """What `Encrypted.rotate` did. runs: encrypted anew. kept: the ids of runs that somebody drives, still as before."""
+    """What `Encrypted.rotate` did. runs: encrypted anew. kept: ids of runs that somebody drives, as before."""
 
     runs: int
     kept: tuple[str, ...]
@@ -54,16 +54,19 @@ class Rotated:
 class Encrypted:
     """Any store, encrypted. A store that holds runs in plain text goes on holding them until it is rotated.
 
-    store: where it all lies. keys: 32 bytes each, the newest first, which encrypts; the others only decrypt. None: those
-    in the environment variable MILEPOST_KEY, in base64, separated by commas.
+    store: where it all lies. keys: 32 bytes each, the newest first, which encrypts; the others only decrypt. None: what
+    the environment variable MILEPOST_KEY says, in base64, separated by commas.
     Raises InputError: there is no key, or one is not 32 bytes. StoreError: the package cryptography is not installed.
     """
 
     def __init__(self, store: Store, keys: Sequence[bytes] | None = None) -> None:
         if isinstance(store, Encrypted):
-            raise InputError("This store is encrypted already. Give all keys at once: Encrypted(store, [newest, older]).")
+            raise InputError(
+                "This store is encrypted already. Give all keys at once: Encrypted(store, [newest, older])."
+            )
         self.store = store
         self._ring = KeyRing(keys_from(os.environ.get(VARIABLE, "")) if keys is None else keys)
+        self._is_marked = False
 
     async def open(self) -> None:
         await self.store.open()
@@ -76,20 +79,20 @@ class Encrypted:
     async def _check_keys(self) -> None:
         """Check that one of the keys is one of the store's. Raises WrongKey."""
         names = [key.name for key in self._ring.keys]
-        if any([await self.store.definition(f"{MARK} {name}") is not None for name in names]):
-            return
-        if await self.store.definition(MARK) is not None:
+        known = [name for name in names if await self.store.definition(f"{MARK} {name}") is not None]
+        if not known and await self.store.definition(MARK) is not None:
             raise WrongKey(
-                f"The store is encrypted with another key than those that were given ({', '.join(names)}). Give the one "
-                f"that it was encrypted with, e.g. in {VARIABLE}. Nothing was changed."
+                f"The store is encrypted with another key than what was given ({', '.join(names)}). Give the one that "
+                f"it was encrypted with, e.g. in {VARIABLE}. Nothing was changed."
             )
 
     async def _remember_key(self) -> None:
         """Say in the store that it is encrypted, and with which key, before anything is."""
-        name = self._ring.newest.name
-        if await self.store.definition(f"{MARK} {name}") is None:
+        if not self._is_marked:
+            name = self._ring.newest.name
             await self.store.define(f"{MARK} {name}", json.dumps({"key": name}))
             await self.store.define(MARK, json.dumps({"cipher": "AES-256-GCM"}))
+            self._is_marked = True
 
     async def close(self) -> None:
         await self.store.close()
@@ -108,12 +111,7 @@ class Encrypted:
         await self.store.release(run_id, epoch)
 
     def append(self, entry: Entry, acknowledge: Acknowledge) -> None:
-        try:
-            sealed = self._sealed_entry(entry)
-        except UnicodeError as error:
-            acknowledge(StoreError(f"Checkpoint {entry.seq} of run {entry.run_id!r} could not be written: {error}."))
-            return
-        self.store.append(sealed, acknowledge)
+        self.store.append(self._sealed_entry(entry), acknowledge)
 
     def _sealed_entry(self, entry: Entry) -> Entry:
         record = self._sealed_record(
@@ -153,10 +151,10 @@ class Encrypted:
         await self._remember_key()
         return await self.store.post(self._sealed_message(message))
 
-    def _sealed_message(self, message: Message) -> Message:
+    def _sealed_message(self, message: Message, taken: int | None = None) -> Message:
         place = f"message {message.id}"
         return message._replace(
-            payload=self._ring.seal(message.run_id, place, message.payload),
+            payload=self._ring.seal(message.run_id, place, message.payload) if taken is None else "",
             by=None if message.by is None else self._ring.seal(message.run_id, f"sender of {place}", message.by),
         )
 
@@ -212,11 +210,25 @@ class Encrypted:
         return [self._opened_row(row) for row in await self.store.children(run_id, status=status)]
 
     async def records(self, run_id: str, *, after: int = 0, limit: int | None = None) -> Sequence[StoredRecord]:
-        return [self._opened_record(run_id, one) for one in await self.store.records(run_id, after=after, limit=limit)]
+        found = await self.store.records(run_id, after=after, limit=limit)
+        owners = await self._owners(run_id, after + 1)
+        return [self._opened_record(owner_of(owners, one.seq), one) for one in found]
 
     async def record(self, run_id: str, seq: int) -> StoredRecord | None:
         found = await self.store.record(run_id, seq)
-        return None if found is None else self._opened_record(run_id, found)
+        return None if found is None else self._opened_record((await self._owners(run_id, seq))[-1][0], found)
+
+    async def snapshot_seq(self, run_id: str, until: int) -> int:
+        return await self.store.snapshot_seq(run_id, until)
+
+    async def _owners(self, run_id: str, seq: int) -> list[tuple[str, int]]:
+        """Return whose the records of a run are, back to this one: each run, and the last number before its own."""
+        owners: list[tuple[str, int]] = []
+        row = await self.store.row(run_id)
+        while row is not None:
+            owners.append((row.run_id, row.forked_at))
+            row = None if row.forked_from is None or seq > row.forked_at else await self.store.row(row.forked_from)
+        return owners or [(run_id, 0)]
 
     async def openings(self, run_id: str) -> Sequence[Opening]:
         return await self.store.openings(run_id)
@@ -268,10 +280,7 @@ class Encrypted:
                 output=self._sealed(row.run_id, row.seq, "output", row.output),
             ),
             records=[self._sealed_record(row.run_id, record) for record in run.records],
-            messages=[
-                Posted(self._sealed_message(message) if taken is None else message, taken)
-                for message, taken in run.messages
-            ],
+            messages=[Posted(self._sealed_message(message, taken), taken) for message, taken in run.messages],
         )
 
     async def sweep(self, now: float | None, *, dry_run: bool = False) -> Leftovers:
@@ -293,7 +302,7 @@ class Encrypted:
         await self._remember_key()
         done, kept = 0, list[str]()
         for row in await self.store.rows():
-            records = await self.store.records(row.run_id)
+            records = await self.store.records(row.run_id, after=row.forked_at)
             posted = await self.store.posted(row.run_id)
             if self._is_newest(row, records, posted):
                 continue
@@ -309,6 +318,7 @@ class Encrypted:
             elif await self.store.row(row.run_id) is not None:
                 kept.append(row.run_id)
         await self.store.sweep(None)
+        await self.store.compact()  # what was written over may still be readable in what is free
         return Rotated(done, tuple(kept))
 
     def _is_newest(self, row: RunRow, records: Sequence[StoredRecord], posted: Sequence[Posted]) -> bool:
@@ -321,13 +331,24 @@ class Encrypted:
         return all(self._ring.is_newest(text) for text in texts)
 
 
-async def check_plain(store: Store) -> None:
-    """Check that a store that was given without a key is not an encrypted one. Raises WrongKey."""
-    if not isinstance(store, Encrypted) and await store.definition(MARK) is not None:
+def owner_of(owners: Sequence[tuple[str, int]], seq: int) -> str:
+    """Return which of some runs a record belongs to; see `Encrypted._owners`."""
+    return next((run_id for run_id, before in owners if before < seq), owners[-1][0])
+
+
+async def opened(store: Store) -> None:
+    """Open a store, unless it is an encrypted one that was given without a key. Raises WrongKey, StoreError."""
+    await store.open()
+    if isinstance(store, Encrypted):
+        return
+    try:
+        is_encrypted = await store.definition(MARK) is not None
+    except BaseException:
+        await store.close()
+        raise
+    if is_encrypted:
+        await store.close()
         raise WrongKey(
             f"The store is encrypted. Give its key: set {VARIABLE} and name the store by its URL, or give "
             "Encrypted(store, [key]) in place of the store. Nothing was changed."
         )
-
-
-__all__ = ["MARK", "Encrypted", "Rotated", "check_plain", "is_sealed"]

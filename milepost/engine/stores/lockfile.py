@@ -21,6 +21,7 @@ class LockFile:
         draft = path.with_name(f"{path.name}.new")
         self._descriptor = os.open(draft, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600)
         try:
+            os.fchmod(self._descriptor, 0o600)  # whatever the umask has left of it
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             draft.rename(path)
         except OSError:

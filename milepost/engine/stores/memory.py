@@ -308,9 +308,12 @@ class MemoryStore:
         inbox = self.journals.inbox
         for message, _ in run.messages:
             posted = inbox.posted.get((run_id, message.id))
-            if posted is not None and posted.taken is None:
-                told = posted.message._replace(payload=message.payload, by=message.by)
-                inbox.posted[run_id, message.id] = Posted(told, None)
+            if posted is None:
+                continue
+            payload = message.payload if posted.taken is None else ""
+            told = posted.message._replace(payload=payload, by=message.by)
+            inbox.posted[run_id, message.id] = Posted(told, posted.taken)
+            if posted.taken is None:
                 inbox.waiting[told.number] = told
         return True
 

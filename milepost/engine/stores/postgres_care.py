@@ -44,7 +44,9 @@ _OTHER_RECORD: Final = (
     "UPDATE records SET body = %s, content = %s, hash = %s, snapshot = %s WHERE run = %s AND seq = %s"
 )
 _OTHER_ROW: Final = "UPDATE runs SET hash = %s, error = %s, output = %s WHERE number = %s"
-_OTHER_MESSAGE: Final = "UPDATE inbox SET payload = %s, by = %s WHERE run_id = %s AND id = %s AND taken IS NULL"
+_OTHER_MESSAGE: Final = (
+    "UPDATE inbox SET payload = CASE WHEN taken IS NULL THEN %s ELSE payload END, by = %s WHERE run_id = %s AND id = %s"
+)
 _RESULTS: Final = (
     "SELECT count(*), coalesce(sum(octet_length(value)), 0)::bigint FROM cache "
     "WHERE %s::float8 IS NULL OR expires <= %s::float8"

@@ -50,7 +50,9 @@ _RUN: Final = (
 _POSTED: Final = "INSERT INTO inbox (run_id, id, kind, payload, by, at, taken, crc) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 _OTHER_RECORD: Final = "UPDATE records SET body=?, content=?, hash=?, snapshot=?, crc=? WHERE run=? AND seq=?"
 _OTHER_ROW: Final = "UPDATE runs SET hash=?, error=?, output=?, mark=? WHERE number=?"
-_OTHER_MESSAGE: Final = "UPDATE inbox SET payload=?, by=?, crc=? WHERE run_id=? AND id=? AND taken IS NULL"
+_OTHER_MESSAGE: Final = (
+    "UPDATE inbox SET payload=CASE WHEN taken IS NULL THEN ? ELSE payload END, by=?, crc=? WHERE run_id=? AND id=?"
+)
 _EXPIRED: Final = "FROM cache WHERE (?1 IS NULL OR expires <= ?1)"
 _UNREAD: Final = (
     "FROM inbox WHERE taken IS NULL AND run_id IN "
@@ -114,6 +116,7 @@ def insert(connection: sqlite3.Connection, runs: Sequence[WholeRun]) -> bool:
 def rewrite(connection: sqlite3.Connection, owner: Owner, run: WholeRun) -> bool:
     """Put other texts in place of those of a run; False if it is not as its row says."""
     row = run.row
+    connection.execute("PRAGMA secure_delete=ON")  # what is written over must not stay readable in what is free
     with transaction(connection):
         number = _stands(connection, owner, row)
         if not number:
@@ -153,17 +156,14 @@ def compact(connection: sqlite3.Connection) -> int:
     which would hold up whoever commits, and so is done only while nobody owns a run; its free pages are used again.
     """
     before, free = _pragma(connection, "page_count"), _pragma(connection, "freelist_count")
-    if not free:
-        return 0
+    owned = connection.execute("SELECT EXISTS (SELECT 1 FROM runs WHERE owner IS NOT NULL)").fetchone()[0]
     if _pragma(connection, "auto_vacuum"):
         for _ in range(0, free, _FEW):
             connection.execute(f"PRAGMA incremental_vacuum({_FEW})").fetchall()
-    elif connection.execute("SELECT EXISTS (SELECT 1 FROM runs WHERE owner IS NOT NULL)").fetchone()[0]:
-        return 0
-    else:
+    elif free and not owned:
         connection.execute("PRAGMA auto_vacuum=INCREMENTAL")
         connection.execute("VACUUM")
-    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()  # the file itself only shrinks by this
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()  # only this shrinks the file, and the log
     return (before - _pragma(connection, "page_count")) * _pragma(connection, "page_size")
 
 

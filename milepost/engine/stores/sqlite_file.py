@@ -102,7 +102,11 @@ def _make(path: Path) -> None:
     """Make an empty file that only its owner can read: SQLite gives its other files the permissions of this one."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with suppress(FileExistsError):  # somebody else makes the same store just now
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+        made = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600)
+        try:
+            os.fchmod(made, 0o600)  # whatever the umask has left of it
+        finally:
+            os.close(made)
         folder = os.open(path.parent, os.O_RDONLY)
         try:
             os.fsync(folder)  # what is committed later must not be lost with the name of its file

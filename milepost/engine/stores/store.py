@@ -363,8 +363,9 @@ class Store(Protocol):
         """Put other texts in place of those of a run, in one transaction.
 
         Those are the body, content, hash and snapshot of the records that are given, the hash, error and output of the
-        row, and the payload and the sender of messages that still wait. Returns False, changing nothing, if the run has
-        an owner who lives, stands at another record or epoch than its row says, or is gone.
+        row, the payload of messages that still wait, and the sender of all that are given. Records that the run shares
+        with another are not its own, and not given. Returns False, changing nothing, if the run has an owner who lives,
+        stands at another record or epoch than its row says, or is gone.
         """
         ...
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from milepost.engine.stores.encrypted import Encrypted
 from milepost.engine.stores.store import Durability
 from milepost.testing.contract.place import Place
 from milepost.testing.store_contract import StoreContract
@@ -39,3 +41,10 @@ class TestPostgresStore(StoreContract):
     def place(self, request: pytest.FixtureRequest, schema: Schema) -> Place:
         durability: Durability = request.param
         return in_schema(schema, durability)
+
+
+class TestEncryptedStore(StoreContract):
+    @pytest.fixture(params=["memory", "file"])
+    def place(self, request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+        plain = in_memory() if request.param == "memory" else in_file(tmp_path / "runs.db", "process")
+        return replace(plain, make=lambda: Encrypted(plain.make(), [b"k" * 32]))

@@ -331,10 +331,11 @@ async def refusal(dsn: str) -> str:
     store = PostgresStore(dsn)
     with pytest.raises(StoreError) as caught:
         await store.open()
-    said, error = repr(store), caught.value
+    said = repr(store)
+    error: BaseException | None = caught.value
     while error is not None:
         said += f"\n{error!r}\n{error}\n{error.args}"
-        error = error.__cause__ or error.__context__  # type: ignore[assignment]  # any exception
+        error = error.__cause__ or error.__context__
     return said
 
 

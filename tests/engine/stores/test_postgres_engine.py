@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Callable, Coroutine, Generator
 from dataclasses import dataclass, field, replace
 
 import anyio
@@ -123,19 +123,22 @@ async def kept_by(store: Store) -> set[tuple[str, str]]:
         return set[tuple[str, str]]().union(*[await completed(store, name) for name in NAMES])
 
 
-async def outcomes(store: Store, bodies: Bodies, meanwhile: Callable[[], Awaitable[None]]) -> list[int | StoreError]:
+async def outcomes(
+    store: Store, bodies: Bodies, meanwhile: Callable[[], Coroutine[object, object, None]]
+) -> list[int | StoreError]:
     """Drive all runs while something happens; return their results, or why they failed."""
-
-    async def outcome(run: Run[int]) -> int | StoreError:
-        try:
-            return await run.result()
-        except StoreError as error:
-            return error
-
+    found: list[int | StoreError] = []
     async with anyio.create_task_group() as tasks, Engine(store) as engine:
-        runs = [await engine.start(WORKFLOW, inputs=0, deps=bodies, run_id=name) for name in NAMES]
+        runs: list[Run[int]] = []
+        for name in NAMES:
+            runs.append(await engine.start(WORKFLOW, inputs=0, deps=bodies, run_id=name))
         tasks.start_soon(meanwhile)
-        return [await outcome(run) for run in runs]
+        for run in runs:
+            try:
+                found.append(await run.result())
+            except StoreError as error:
+                found.append(error)
+    return found
 
 
 async def nothing() -> None:

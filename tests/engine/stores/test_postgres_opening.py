@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import psycopg
 import pytest
-from psycopg.conninfo import make_conninfo
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from milepost.engine.errors import ForeignStore, StoreError
 from milepost.engine.stores.address import open_store
@@ -105,7 +104,7 @@ async def test_a_user_who_may_not_make_a_schema_is_told(schema: Schema) -> None:
 
 
 async def test_an_address_names_a_store_with_all_its_options(schema: Schema) -> None:
-    given = psycopg.conninfo.conninfo_to_dict(schema.dsn)
+    given = conninfo_to_dict(schema.dsn)
     address = f"postgresql://{given['user']}@/{given['dbname']}?host={given['host']}&application_name=mine"
     store = open_store(f"{address}&schema={schema.name}&durability=process")
     assert isinstance(store, PostgresStore)
