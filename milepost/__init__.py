@@ -11,10 +11,12 @@ if TYPE_CHECKING:
     from pydantic_graph import End as End
     from pydantic_graph import GraphRunContext as GraphRunContext
 
+    from milepost.engine.checkpoints import Snapshot as Snapshot
     from milepost.engine.current import Current as Current
     from milepost.engine.current import current as current
     from milepost.engine.definition import Definition as Definition
     from milepost.engine.definition import describe as describe
+    from milepost.engine.difference import Difference as Difference
     from milepost.engine.engine import Engine as Engine
     from milepost.engine.errors import BrokenJournal as BrokenJournal
     from milepost.engine.errors import CircuitOpen as CircuitOpen
@@ -83,14 +85,14 @@ if TYPE_CHECKING:
     from milepost.engine.settlement import Done as Done
     from milepost.engine.spec import NodeKind as NodeKind
     from milepost.engine.spec import NodeSpec as NodeSpec
+    from milepost.engine.stored import Stored as Stored
+    from milepost.engine.stored import StoredValue as StoredValue
     from milepost.engine.stores.address import open_store as open_store
     from milepost.engine.stores.encrypted import Encrypted as Encrypted
     from milepost.engine.stores.memory import MemoryStore as MemoryStore
     from milepost.engine.stores.postgres import PostgresStore as PostgresStore
     from milepost.engine.stores.sqlite import SqliteStore as SqliteStore
     from milepost.engine.stores.store import Store as Store
-    from milepost.engine.stored import Stored as Stored
-    from milepost.engine.stored import StoredValue as StoredValue
     from milepost.engine.trace import Trace as Trace
     from milepost.engine.trace import Usage as Usage
     from milepost.engine.typed import Decision as Decision
@@ -115,8 +117,10 @@ if TYPE_CHECKING:
 
 NAMES = {
     "pydantic_graph": ("BaseNode", "End", "GraphRunContext"),
+    "milepost.engine.checkpoints": ("Snapshot",),
     "milepost.engine.current": ("Current", "current"),
     "milepost.engine.definition": ("Definition", "describe"),
+    "milepost.engine.difference": ("Difference",),
     "milepost.engine.engine": ("Engine",),
     "milepost.engine.errors": (
         "BrokenJournal",

@@ -20,6 +20,7 @@ from milepost.cli.pictures import (
 from milepost.cli.records import describe_run, describe_trace, find_run, read_store
 from milepost.cli.screen import Invocation, console, json_text, print_json, say
 from milepost.cli.stores import require
+from milepost.engine.stores.address import without_password
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -56,7 +57,7 @@ def runs(
     elif kept:
         console(stderr=False).print(_table(kept, nested=nested))
     else:
-        say(f"No runs in {store!r}." if not found else "No run fits.")
+        say(f"No runs in {without_password(store)!r}." if not found else "No run fits.")
 
 
 def _table(summaries: list[RunSummary], *, nested: bool = False) -> Table:

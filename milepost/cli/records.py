@@ -23,13 +23,14 @@ WAITING: Final = "@waiting"
 
 
 def read_store(url: str, read: Callable[[Engine], Awaitable[ReadT]]) -> ReadT:
-    """Open the store at `url`, do `read` with it, and close it again."""
+    """Open the store at `url`, do `read` with it, and close it again; one that is not there is not made."""
     import anyio
 
     from milepost.engine.engine import Engine
+    from milepost.engine.stores.address import open_store
 
     async def main() -> ReadT:
-        async with Engine(url) as engine:
+        async with Engine(open_store(url, create=False)) as engine:
             return await read(engine)
 
     return anyio.run(main)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Final
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 from milepost.engine.errors import InputError, StoreError, UnknownRun
+from milepost.engine.stores.address import is_on_server, without_password
 
 DEFAULT_STORE: Final = "sqlite:///.milepost/runs.db"
 
@@ -32,17 +33,17 @@ def with_durability(url: str, durability: str | None) -> str:
     >>> with_durability("sqlite:///runs.db", "process")
     'sqlite:///runs.db?durability=process'
     """
-    if durability is None or file_of(url) is None:
+    if durability is None or (file_of(url) is None and not is_on_server(url)):
         return url
     parts = urlsplit(url)
     query = dict(parse_qsl(parts.query))
     if query.get("durability", durability) != durability:
         raise InputError(
-            f"The store {url!r} and --durability {durability} contradict each other. Leave one of them out."
+            f"The store {without_password(url)!r} and --durability {durability} contradict each other. Leave one out."
         )
     query["durability"] = durability
     address, *_ = url.split("?", 1)
-    return f"{address}?{urlencode(query)}"
+    return f"{address}?{urlencode(query, quote_via=quote, safe='/')}"
 
 
 def prepare(url: str) -> None:

@@ -32,9 +32,9 @@ class DefinedNode:
 
     kind: a `NodeKind`'s value. label: the author's words for it, None when there are none. doc: the first sentence of
     its docstring. marks: its policy in short words, e.g. "retry ≤ 3". input, output: names of types, "" when not
-    declared. stream: it sends its output item by item. generated: its id was not given by the author. workflow: the
-    name of the workflow that it runs, "" for any other node. child: that workflow, None where it is one that this node
-    is already inside of.
+    declared. stream: it sends its output item by item. generated: its id was not given by the author. waits: the fork
+    that a join waits for, "" for any other node. workflow: the name of the workflow that it runs, "" for any other
+    node. child: that workflow, None where it is one that this node is already inside of.
     """
 
     id: str
@@ -46,6 +46,7 @@ class DefinedNode:
     output: str = ""
     stream: bool = False
     generated: bool = False
+    waits: str = ""
     workflow: str = ""
     child: Definition | None = None
 
@@ -112,14 +113,15 @@ def describe(workflow: Workflow[Any, Any, Any, Any]) -> Definition:
 def _described(workflow: Workflow[Any, Any, Any, Any], above: tuple[object, ...], depth: int | None) -> Definition:
     """Describe a workflow. above: those that it is inside of, each with what gave it. depth: how many there may be."""
     path = (*above, workflow)
-    nodes = tuple(_described_node(spec, path, depth) for spec in workflow.specs.values())
+    waits = {str(join): str(parent.fork_id) for join, parent in workflow.parent_forks.items()}
+    nodes = tuple(_described_node(spec, path, depth, waits.get(spec.id, "")) for spec in workflow.specs.values())
     edges = tuple(edge for source in workflow.nodes for edge in _edges_from(workflow, source))
     return Definition(workflow.name or "workflow", workflow.version, nodes, edges)
 
 
-def _described_node(spec: NodeSpec, path: tuple[object, ...], depth: int | None) -> DefinedNode:
+def _described_node(spec: NodeSpec, path: tuple[object, ...], depth: int | None, waits: str) -> DefinedNode:
     """Describe a node, with the workflow that it runs unless that, or what gives it, is on the path already."""
-    node = _defined_node(spec)
+    node = _defined_node(spec, waits)
     if spec.child is None:
         return node
     inner: Workflow[Any, Any, Any, Any] = spec.child.find()
@@ -182,7 +184,7 @@ def _known(kind: type[DefinedNode] | type[DefinedEdge], item: dict[str, Any]) ->
     return known
 
 
-def _defined_node(spec: NodeSpec) -> DefinedNode:
+def _defined_node(spec: NodeSpec, waits: str) -> DefinedNode:
     return DefinedNode(
         id=spec.id,
         kind=spec.kind.value,
@@ -193,6 +195,7 @@ def _defined_node(spec: NodeSpec) -> DefinedNode:
         output=type_name(spec.output_type),
         stream=spec.stream,
         generated=spec.generated,
+        waits=waits,
     )
 
 

@@ -13,7 +13,7 @@ from hashlib import blake2b
 from types import NoneType, UnionType
 from typing import Annotated, Any, ClassVar, Final, NewType, NotRequired, Required, Union, cast, get_args, get_origin
 
-from typing_extensions import Format, ReadOnly, TypeIs, get_annotations
+from typing_extensions import Format, ReadOnly, get_annotations, is_typeddict
 
 from milepost.engine.hints import is_alias, resolve
 from milepost.engine.mergers import Merger
@@ -51,12 +51,12 @@ def shape_of(type_: Any) -> Shape:
     bare, declared = peeled(type_)
     if declared is not None:
         return Shape(whole=True, mergers={WHOLE: declared})
-    kind: object = get_origin(bare) or bare
-    if not is_class(kind) or issubclass(kind, OrderedDict):  # a union; or the order of its keys counts
+    kind: Any = get_origin(bare) or bare
+    if not has_fields(kind):
         return Shape(whole=True)
-    if issubclass(kind, dict):
+    if is_dict(kind):
         arguments = get_args(bare)
-        return Shape(of_others=peeled(arguments[1])[1] if len(arguments) == 2 else None)
+        return Shape(of_others=peeled(arguments[1])[1] if len(arguments) == 2 and arguments[0] is str else None)
     mergers = {name: found for name, hint in hints_of(kind).items() if (found := peeled(hint)[1]) is not None}
     if getattr(kind, "__pydantic_root_model__", False):
         return Shape(whole=True, mergers={WHOLE: mergers["root"]}) if mergers else Shape()
@@ -90,9 +90,14 @@ def peeled(hint: Any) -> tuple[Any, Merger | None]:
             return hint, found
 
 
-def is_class(value: object) -> TypeIs[type[object]]:
-    """Tell whether something is a class, of which no more is known."""
-    return isinstance(value, type)
+def has_fields(kind: object) -> bool:
+    """Tell whether states of a type are cut into fields: not where the order of keys counts, and no union."""
+    return isinstance(kind, type) and kind is not UnionType and not issubclass(kind, OrderedDict)
+
+
+def is_dict(kind: type) -> bool:
+    """Tell whether the keys of a dict are the fields, which are not declared one by one."""
+    return issubclass(kind, dict) and not is_typeddict(cast("object", kind))
 
 
 def hints_of(kind: type) -> dict[str, Any]:
@@ -164,7 +169,7 @@ def excerpt(text: str, start: int = 0, most: int = 60) -> str:
     """Return the text of a field for people, shortened to what stands around `start`.
 
     >>> excerpt('["' + "a" * 100 + 'b"]', 100, 20)
-    '…aaaab"]'
+    '…aaaaaaaab"]'
     """
     if not text:
         return "not there"

@@ -78,14 +78,22 @@ async def first_of_fork(
     return new, entry._replace(epoch=1)
 
 
+async def line_of(store: Store, row: RunRow, seq: int) -> list[tuple[str, int]]:
+    """Return the runs that the records of a run up to one belong to, each with its last; the first record's last."""
+    found: list[tuple[str, int]] = []
+    above: RunRow | None = row
+    while above is not None:
+        if seq > above.forked_at:
+            found.append((above.run_id, seq))
+        seq = min(seq, above.forked_at)
+        above = None if above.forked_from is None else await store.row(above.forked_from)
+    return found
+
+
 async def owner_of(store: Store, row: RunRow, seq: int) -> str:
-    """Return the run that a record of a run belongs to: itself, or the one that it shares the record with."""
-    while seq <= row.forked_at and row.forked_from is not None:
-        above = await store.row(row.forked_from)
-        if above is None:
-            break
-        row = above
-    return row.run_id
+    """Return the run that a record of a run belongs to: itself, or one that it shares the record with."""
+    line = await line_of(store, row, seq)
+    return line[0][0] if line else row.run_id
 
 
 async def check_same_fork(store: Store, there: RunRow, new: NewRun, first: Entry) -> None:

@@ -46,8 +46,8 @@ async def trace_of(
         last = until if level == 0 else None
         trace = read[row.run_id] = await _alone(store, row, definitions, last, seen)
         if depth is None or level < depth:
-            begun = (task for task in trace.tasks if last is None or task.status in ("completed", "caught"))
-            wanted = {task.child for task in begun if task.child is not None} - read.keys()
+            known = (task for task in trace.tasks if last is None or task.status in ("completed", "caught"))
+            wanted = {task.child for task in known if task.child is not None} - read.keys()
             pending.extend((child, level + 1) for child in await _inside(store, trace, wanted))
     for run_id, trace in reversed(read.items()):
         begun = [task.child for task in trace.tasks if task.child is not None and task.child in read]

@@ -252,7 +252,6 @@ def matcher(branch: DecisionBranch[Any]) -> Matcher:
         options = get_args(source)
         return lambda value: any(value == one and isinstance(value, bool) == isinstance(one, bool) for one in options)
 
-
     def is_instance(value: object) -> bool:
         try:
             return isinstance(value, source)

@@ -10,6 +10,7 @@ import anyio
 from typing_extensions import TypeVar
 
 from milepost.engine.account import end_of, events_of
+from milepost.engine.checkpoints import Snapshot, typed_snapshot_at
 from milepost.engine.definition import describe
 from milepost.engine.edges import Shape, shape_of
 from milepost.engine.errors import InputError, MilepostError, RunCancelled
@@ -95,12 +96,25 @@ class Run(Generic[OutputT]):
         return Reader(self._readers, backlog, None if after is None else self._history(after))
 
     def _history(self, after: int) -> History:
+        return History(self._need_store("Leave `after` out, or give"), self.id, after=after)
+
+    def _need_store(self, way_out: str = "Give") -> Store:
         if self._store is None:
             raise InputError(
-                f"Run {self.id!r} has no store, so what has happened is not kept. Leave `after` out, or give the "
-                "engine a store: Engine('sqlite:///runs.db')."
+                f"Run {self.id!r} has no store, so what has happened is not kept. {way_out} the engine a store: "
+                "Engine('sqlite:///runs.db')."
             )
-        return History(self._store, self.id, after=after)
+        return self._store
+
+    async def at(self, seq: int) -> Snapshot[Any, OutputT, Any]:
+        """Return what the run was at one of its checkpoints, with its values as the workflow declares them.
+
+        Raises UnknownCheckpoint, IncompatibleWorkflow, BrokenJournal, StoreError; InputError: there is no store.
+        """
+        store = self._need_store()
+        row = await store.row(self.id)
+        assert row is not None
+        return await typed_snapshot_at(store, row, seq, self._workflow)
 
     def cancel(self, *, taken: Sequence[str] = ()) -> None:
         """End the run for good. What is committed stays; running tasks are stopped and nothing of theirs is kept.

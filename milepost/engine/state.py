@@ -27,6 +27,10 @@ from milepost.engine.typed import StepContext
 from milepost.engine.versions import text_at
 
 UNREAD: Final = object()
+COPIED: Final = (
+    " This run has no store, but copies its state all the same: its tasks have views of their own, or one of its nodes "
+    'retries. Without copies: isolation="shared".'
+)
 
 
 class TaskContext(StepContext[Any, Any, Any]):
@@ -290,10 +294,7 @@ class StoredState:
         """
         if self._stateless or not view.touched:
             return None
-        try:
-            mine = self._fields(view)
-        except NotStorable as error:
-            raise NotStorable(error.path, f"{error.reason} Node {node!r} left it so.") from error
+        mine = self._fields(view, node)
         now = self._position.fields
         if view.routed or not self.isolated:
             return difference(now, mine) or None
@@ -312,18 +313,13 @@ class StoredState:
             raise self._conflict(clash, view, mine, task, node) from clash.__cause__
         return difference(now, after) or None
 
-    def _fields(self, view: StateView) -> dict[str, str]:
-        """Return the fields of the state as a view leaves it."""
+    def _fields(self, view: StateView, node: str = "") -> dict[str, str]:
+        """Return the fields of the state as a view leaves it. Raises NotStorable, which names the node."""
         try:
             text, view.copy = self._codec.encode(view.state, self._type, "state")
         except NotStorable as error:
-            if self._stored:
-                raise
-            raise NotStorable(
-                error.path,
-                f"{error.reason} This run has no store, but copies its state all the same: its tasks have views of "
-                'their own, or one of its nodes retries. Without copies: isolation="shared".',
-            ) from error
+            culprit = f" Node {node!r} left it so." if node else ""
+            raise NotStorable(error.path, f"{error.reason}{culprit}{'' if self._stored else COPIED}") from error
         if text != self._whole:
             self._whole, self._mine = text, fields_of(text, whole=self._shape.whole)
         view.left = self._mine

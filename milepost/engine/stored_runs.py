@@ -9,6 +9,8 @@ from typing import Any, overload
 from typing_extensions import TypeVar
 
 from milepost.engine.checkpoints import Snapshot, snapshot_at, typed_snapshot_at
+from milepost.engine.comparing import Point, difference_of
+from milepost.engine.difference import Difference
 from milepost.engine.errors import InputError, UnknownRun
 from milepost.engine.following import Follower, History, similar_runs
 from milepost.engine.lineage import trace_of
@@ -128,6 +130,27 @@ class StoredRuns:
         if workflow is None:
             return await snapshot_at(store, row, seq)
         return await typed_snapshot_at(store, row, seq, workflow)
+
+    async def diff(
+        self,
+        one: str,
+        other: str | None = None,
+        *,
+        at: int | tuple[int | None, int | None] | None = None,
+        depth: int | None = None,
+    ) -> Difference:
+        """Return what differs between two runs, or between two checkpoints of one: path, state, output and cost.
+
+        at: the checkpoint of each, None for the newest; one number for the checkpoint of both. depth: how many levels
+        of the runs inside them are compared, None for all. Needs nothing of their code. Raises UnknownRun,
+        UnknownCheckpoint, InputError, BrokenJournal, StoreError.
+        """
+        places = at if isinstance(at, tuple) else (at, at)
+        points: list[Point] = []
+        for run_id, seq in zip((one, other or one), places, strict=True):
+            row = await self._row(run_id)
+            points.append(Point(row, row.seq if seq is None else seq))
+        return await difference_of(self._need_store(), points[0], points[1], depth)
 
     async def _row(self, run_id: str) -> RunRow:
         row = await self._need_store().row(run_id)

@@ -80,14 +80,31 @@ class Structure:
                     f"Fork {self._shown(fork)!r} has branches under way as a {before}, and is a {kind} now. Make it a "
                     f"{before} again, and give the {kind} another id."
                 )
-        for node, fork in unique((one.node, fork) for one in self._stood for fork, _ in one.chain if fork != START):
-            if node not in self.plan.nodes or fork not in self.plan.nodes:
-                continue
-            if node in self._before_ways.beyond(fork) and node not in self._ways.beyond(fork):
+        for node, forks in unique((one.node, tuple(fork for fork, _ in one.chain)) for one in self._stood):
+            for fork in self._left(node, forks):
                 yield (
                     f"Node {self._shown(node)!r} has a task waiting in a branch of fork {self._shown(fork)!r}, which "
                     "does not lead to it any more. Lead it there again."
                 )
+
+    def _left(self, node: str, forks: tuple[str, ...]) -> Iterator[str]:
+        """Yield the forks, of those that a node is in a branch of, that do not lead to it before their join any more."""
+        if node not in self.plan.nodes:
+            return
+        for number, fork in enumerate(forks):
+            ends = frozenset(name for name, join in self._cuts.items() if join in forks[: number + 1])
+            led = self._ways.beyond(fork, ends)
+            if fork in self.plan.nodes and node in self._before_ways.beyond(fork) and node not in led:
+                yield fork
+
+    @cached_property
+    def _cuts(self) -> Mapping[str, str]:
+        """By join: the fork whose branches end there."""
+        return {
+            name: node.join.cut
+            for name, node in self.plan.nodes.items()
+            if node.join is not None and node.join.cut is not None
+        }
 
     @cached_property
     def _stood(self) -> list[Standing]:
@@ -160,7 +177,7 @@ class Structure:
         joins = {node.id: node.join.fork for node in self.plan.nodes.values() if node.join is not None}
         for join, fork in joins.items():
             known = self._before.get(join)
-            if known is not None and known.kind == "join":
+            if known is not None and known.kind == "join" and self.names.get(known.waits, known.waits) in (fork, ""):
                 continue
             ahead = {name for name, node in self.plan.nodes.items() if (join, fork) in node.watch}
             coming = {one.run_of(fork) for one in self._stood if one.node in ahead} - {None}
@@ -168,9 +185,9 @@ class Structure:
             late = unique(self._shown(node) for node in gone if node in self._ways.beyond(join))
             if late:
                 yield (
-                    f"Join {join!r} is new and waits for all of fork {fork!r}, and what is pending at "
+                    f"Join {join!r} waits for all of fork {fork!r} now, and what is pending at "
                     f"{listed(map(repr, late))} has passed its place already, so it would be missing there. Leave the "
-                    "join out, or finish the run first."
+                    "join as it was, or finish the run first."
                 )
 
     # --- the two graphs ----------------------------------------------------------------------------------------------
@@ -219,18 +236,19 @@ class Ways:
 
     def __init__(self, ahead: Mapping[str, Iterable[str]]) -> None:
         self._ahead = ahead
-        self._beyond: dict[str, set[str]] = {}
+        self._beyond: dict[tuple[str, frozenset[str]], set[str]] = {}
 
-    def beyond(self, node: str) -> set[str]:
-        """Return every node that can be come to from one; worked out once."""
-        if node not in self._beyond:
+    def beyond(self, node: str, ends: frozenset[str] = frozenset()) -> set[str]:
+        """Return every node that can be come to from one; worked out once. ends: nodes beyond which nobody goes."""
+        if (node, ends) not in self._beyond:
             found: set[str] = set()
             rim = [node]
             while rim:
-                rim = unique(name for one in rim for name in self._ahead.get(one, ()) if name not in found)
+                going = (one for one in rim if one not in ends)
+                rim = unique(name for one in going for name in self._ahead.get(one, ()) if name not in found)
                 found.update(rim)
-            self._beyond[node] = found
-        return self._beyond[node]
+            self._beyond[node, ends] = found
+        return self._beyond[node, ends]
 
 
 def unique(things: Iterable[ThingT]) -> list[ThingT]:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from milepost.engine.current import total_usage
 from milepost.engine.trace import Edge, JoinTrace, RunStatus, TaskTrace, Trace, Usage
 
-_BY_WEIGHT: tuple[RunStatus, ...] = ("failed", "waiting", "running", "cancelled")
+_BY_WEIGHT: tuple[RunStatus, ...] = ("failed", "waiting", "running", "cancelled", "completed")
 
 
 def child_of(task: TaskTrace, trace: Trace) -> Trace | None:
@@ -68,7 +68,7 @@ def merged(traces: Sequence[Trace]) -> Trace:
     present = {trace.status for trace in traces}
     return Trace(
         run_id=last.run_id,
-        status=next((status for status in _BY_WEIGHT if status in present), "completed"),
+        status=next(status for status in _BY_WEIGHT if status in present),
         definition=last.definition,
         created=min(trace.created for trace in traces),
         updated=max(trace.updated for trace in traces),

@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Final
 
 from milepost.engine.trace import TaskTrace, Trace
-from milepost.visualize.children import child_of, usage_of
+from milepost.visualize.children import child_of, children_of, usage_of
 from milepost.visualize.diagram import Diagram
 from milepost.visualize.escape import markup, one_line
 from milepost.visualize.overlay import run_status, task_name, task_seconds, task_status
@@ -36,16 +36,17 @@ def run_tables(diagram: Diagram, trace: Trace) -> Iterator[str]:
 
 
 def child_table(tasks: Sequence[TaskTrace], trace: Trace) -> Iterator[str]:
-    """Yield what the runs did that some tasks of a run drive, one below the other. trace: of the run of these tasks."""
-    number = sum(len(child.tasks) for child in (child_of(task, trace) for task in tasks) if child is not None)
-    yield from _section("Tasks", _TASK_COLUMNS, islice(_child_rows(tasks, trace), MAX_ROWS), _more(number))
+    """Yield what the runs did that some tasks of a run drive, one below the other.
+
+    tasks: each of them drives one that was read. trace: of the run of these tasks.
+    """
+    children = children_of(tasks, trace)
+    rows = islice(_child_rows(tasks, children), MAX_ROWS)
+    yield from _section("Tasks", _TASK_COLUMNS, rows, _more(sum(len(child.tasks) for child in children)))
 
 
-def _child_rows(tasks: Sequence[TaskTrace], trace: Trace) -> Iterator[str]:
-    for task in tasks:
-        child = child_of(task, trace)
-        if child is None:
-            continue
+def _child_rows(tasks: Sequence[TaskTrace], children: Sequence[Trace]) -> Iterator[str]:
+    for task, child in zip(tasks, children, strict=True):
         status = run_status(child)
         head = f"{GLYPHS[status]} {one_line(task_name(task))} · run {one_line(child.run_id)}"
         yield f'<tr class="run"><th scope="rowgroup" colspan="{len(_TASK_COLUMNS)}">{markup(head)}</th></tr>'

@@ -14,11 +14,17 @@ def test_durability_becomes_a_part_of_the_address() -> None:
     assert with_durability("sqlite:////tmp/a b.db", "process") == "sqlite:////tmp/a b.db?durability=process"
     assert with_durability("sqlite:///runs.db?durability=power", "power") == "sqlite:///runs.db?durability=power"
     assert with_durability("sqlite:///runs.db", None) == "sqlite:///runs.db"
+    server = "postgresql://ann:a%20b@host/runs"
+    assert with_durability(server, "process") == f"{server}?durability=process"
+    assert with_durability(f"{server}?host=/a%20b", "power") == f"{server}?host=/a%20b&durability=power"
 
 
 def test_a_durability_that_contradicts_the_address_is_refused() -> None:
     with pytest.raises(InputError, match="contradict each other"):
         with_durability("sqlite:///runs.db?durability=power", "process")
+    with pytest.raises(InputError, match="contradict each other") as caught:
+        with_durability("postgresql://ann:s3cret@host/runs?durability=power", "process")
+    assert "s3cret" not in str(caught.value)
 
 
 def test_a_store_that_is_not_a_file_is_always_there() -> None:

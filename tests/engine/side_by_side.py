@@ -48,15 +48,12 @@ AnyContext = StepContext[Any, Order, str]
 def side_by_side(state_type: Any, changes: Mapping[str, Change]) -> Workflow[Any, Order, None, list[Any]]:
     """Build a broadcast to one node per change."""
     wf: Any = WorkflowBuilder(name="books", state_type=state_type, deps_type=Order, output_type=list[Any])
-
-    @wf.function
-    async def begin(ctx: StepContext[Any, Order, None]) -> str:
-        return "go"
-
     collect = wf.join(reduce_list_append, initial_factory=list[Any], node_id="collect")
 
-    @wf.function
-    async def tidy(ctx: StepContext[Any, Order, list[Any]]) -> list[Any]:
+    async def go(ctx: StepContext[Any, Order, None]) -> str:
+        return "go"
+
+    async def sort(ctx: StepContext[Any, Order, list[Any]]) -> list[Any]:
         return sorted(ctx.inputs)
 
     def body(name: str) -> Callable[[AnyContext], Any]:
@@ -71,6 +68,7 @@ def side_by_side(state_type: Any, changes: Mapping[str, Change]) -> Workflow[Any
 
         return change
 
+    begin, tidy = wf.function(go), wf.function(sort)
     wf.edge(wf.start_node, begin)
     for name in changes:
         step = wf.function(node_id=name)(body(name))

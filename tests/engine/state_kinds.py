@@ -247,7 +247,9 @@ def local_kind() -> Kind:
 KINDS: dict[str, Kind] = {
     "a model": Kind(Plain, Plain, put_into_several),
     "a frozen model": Kind(Frozen, Frozen, put_into_items),
-    "a model with aliases": Kind(Aliased, lambda: Aliased.model_validate({"ITEMS": [], "remark": "x"}), put_into_several),
+    "a model with aliases": Kind(
+        Aliased, lambda: Aliased.model_validate({"ITEMS": [], "remark": "x"}), put_into_several
+    ),
     "a model with private attributes": Kind(Secretive, Secretive, put_into_items),
     "a model with computed fields": Kind(Computing, Computing, put_into_items),
     "a generic model": Kind(Box[dict[str, list[int]]], lambda: Box[dict[str, list[int]]](content={}), put_into_box),

@@ -140,11 +140,11 @@ async def test_of_two_changes_that_conflict_the_one_that_was_committed_stays(kin
 
         return put
 
-    @wf.function
-    async def release(ctx: StepContext[Any, Course, int]) -> int:
+    async def go_on(ctx: StepContext[Any, Course, int]) -> int:
         ctx.deps.turn.set()
         return ctx.inputs
 
+    release = wf.function(node_id="release")(go_on)
     collect = wf.join(reduce_list_append, initial_factory=list[int], node_id="collect")
     for node in ("one", "two"):
         step = wf.function(node_id=node)(body(node))

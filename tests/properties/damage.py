@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import random
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from milepost.engine.engine import Engine
-from milepost.engine.errors import MilepostError, ResumeError, StoreError
+from milepost.engine.errors import ResumeError, StoreError
 from milepost.engine.events import CommittedEvent
-from milepost.engine.mailroom import CANCEL
 from milepost.engine.stores.sqlite import SqliteStore
 from milepost.engine.stores.store import Message
 from milepost.engine.typed import StepContext, reduce_list_append
@@ -121,7 +118,9 @@ async def answers(path: Path) -> Answers:
     """Return all that a store says, and what its runs come to. An error is told by its class and its text."""
     found: Answers = {}
     try:
-        async with Engine(SqliteStore(path, durability="process", create=False, clock=clock()), clock=clock()) as engine:
+        async with Engine(
+            SqliteStore(path, durability="process", create=False, clock=clock()), clock=clock()
+        ) as engine:
             await _ask(engine, found)
     except (StoreError, ResumeError) as error:
         found["open"] = error
@@ -132,11 +131,11 @@ async def _ask(engine: Engine, found: Answers) -> None:
     async def note(name: str, get: Callable[[], object]) -> None:
         try:
             value = get()
-            found[name] = await value if hasattr(value, "__await__") else value  # type: ignore[misc]
+            found[name] = await value if hasattr(value, "__await__") else value
         except (StoreError, ResumeError) as error:
             found[name] = error
 
-    store = engine._store  # noqa: SLF001
+    store = engine._store
     del store
     await note("runs", lambda: engine.runs(nested=True))
     await note("latest", lambda: engine.runs(limit=2))

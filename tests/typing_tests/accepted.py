@@ -284,6 +284,7 @@ live.edge(even, live.end_node, when=False)
 live.edge(halve, live.end_node)
 assert_type(live.build(), Workflow[Claims, Deps, Claim, int])
 
+
 def itself() -> Workflow[Claims, Deps, Claim, int]:
     return nest.build()
 

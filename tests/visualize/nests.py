@@ -206,13 +206,12 @@ RESCUED_BATCH = replace(
 
 def grown(levels: int) -> Trace:
     """A run of TREE with so many more inside one another."""
-    inner: tuple[Trace, ...] = ()
-    for level in range(levels, -1, -1):
-        tasks = [task("grow", (level, level + 1))]
-        taken: dict[Edge, int] = {("__start__", "grow", 0): 1, ("grow", "below", 0): 1, ("below", "__end__", 0): 1}
-        tasks += [begun(task("below", (level, 10)), child.run_id) for child in inner]
-        inner = (run(TREE, f"tree-{level}", tasks, taken, *inner),)
-    return inner[0]
+    taken: dict[Edge, int] = {("__start__", "grow", 0): 1, ("grow", "below", 0): 1, ("below", "__end__", 0): 1}
+    inner = run(TREE, f"tree-{levels}", [task("grow", (levels, levels + 1))], {("__start__", "grow", 0): 1})
+    for level in range(levels - 1, -1, -1):
+        tasks = [task("grow", (level, level + 1)), begun(task("below", (level, 10)), inner.run_id)]
+        inner = run(TREE, f"tree-{level}", tasks, taken, inner)
+    return inner
 
 
 _short = hostile.map(lambda text: text[:30])

@@ -27,7 +27,7 @@ def open_store(url: str, *, create: bool = True) -> Store:
     """
     if url in ("memory://", "memory:"):
         return MemoryStore()
-    if url.partition("://")[0] in _SERVERS:
+    if is_on_server(url):
         return _with_key(_on_server(url, create))
     parts = urlsplit(url)
     path = parts.path[1:] if url.startswith("sqlite:///") else ""
@@ -42,6 +42,11 @@ def open_store(url: str, *, create: bool = True) -> Store:
             create=create,
         )
     )
+
+
+def is_on_server(url: str) -> bool:
+    """Whether a URL names a database of a server."""
+    return url.partition("://")[0] in _SERVERS
 
 
 def _with_key(store: Store) -> Store:
@@ -61,7 +66,7 @@ def _on_server(url: str, create: bool) -> Store:
     durability, schema = options.pop("durability", "power"), options.pop("schema", "milepost")
     if durability not in _DURABILITIES:
         raise _names_none(url)
-    rest = f"?{urlencode(options, quote_via=quote)}" if options else ""
+    rest = f"?{urlencode(options, quote_via=quote, safe='/,:')}" if options else ""
     return PostgresStore(
         f"{address}{rest}",
         durability=durability,  # type: ignore[arg-type]  # one of the three, see above

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from time import monotonic
@@ -208,5 +207,6 @@ class Connections:
         words = _REASONS.get(getattr(error, "sqlstate", None) or "")
         if words is None and isinstance(error, psycopg.Error):
             words = error.diag.message_primary or str(error)
-        words = re.sub(r"\s+", " ", words or str(error) or type(error).__name__).strip(" .")[:_MOST_CHARACTERS]
+        first, *_ = (words or str(error) or type(error).__name__).splitlines()  # what follows are hints
+        words = first.strip(" .")[:_MOST_CHARACTERS]
         return words.replace(self._password, "…") if self._password else words
