@@ -83,14 +83,14 @@ def run(
     workflow = find_workflow(target)
     value = parse(inputs, workflow.input_type, what="input")
     begin = _initial_state(workflow, state)
-    _check_ready(workflow, run_id)
+    check_ready(workflow, run_id)
     url = with_durability(store, durability)
     prepare(url)
 
     async def start(engine: Engine, deps: Any) -> Run:
         return await engine.start(workflow, inputs=value, state=begin, deps=deps, run_id=run_id)
 
-    return _drive(asked, Drive(workflow, url, target, start))
+    return drive_run(asked, Drive(workflow, url, target, start))
 
 
 @click.command()
@@ -128,14 +128,14 @@ def resume(
     named = find_workflow(target) if target else None
     summary = read_store(url, lambda engine: find_run(engine, run))
     workflow = named or find_registered(summary.workflow, summary.run_id)
-    _check_ready(workflow, None)
+    check_ready(workflow, None)
 
     settled = _settlements(url, summary.run_id, workflow, settle) if settle else {}
 
     async def go_on(engine: Engine, deps: Any) -> Run:
         return await engine.resume(summary.run_id, workflow, deps=deps, settle=settled, reopen=reopen)
 
-    return _drive(asked, Drive(workflow, url, target, go_on, summary.run_id))
+    return drive_run(asked, Drive(workflow, url, target, go_on, summary.run_id))
 
 
 def _settlements(url: str, run_id: str, workflow: AnyWorkflow, given: Sequence[str]) -> dict[str, Settlement]:
@@ -167,7 +167,7 @@ def _initial_state(workflow: AnyWorkflow, given: str | None) -> object:
     return parse(given, workflow.state_type, what="state")
 
 
-def _check_ready(workflow: AnyWorkflow, run_id: str | None) -> None:
+def check_ready(workflow: AnyWorkflow, run_id: str | None) -> None:
     """Find out what would keep the run from starting, before anything is opened."""
     if workflow.deps_type not in (None, NoneType, object, Any) and workflow.deps_factory is None:
         from milepost.engine.definition import type_name
@@ -182,7 +182,8 @@ def _check_ready(workflow: AnyWorkflow, run_id: str | None) -> None:
         )
 
 
-def _drive(asked: Invocation, drive: Drive) -> int:
+def drive_run(asked: Invocation, drive: Drive) -> int:
+    """Drive a run, print what it came to, and return the exit code of that."""
     import anyio
 
     try:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from milepost.cli.moments import changes_of, describe_snapshot, snapshot_lines
 from milepost.cli.options import common_options, store_option
 from milepost.cli.pictures import (
     chosen_format,
@@ -25,6 +26,7 @@ from milepost.engine.stores.address import without_password
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from milepost.engine.checkpoints import Snapshot
     from milepost.engine.engine import Engine
     from milepost.engine.stored_runs import RunSummary
     from milepost.engine.trace import Trace
@@ -85,14 +87,21 @@ def _table(summaries: list[RunSummary], *, nested: bool = False) -> Table:
 
 @click.command()
 @click.argument("run", metavar="RUN")
+@click.option("--at", metavar="SEQ", type=click.IntRange(min=1), help="Show it as it was at this checkpoint.")
 @depth_option
 @store_option
 @common_options
 @click.pass_obj
-def show(asked: Invocation, run: str, depth: int | None, store: str) -> None:
-    """Show what RUN did, node by node, and the runs inside it."""
+def show(asked: Invocation, run: str, at: int | None, depth: int | None, store: str) -> None:
+    """Show what RUN did, node by node, and the runs inside it.
+
+    At one of its checkpoints, also the state there, and what was pending.
+    """
     from rich.text import Text
 
+    if at is not None:
+        _show_checkpoint(asked, store, run, at, depth)
+        return
     summary, traced, children = _read(store, run, depth if asked.as_json else None)
     if asked.as_json:
         inside = [describe_run(child) for child in children]
@@ -102,6 +111,28 @@ def show(asked: Invocation, run: str, depth: int | None, store: str) -> None:
     show_trace(screen, traced, depth=depth)
     if summary.parent_run is not None:
         screen.print(Text(f"\nThis run is inside run {summary.parent_run}."))
+    for line in changes_of(traced):
+        screen.print(Text(line), soft_wrap=True)
+
+
+def _show_checkpoint(asked: Invocation, store: str, run: str, at: int, depth: int | None) -> None:
+    from rich.text import Text
+
+    require(store, run)
+
+    async def read(engine: Engine) -> tuple[RunSummary, Snapshot, Trace]:
+        summary = await find_run(engine, run)
+        then = await engine.at(summary.run_id, at)
+        return summary, then, await engine.trace(summary.run_id, depth=depth if asked.as_json else None, until=at)
+
+    summary, then, traced = read_store(store, read)
+    if asked.as_json:
+        print_json({**describe_run(summary), "checkpoint": describe_snapshot(then), "trace": describe_trace(traced)})
+        return
+    screen = console(stderr=False)
+    show_trace(screen, traced, depth=depth)
+    for line in (*changes_of(traced), *snapshot_lines(then)):
+        screen.print(Text(line), soft_wrap=True)
 
 
 @click.command()

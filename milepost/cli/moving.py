@@ -91,7 +91,7 @@ def import_run(asked: Invocation, file: str, store: str) -> None:
     async def read(engine: Engine) -> RunSummary:
         return await engine.import_run(_lines(file))
 
-    summary = read_store(store, read)
+    summary = read_store(store, read, create=True)
     if asked.as_json:
         print_json(describe_run(summary))
     else:

@@ -14,7 +14,7 @@ from milepost.engine.errors import UnknownRun
 if TYPE_CHECKING:
     from milepost.engine.engine import Engine
     from milepost.engine.stored_runs import RunSummary
-    from milepost.engine.trace import JoinTrace, TaskTrace, Trace
+    from milepost.engine.trace import Edit, JoinTrace, TaskTrace, Trace
 
 ReadT = TypeVar("ReadT")
 
@@ -22,15 +22,15 @@ LAST: Final = "@last"
 WAITING: Final = "@waiting"
 
 
-def read_store(url: str, read: Callable[[Engine], Awaitable[ReadT]]) -> ReadT:
-    """Open the store at `url`, do `read` with it, and close it again; one that is not there is not made."""
+def read_store(url: str, read: Callable[[Engine], Awaitable[ReadT]], *, create: bool = False) -> ReadT:
+    """Open the store at `url`, do `read` with it, and close it again. create: make it if it is not there."""
     import anyio
 
     from milepost.engine.engine import Engine
     from milepost.engine.stores.address import open_store
 
     async def main() -> ReadT:
-        async with Engine(open_store(url, create=False)) as engine:
+        async with Engine(open_store(url, create=create)) as engine:
             return await read(engine)
 
     return anyio.run(main)
@@ -78,6 +78,8 @@ def describe_run(summary: RunSummary) -> Mapping[str, object]:
         "error": summary.error,
         "parent_run": summary.parent_run,
         "parent_task": summary.parent_task,
+        "forked_from": summary.forked_from,
+        "forked_at": summary.forked_at or None,
     }
 
 
@@ -126,6 +128,7 @@ def _told(trace: Trace) -> Mapping[str, object]:
     return {
         "checkpoints": trace.checkpoints,
         "resumes": [_iso(moment) for moment in trace.resumes],
+        "edits": [_plain(edit) for edit in trace.edits],
         "tasks": [_plain(task) for task in trace.tasks],
         "taken": [
             {
@@ -141,5 +144,5 @@ def _told(trace: Trace) -> Mapping[str, object]:
     }
 
 
-def _plain(thing: TaskTrace | JoinTrace) -> Mapping[str, object]:
+def _plain(thing: TaskTrace | JoinTrace | Edit) -> Mapping[str, object]:
     return {name: _iso(value) if isinstance(value, datetime) else value for name, value in asdict(thing).items()}

@@ -10,7 +10,7 @@ from milepost.engine.collecting import OVER, Collected, collect
 from milepost.engine.errors import InputError, UnknownRun
 from milepost.engine.exporting import exported
 from milepost.engine.importing import imported
-from milepost.engine.stored_runs import RunSummary, StoredRuns, summary
+from milepost.engine.stored_runs import RunSummary, StoredRuns
 from milepost.engine.stores.encrypted import Encrypted, Rotated
 from milepost.engine.stores.store import Store
 from milepost.engine.trace import RunStatus
@@ -81,7 +81,7 @@ class CaredRuns(StoredRuns):
         It is verified before anything is written, all in one transaction. Raises InputError: the lines are damaged, or
         not of an export, or the store has a run of such an id already. StoreError.
         """
-        return summary(await imported(self._need_store(), lines))
+        return await self._summary(await imported(self._need_store(), lines))
 
     async def rotate(self) -> Rotated:
         """Encrypt everything with the newest key of an encrypted store; see `Encrypted.rotate`.

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import replace
+from functools import partial
 from types import TracebackType
 from typing import Any, Literal, Self
 from uuid import uuid4
@@ -46,16 +47,16 @@ from milepost.engine.facilities import Facilities
 from milepost.engine.fields import digest_of, fields_of, whole_of
 from milepost.engine.fitting import fit
 from milepost.engine.forking import forked
-from milepost.engine.journal import from_text
 from milepost.engine.keys import child_run
 from milepost.engine.limits import CircuitChange, Traffic
 from milepost.engine.logs import StoredLog, committed
 from milepost.engine.mailroom import Mailroom
 from milepost.engine.opening import output_of, read_position
+from milepost.engine.plan import Plan
 from milepost.engine.policy import check_concurrency
 from milepost.engine.position import Position
 from milepost.engine.prospects import Prospect, prospects_of
-from milepost.engine.reading import read_definition
+from milepost.engine.reading import read_definition, read_first
 from milepost.engine.run import Run
 from milepost.engine.settlement import NOTHING_SETTLED, Settlement
 from milepost.engine.slots import Gates
@@ -415,6 +416,8 @@ class Engine(CaredRuns):
             if record is not None:
                 await store.define(prepared.definition.fingerprint, prepared.definition.to_json())
                 await committed(log, record, opened.position)
+                if any(node.workflow for node in followed.nodes):  # a task may drive no run any more
+                    await cancel_forsaken(store, row.run_id, partial(still_nests, plan, opened.position), self._clock)
             driver.resume(settled)
         except BaseException:
             with anyio.CancelScope(shield=True):
@@ -429,9 +432,7 @@ class Engine(CaredRuns):
     async def _check_same(self, store: Store, prepared: Prepared, row: RunRow, inputs: Any, state: Any) -> None:
         """Check that a run that exists is the one that was asked for. Raises RunMismatch."""
         self._check_name(prepared, row)
-        stored = await store.record(row.run_id, 1)
-        assert stored is not None
-        record = from_text(1, stored.body, stored.content)
+        record = await read_first(store, row.run_id)
         workflow, codec = prepared.plan.workflow, prepared.codec
         given, _ = codec.encode(inputs, workflow.input_type, "the run's inputs")
         begun = record.values[0].text or ""
@@ -465,6 +466,11 @@ class Engine(CaredRuns):
             if status in ("completed", "cancelled") or self._store is None:
                 return status
         return await cancel_stored(self._need_store(), run_id, self._clock, patience)
+
+
+def still_nests(plan: Plan, position: Position, task: str) -> bool:
+    """Tell whether a pending task is of a node that runs a workflow."""
+    return task in position.tasks and plan.nodes[position.tasks[task].node].nests
 
 
 def as_now(codec: Codec, text: str, type_: object) -> str | None:

@@ -85,7 +85,8 @@ def merged_joins(position: Position, names: Mapping[str, str]) -> Iterator[str]:
         name = names.get(join, join)
         first = seen.setdefault((name, run), join)
         if first != join:
-            yield f"Joins {first!r} and {join!r} both have items waiting, and would both be called {name!r} now."
+            one, other = sorted((first, join))
+            yield f"Joins {one!r} and {other!r} both have items waiting, and would both be called {name!r} now."
 
 
 class Revising:

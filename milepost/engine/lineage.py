@@ -58,10 +58,9 @@ async def trace_of(
 async def _inside(store: Store, trace: Trace, wanted: Set[str]) -> list[RunRow]:
     """Return the rows of runs inside a run, as far as they were begun. wanted: their ids."""
     found = [row for row in await store.children(trace.run_id) if row.run_id in wanted] if wanted else []
-    if trace.forked_from is not None:  # what it shares was driven for the run that it was forked from
-        others = [await store.row(run_id) for run_id in sorted(wanted - {row.run_id for row in found})]
-        found.extend(row for row in others if row is not None)
-    return found
+    # What a fork shares was driven for the run that it was forked from; and a list may be damaged where a row is not.
+    others = [await store.row(run_id) for run_id in sorted(wanted - {row.run_id for row in found})]
+    return [*found, *(row for row in others if row is not None)]
 
 
 async def _learn(store: Store, run_id: str, fingerprint: str, definitions: dict[str, Definition]) -> None:

@@ -66,6 +66,8 @@ def chained(text: str, first: Splice, second: Splice) -> Splice:
     """
     start, length, put = first
     at, gone, then = second
+    if not (length or put):  # what changes nothing has no place either, from which to reach to the other
+        return second
     low, high = min(start, at), max(start + len(put), at + gone)
     beyond = high - start - len(put)
     between = text[low:start] + put + text[start + length : start + length + beyond]

@@ -91,6 +91,15 @@ def go_on(run_id: str, position: Position, record: Record) -> None:
         raise BrokenJournal(run_id, record.seq, f"it does not fit what came before it ({error!r})") from error
 
 
+async def read_first(store: Store, run_id: str) -> Record:
+    """Return the first record of a run. Raises BrokenJournal, StoreError."""
+    stored = await store.record(run_id, 1)
+    if stored is None:
+        raise BrokenJournal(run_id, 1, "it is missing")
+    check_next(run_id, "", 1, stored)
+    return read_record(run_id, stored)
+
+
 async def read_definition(store: Store, run_id: str, fingerprint: str) -> Definition:
     """Return the definition that a run follows. Raises DamagedStore, StoreError."""
     text = await store.definition(fingerprint)

@@ -54,7 +54,7 @@ def revise(position: Position, revision: Revision, patch: Patch | None) -> None:
     for key, ref in revision.inputs.items():
         for task in tasks[key]:
             task.ref = ref
-    for (join, run, number), ref in revision.items.items():
+    for (join, run, number), ref in revision.items.items() if position.keep_items else ():
         position.joins[join, run].items[number] = ref
     for key, ref in revision.outputs.items():
         position.unrouted[key] = (position.unrouted[key][0], ref)

@@ -11,9 +11,10 @@ from typing_extensions import TypeVar
 from milepost.engine.checkpoints import Snapshot, snapshot_at, typed_snapshot_at
 from milepost.engine.comparing import Point, difference_of
 from milepost.engine.difference import Difference
-from milepost.engine.errors import InputError, UnknownRun
+from milepost.engine.errors import InputError, StoreError, UnknownRun
 from milepost.engine.following import Follower, History, similar_runs
 from milepost.engine.lineage import trace_of
+from milepost.engine.reading import read_definition
 from milepost.engine.stores.store import RunRow, Store
 from milepost.engine.trace import RunStatus, Trace
 from milepost.engine.tracing import moment
@@ -25,10 +26,12 @@ OutputT = TypeVar("OutputT")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunSummary:
-    """A run as a list shows it. seq: how many checkpoints it has. output: JSON text.
+    """A run as a list shows it.
 
-    parent_run, parent_task: the run that this one is inside of, and the key of the task that drives it; None for a run
-    of its own.
+    version: of the definition that it follows now. seq: how many checkpoints it has. output: JSON text. parent_run,
+    parent_task: the run that this one is inside of, and the key of the task that drives it; None for a run of its own.
+    forked_from, forked_at: the run, and the last of its checkpoints, that this one shares; None and 0 for a run that was
+    not forked.
     """
 
     run_id: str
@@ -42,6 +45,8 @@ class RunSummary:
     output: str | None
     parent_run: str | None = None
     parent_task: str | None = None
+    forked_from: str | None = None
+    forked_at: int = 0
 
 
 class StoredRuns:
@@ -49,6 +54,7 @@ class StoredRuns:
 
     def __init__(self, store: Store | None) -> None:
         self._store = store
+        self._versions: dict[str, int] = {}
 
     def _need_store(self) -> Store:
         if self._store is None:
@@ -71,14 +77,24 @@ class StoredRuns:
         inside other runs. limit: how many at most.
         """
         rows = await self._need_store().rows(status=status, workflow=workflow, nested=nested, limit=limit)
-        return [summary(row) for row in rows]
+        return [await self._summary(row) for row in rows]
+
+    async def _summary(self, row: RunRow) -> RunSummary:
+        """Return a row as a list shows it. It says itself only the version that the run was begun with."""
+        if row.fingerprint not in self._versions:
+            try:
+                definition = await read_definition(self._need_store(), row.run_id, row.fingerprint)
+            except StoreError:  # that is told where the run itself is read
+                return summary(row, row.version)
+            self._versions[row.fingerprint] = definition.version
+        return summary(row, self._versions[row.fingerprint])
 
     async def children(self, run_id: str) -> list[RunSummary]:
         """Return the runs that the tasks of a run drive, as they were created. Raises UnknownRun."""
         store = self._need_store()
         if await store.row(run_id) is None:
             raise UnknownRun(run_id, await self._similar(run_id))
-        return [summary(row) for row in await store.children(run_id)]
+        return [await self._summary(row) for row in await store.children(run_id)]
 
     async def find(self, prefix: str) -> RunSummary:
         """Return the run of this id, or the only one whose id begins so.
@@ -88,13 +104,13 @@ class StoredRuns:
         store = self._need_store()
         row = await store.row(prefix)
         if row is not None:
-            return summary(row)
+            return await self._summary(row)
         rows = await store.rows(prefix=prefix, nested=False, limit=4) if prefix else []
         if prefix and not rows:
             rows = await store.rows(prefix=prefix, limit=4)
         if len(rows) != 1:
             raise UnknownRun(prefix, [row.run_id for row in rows[:3]] or await self._similar(prefix))
-        return summary(rows[0])
+        return await self._summary(rows[0])
 
     def follow(self, run_id: str, *, after: int = 0, poll: float = 0.05) -> Follower:
         """Yield what is committed in a stored run, in order, whichever process drives it, until the run has ended.
@@ -125,11 +141,10 @@ class StoredRuns:
         needed. Raises UnknownRun, UnknownCheckpoint; IncompatibleWorkflow: they are not what the workflow declares.
         BrokenJournal, StoreError.
         """
-        store = self._need_store()
         row = await self._row(run_id)
         if workflow is None:
-            return await snapshot_at(store, row, seq)
-        return await typed_snapshot_at(store, row, seq, workflow)
+            return await snapshot_at(self._need_store(), row, seq)
+        return await typed_snapshot_at(self._need_store(), row, seq, workflow)
 
     async def diff(
         self,
@@ -158,24 +173,21 @@ class StoredRuns:
             raise UnknownRun(run_id, await self._similar(run_id))
         return row
 
-    async def trace(self, run_id: str, *, depth: int | None = None) -> Trace:
+    async def trace(self, run_id: str, *, depth: int | None = None, until: int | None = None) -> Trace:
         """Return what a stored run did, and what the runs inside it did. Needs nothing of their code.
 
-        depth: how many levels of runs inside runs are read, None for all. Raises UnknownRun, InputError, BrokenJournal.
+        depth: how many levels of runs inside runs are read, None for all. until: the checkpoint up to which it is told,
+        None for the newest. Raises UnknownRun, UnknownCheckpoint, InputError, BrokenJournal.
         """
-        store = self._need_store()
-        row = await store.row(run_id)
-        if row is None:
-            raise UnknownRun(run_id, await self._similar(run_id))
-        return await trace_of(store, row, depth)
+        return await trace_of(self._need_store(), await self._row(run_id), depth, until=until)
 
 
-def summary(row: RunRow) -> RunSummary:
-    """Return a row as a list shows it."""
+def summary(row: RunRow, version: int) -> RunSummary:
+    """Return a row as a list shows it. version: of the definition that the run follows."""
     return RunSummary(
         run_id=row.run_id,
         workflow=row.workflow,
-        version=row.version,
+        version=version,
         status=row.status,
         created=moment(row.created),
         updated=moment(row.updated),
@@ -184,4 +196,6 @@ def summary(row: RunRow) -> RunSummary:
         output=row.output,
         parent_run=row.parent_run,
         parent_task=row.parent_task,
+        forked_from=row.forked_from,
+        forked_at=row.forked_at,
     )

@@ -88,7 +88,7 @@ class Structure:
                 )
 
     def _left(self, node: str, forks: tuple[str, ...]) -> Iterator[str]:
-        """Yield the forks, of those that a node is in a branch of, that do not lead to it before their join any more."""
+        """Yield the forks that a node is in a branch of, and that no longer lead to it before their join."""
         if node not in self.plan.nodes:
             return
         for number, fork in enumerate(forks):

@@ -19,6 +19,10 @@ def family(root: type[BaseException]) -> Iterator[type[BaseException]]:
 
 
 EXPECTED = {
+    "UnknownCheckpoint": 4,
+    "WrongKey": 8,
+    "DamagedStore": 8,
+    "EditError": 2,
     "MilepostError": 1,
     "WorkflowError": 2,
     "UnsoundWorkflow": 2,

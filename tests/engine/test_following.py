@@ -299,12 +299,14 @@ async def test_a_damaged_journal_is_refused_where_it_is_damaged(change: dict[str
         ('{"kind":"routed","task":"x"}', r"Checkpoint 2 of run 'r-1' is damaged: it does not fit what came before it"),
         (
             '{"kind":"postponed","task":"x"}',
-            r"Checkpoint 2 of run 'r-1' was written by a newer Milepost: it says 'postponed', which this one does not "
-            r"know\. Upgrade Milepost\. Nothing was changed\.",
+            (
+                r"Checkpoint 2 of run 'r-1' was written by a newer Milepost: it says 'postponed', which this one does "
+                r"not know\. Upgrade Milepost\. Nothing was changed\."
+            ),
         ),
         (
             '{"kind":"completed","task":"x","ops":[["jump",1]]}',
-            r"Checkpoint 2 of run 'r-1' was written by a newer Milepost: it says 'jump', which this one does not know\.",
+            r"Checkpoint 2 of run 'r-1' was written by a newer Milepost: it says 'jump', which this one does not know",
         ),
     ],
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from milepost.engine.patch import common_prefix, difference, splice, spliced
+from milepost.engine.patch import Splice, chained, common_prefix, difference, inverse, patched, splice, spliced
 
 texts = st.text(alphabet='ab"[],é', max_size=30)
 fields = st.dictionaries(st.sampled_from(["a", "b", "c"]), texts)
@@ -34,12 +34,29 @@ def test_what_is_appended_is_all_that_is_stored(old: str, more: str, end: str) -
 @given(fields, fields)
 def test_a_difference_tells_what_came_what_went_and_what_changed(old: dict[str, str], new: dict[str, str]) -> None:
     patch = difference(old, new)
-    after = dict(old)
-    for name, change in patch.items():
-        if change is None:
-            del after[name]
-        else:
-            after[name] = spliced(after.get(name, ""), change)
 
-    assert after == new
+    assert patched(old, patch) == new
     assert {name for name in {*old, *new} if old.get(name) != new.get(name)} == set(patch)
+
+
+@st.composite
+def splices(draw: st.DrawFn, text: str) -> Splice:
+    """Draw a splice that fits a text."""
+    start = draw(st.integers(0, len(text)))
+    return start, draw(st.integers(0, len(text) - start)), draw(texts)
+
+
+@given(st.data(), texts)
+def test_a_splice_can_be_taken_back(data: st.DataObject, old: str) -> None:
+    change = data.draw(splices(old))
+
+    assert spliced(spliced(old, change), inverse(old, change)) == old
+
+
+@given(st.data(), texts)
+def test_two_splices_in_a_row_are_one(data: st.DataObject, old: str) -> None:
+    first = data.draw(splices(old))
+    between = spliced(old, first)
+    second = data.draw(splices(between))
+
+    assert spliced(old, chained(old, first, second)) == spliced(between, second)

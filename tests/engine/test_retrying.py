@@ -211,7 +211,7 @@ def failing(_: object) -> Any:
     [
         (
             lambda: Retry(wait=failing),
-            "The wait strategy of a retry failed with LookupError: no such thing. The node had failed with OSError: gone",
+            "The wait strategy of a retry failed with LookupError: no such thing. The node had failed with OSError: g",
         ),
         (lambda: Retry(stop=failing), "The stop strategy of a retry failed with LookupError"),
         (lambda: Retry(on=failing), "The function on= of a retry failed with LookupError"),

@@ -25,6 +25,7 @@ from tests.properties.causes import Causes
 from tests.properties.ledger import Clash, Ledger, Manner, Model, with_script
 from tests.properties.simulation import Simulation
 
+CODEC = Codec()
 LONG = 400
 """Records after which a run is given up."""
 
@@ -73,7 +74,7 @@ class Overlapping(Simulation):
     begun: dict[str, Begun] = field(default_factory=dict[str, Begun])
 
     def make_router(self) -> Router:
-        self.state = StoredState(Codec(), Ledger, self.given, self.position, isolated=True)
+        self.state = StoredState(CODEC, Ledger, self.given, self.position, isolated=True)
         self.view = self.state.view(lambda: True)
         router = StatefulRouter(self.plan, self.position, self.values, None, isolated=True, state=self.state)
         router.state = self.state
@@ -175,5 +176,5 @@ class Overlapping(Simulation):
             self.foretell(self.done, model)
         elif record.seq > 1:
             model.pass_by()
-        committed = Codec().decode(whole_of(self.position.fields), Ledger)
+        committed = CODEC.decode(whole_of(self.position.fields), Ledger)
         assert committed == model.states[record.seq]

@@ -126,6 +126,7 @@ class SqliteStore:
         self._numbers: journal.Numbers = {}
         self._reader: sqlite3.Connection | None = None
         self._direct: sqlite3.Cursor | None = None
+        self._is_checked = False  # the table of runs, since the store was opened
         self._writer: Writer | None = None
 
     async def open(self) -> None:
@@ -135,7 +136,7 @@ class SqliteStore:
             if anyio.current_time() > deadline:
                 raise StoreError(f"The store {self.path} could not be opened: another process keeps it locked.")
             await anyio.sleep(_RETRY_AFTER)
-        self._reader = reader
+        self._reader, self._is_checked = reader, False
         self._writer = Writer(
             connect=lambda: connect(self.path, self.durability),
             append=lambda connection, entries: journal.append(connection, self._numbers, entries),
@@ -238,6 +239,8 @@ class SqliteStore:
         return in_order([row_of(found) for found in self._read(statement, *values)])
 
     async def children(self, run_id: str, *, status: RunStatus | None = None) -> Sequence[RunRow]:
+        if status is None and not self._is_checked:
+            self._check_runs()
         term, values = ("", ()) if status is None else (" AND status=?", (status,))
         found = self._read(f"SELECT {CHECKED} FROM runs WHERE parent_run=?{term} ORDER BY number", run_id, *values)
         return [row_of(columns) for columns in found]
@@ -319,6 +322,7 @@ class SqliteStore:
         found = self._read("PRAGMA integrity_check(runs)")
         if found != [("ok",)]:
             raise DamagedStore("its runs", str(found[0][0]).rstrip("."))
+        self._is_checked = True
 
     def _look_beside(self, run_id: str) -> None:
         """Check the runs before and after one that was not found: damage to its id would have led to one of them."""

@@ -38,6 +38,10 @@ _REASONS: Final = {
 }
 
 
+ERRORS: Final = (sqlite3.Error, UnicodeError)
+"""What SQLite raises; the second, where what it complains of is damaged so much that it cannot be said."""
+
+
 def primary_code(error: BaseException) -> int:
     """Return the SQLite result code of an error without its details, 0 for none."""
     return getattr(error, "sqlite_errorcode", 0) & 0xFF
@@ -127,7 +131,7 @@ def _inspect(path: Path) -> None:
     try:
         with closing(sqlite3.connect(f"{path.as_uri()}?{how}", uri=True, timeout=PATIENCE)) as connection:
             version_of(path, connection)
-    except sqlite3.Error as error:
+    except ERRORS as error:
         if primary_code(error) == sqlite3.SQLITE_NOTADB:
             raise ForeignStore(f"{path} is not a SQLite database, so it is no store. It was not changed.") from error
         raise failure(path, "opened", error) from error
@@ -163,7 +167,7 @@ def establish(path: Path, durability: Durability) -> sqlite3.Connection | None:
             connection.close()
         if is_busy(error):
             return None
-        if isinstance(error, sqlite3.Error):
+        if isinstance(error, ERRORS):
             raise failure(path, "opened", error) from error
         raise
     return connection

@@ -96,7 +96,7 @@ async def test_a_lease_that_ran_out_is_good_while_nobody_takes_it(schema: Schema
 
 @pytest.mark.parametrize("forgotten", [False, True])
 async def test_leases_are_renewed_while_the_event_loop_is_busy(schema: Schema, forgotten: bool) -> None:
-    async with opened(store_in(schema, ttl=0.3)) as store, opened(store_in(schema)) as other:
+    async with opened(store_in(schema, ttl=1.0)) as store, opened(store_in(schema)) as other:
         await begin(store)
         schema.execute("DELETE FROM owners" if forgotten else "UPDATE owners SET lease_until = 0")
         while not schema.execute("SELECT 1 FROM owners WHERE lease_until > extract(epoch FROM clock_timestamp())"):

@@ -89,7 +89,7 @@ async def test_of_processes_that_resume_one_run_at_once_exactly_one_gets_it(sche
 
 
 async def test_a_stopped_process_that_wakes_after_its_run_was_taken_over_writes_nothing_more(schema: Schema) -> None:
-    with child_in(schema, ttl=0.6) as sleeper:
+    with child_in(schema, ttl=1.5) as sleeper:
         sleeper.ask("open")
         sleeper.ask("create run")
         sleeper.ask("create kept")
@@ -113,17 +113,20 @@ async def test_a_stopped_process_that_wakes_after_its_run_was_taken_over_writes_
             await append(store, entry("run", row.seq + 1, epoch=2, body='"ours"'))
             assert [record.seq for record in await store.records("run")] == list(range(1, row.seq + 2))
             assert sleeper.ask("append kept 1 2 2") == "done", "what nobody took is still its own"
+            alive = "SELECT count(*) FROM owners WHERE lease_until > extract(epoch FROM clock_timestamp())"
+            while schema.execute(alive) != [(2,)]:
+                pass
             with pytest.raises(RunBusy):
                 await store.acquire("kept")
 
 
 async def test_a_process_whose_event_loop_is_busy_keeps_its_run(schema: Schema) -> None:
-    with child_in(schema, ttl=0.9) as owner:
+    with child_in(schema, ttl=1.5) as owner:
         owner.ask("open")
         owner.ask("create run")
-        owner.tell("busy 2.5")
+        owner.tell("busy 3.5")
         async with opened(store_in(schema)) as store:
-            with anyio.move_on_after(2.0):
+            with anyio.move_on_after(3.0):
                 while True:
                     with pytest.raises(RunBusy):
                         await store.acquire("run")
