@@ -56,7 +56,7 @@ from milepost.engine.plan import Plan
 from milepost.engine.policy import check_concurrency
 from milepost.engine.position import Position
 from milepost.engine.prospects import Prospect, prospects_of
-from milepost.engine.reading import read_definition, read_first
+from milepost.engine.reading import read_first, read_followed
 from milepost.engine.run import Run
 from milepost.engine.settlement import NOTHING_SETTLED, Settlement
 from milepost.engine.slots import Gates
@@ -400,7 +400,7 @@ class Engine(CaredRuns):
             opened = await read_position(store, row)
             log = StoredLog(store, row.run_id, self._clock, epoch=row.epoch)
             log.hash, log.since, log.size = row.hash, opened.since, opened.size
-            followed = await read_definition(store, row.run_id, opened.position.definition or row.fingerprint)
+            followed = await read_followed(store, row, opened.position, prepared.definition)
             record = fit(row.run_id, plan, codec, followed, prepared.definition, opened.position)
             driver = stored_driver(
                 prepared,

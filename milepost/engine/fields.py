@@ -9,6 +9,7 @@ import sys
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from hashlib import blake2b
 from types import NoneType, UnionType
 from typing import Annotated, Any, ClassVar, Final, NewType, NotRequired, Required, Union, cast, get_args, get_origin
@@ -48,6 +49,13 @@ def shape_of(type_: Any) -> Shape:
     >>> shape_of(Annotated[list[str], append]).merger(WHOLE).name
     'append'
     """
+    try:
+        return _known_shape(type_)
+    except TypeError:  # unhashable, like Annotated[int, []]
+        return _shape_of(type_)
+
+
+def _shape_of(type_: Any) -> Shape:
     bare, declared = peeled(type_)
     if declared is not None:
         return Shape(whole=True, mergers={WHOLE: declared})
@@ -61,6 +69,9 @@ def shape_of(type_: Any) -> Shape:
     if getattr(kind, "__pydantic_root_model__", False):
         return Shape(whole=True, mergers={WHOLE: mergers["root"]}) if mergers else Shape()
     return Shape(mergers=mergers)
+
+
+_known_shape = lru_cache(maxsize=100)(_shape_of)
 
 
 def mergers_of(type_: Any) -> Mapping[str, Merger]:

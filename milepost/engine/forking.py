@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from milepost.engine.changing import Change, changed
 from milepost.engine.drivers import Prepared
-from milepost.engine.errors import BrokenJournal, RunMismatch, UnknownCheckpoint, UnknownRun
+from milepost.engine.errors import BrokenJournal, InputError, RunMismatch, UnknownCheckpoint, UnknownRun
 from milepost.engine.following import similar_runs
 from milepost.engine.journal import Kind, Record, from_text
 from milepost.engine.logs import StoredLog
@@ -29,8 +29,10 @@ async def forked(
     at: the checkpoint, None for the newest. change: what the new run begins with that the other one did not have.
     Returns its row, and whether it is new: a run of that id that was forked in the same way is returned as it is.
     Raises UnknownRun, UnknownCheckpoint, EditError, IncompatibleWorkflow; RunMismatch: the workflow has another name,
-    or the id belongs to a run of something else. BrokenJournal, StoreError.
+    or the id belongs to a run of something else. InputError, BrokenJournal, StoreError.
     """
+    if origin == run_id:
+        raise InputError(f"Run {origin!r} cannot be its own fork. Give another run_id, or none.")
     row = await store.row(origin)
     if row is None:
         raise UnknownRun(origin, await similar_runs(store, origin))

@@ -9,10 +9,11 @@ from typing import Any, Final
 
 from milepost.engine.codec import Codec
 from milepost.engine.contents import ABSENT, value_of, with_value
-from milepost.engine.errors import NotStorable
-from milepost.engine.fields import WHOLE, Shape, fields_of, key_of, whole_of
+from milepost.engine.errors import NotStorable, StateConflict
+from milepost.engine.fields import WHOLE, Shape, excerpt, fields_of, key_of, whole_of
 from milepost.engine.mergers import Merger
 from milepost.engine.parts import key_step
+from milepost.engine.patch import common_prefix
 
 Fields = Mapping[str, str]
 """The JSON texts of a state by top-level field."""
@@ -52,8 +53,12 @@ class Merging:
         Raises Clash.
         """
         for name in clashing:
-            if self._shape.merger(name) is None or name not in committed or name not in mine:
+            if self._shape.merger(name) is None:
                 raise Clash(name)
+            if name not in committed or name not in mine:
+                raise Clash(
+                    name, detail=f"One of them has removed the field {key_of(name)!r}, and the other changed it"
+                )
         try:
             if clashing:
                 state = self._with_values(base, committed, mine, changed, clashing)
@@ -78,8 +83,8 @@ class Merging:
         first, state, left = self._load(base), self._load(committed), self._load(mine)
         for name in changed:
             value = value_of(left, name) if name in mine else ABSENT
-            if value is ABSENT and name in mine:  # it is written under another name than it has
-                raise Clash(name)
+            if value is ABSENT and name in mine:  # written by the class itself, of what else there is
+                continue
             merger = self._shape.merger(name) if name in clashing else None
             if merger is not None:
                 found = value_of(first, name) if name in base else None
@@ -105,3 +110,38 @@ def merge(merger: Merger, field: str, base: Any, committed: Any, mine: Any) -> A
         return merger.merge(base, committed, mine)
     except Exception as error:
         raise Clash(field, merger.name, f"{type(error).__name__}: {error}") from error
+
+
+def conflict(
+    clash: Clash, versions: tuple[Fields, Fields, Fields], state: Any, mover: tuple[str, str], other: tuple[str, str]
+) -> StateConflict:
+    """Return the error for a clash.
+
+    versions: what both tasks found, what is committed, and what this one would make of it. state: its object. mover,
+    other: the (key, node) of the task that came too late, and of the one that committed before.
+    """
+    texts = [fields.get(clash.field, "") for fields in versions]
+    start = min(common_prefix(texts[0], text) for text in texts[1:])
+    base, committed, mine = (excerpt(text, start) for text in texts)
+    return StateConflict(
+        key_of(clash.field),
+        mover[1],
+        other[1],
+        task_key=mover[0],
+        other_key=other[0],
+        base=base,
+        committed=committed,
+        mine=mine,
+        merger=clash.merger,
+        suggested=suggestion(value_of(state, clash.field)),
+        detail=clash.detail,
+    )
+
+
+def suggestion(value: Any) -> str:
+    """Return the name of the merger that fits a value, for an author who has not declared one."""
+    if isinstance(value, (list, tuple, deque)):
+        return "append"
+    if isinstance(value, (dict, set, frozenset)):
+        return "union"
+    return "add" if isinstance(value, (int, float, Decimal)) and not isinstance(value, bool) else "last"

@@ -15,7 +15,7 @@ from milepost.engine.journal import Record
 from milepost.engine.keys import child_run
 from milepost.engine.opening import read_position
 from milepost.engine.position import Position
-from milepost.engine.reading import read_definition
+from milepost.engine.reading import read_followed
 from milepost.engine.stores.store import RunRow, Store
 from milepost.engine.trace import RunStatus
 
@@ -95,7 +95,7 @@ async def judged_alone(store: Store, row: RunRow, prepared: Prepared) -> tuple[P
         if row.workflow != definition.name:
             raise IncompatibleWorkflow(row.run_id, [other_workflow(row, definition)])
         position = (await read_position(store, row, row.seq)).position
-        followed = await read_definition(store, row.run_id, position.definition or row.fingerprint)
+        followed = await read_followed(store, row, position, definition)
         version = followed.version
         record = fit(row.run_id, prepared.plan, prepared.codec, followed, definition, position)
         reasons = [*changes_in(record, followed, definition), *unsettled(position)]

@@ -10,7 +10,7 @@ from milepost.engine.errors import BrokenJournal, DamagedStore, ForeignStore, St
 from milepost.engine.journal import Kind, Record, apply, chained, from_text, snapshot_from_text
 from milepost.engine.position import Position
 from milepost.engine.stores.cipher import is_sealed
-from milepost.engine.stores.store import Store, StoredRecord
+from milepost.engine.stores.store import RunRow, Store, StoredRecord
 
 OPS: Final = frozenset(
     {"spawn", "each", "stream", "end of stream", "open", "item", "fire", "cancel", "finish"},
@@ -98,6 +98,15 @@ async def read_first(store: Store, run_id: str) -> Record:
         raise BrokenJournal(run_id, 1, "it is missing")
     check_next(run_id, "", 1, stored)
     return read_record(run_id, stored)
+
+
+async def read_followed(store: Store, row: RunRow, position: Position, newest: Definition) -> Definition:
+    """Return the definition that a run follows at a position. newest: one at hand, which most runs follow.
+
+    Raises DamagedStore, StoreError.
+    """
+    fingerprint = position.definition or row.fingerprint
+    return newest if fingerprint == newest.fingerprint else await read_definition(store, row.run_id, fingerprint)
 
 
 async def read_definition(store: Store, run_id: str, fingerprint: str) -> Definition:

@@ -8,20 +8,18 @@ the commit on lending, after a rollback and at the end.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Mapping
-from decimal import Decimal
 from threading import get_ident
 from types import NoneType
 from typing import Any, Final
 
 from milepost.engine.codec import Codec
-from milepost.engine.contents import is_constant, is_mutable, make_equal, value_of
+from milepost.engine.contents import is_constant, is_mutable, make_equal
 from milepost.engine.errors import InputError, NotStorable, StateConflict, WorkflowError
-from milepost.engine.fields import digest_of, excerpt, fields_of, shape_of, whole_of
-from milepost.engine.merging import Clash, Merging
+from milepost.engine.fields import digest_of, fields_of, shape_of, whole_of
+from milepost.engine.merging import Clash, Merging, conflict
 from milepost.engine.parts import described
-from milepost.engine.patch import Patch, common_prefix, difference, patched
+from milepost.engine.patch import Patch, difference, patched
 from milepost.engine.position import Position, Task
 from milepost.engine.typed import StepContext
 from milepost.engine.versions import text_at
@@ -333,25 +331,10 @@ class StoredState:
     def _conflict(
         self, clash: Clash, view: StateView, mine: Mapping[str, str], task: Task | None, node: str
     ) -> StateConflict:
-        name, now = clash.field, self._position.fields
-        theirs = name if self._clashes(name, view) else max(now, key=lambda one: self._position.written.get(one, 0))
-        other_key, other = self._position.writers.get(theirs, ("", "?"))
-        texts = [fields.get(name, "") for fields in (view.base, now, mine)]
-        start = min(common_prefix(texts[0], text) for text in texts[1:])
-        base, committed, left = (excerpt(text, start) for text in texts)
-        return StateConflict(
-            name,
-            node,
-            other,
-            task_key=task.key if task is not None else "",
-            other_key=other_key,
-            base=base,
-            committed=committed,
-            mine=left,
-            merger=clash.merger,
-            suggested=suggestion(value_of(view.state, name)),
-            detail=clash.detail,
-        )
+        name, now, written = clash.field, self._position.fields, self._position.written
+        theirs = name if self._clashes(name, view) else max(now, key=lambda one: written.get(one, 0))
+        mover = ("" if task is None else task.key), node
+        return conflict(clash, (view.base, now, mine), view.state, mover, self._position.writers.get(theirs, ("", "?")))
 
     # --- the end of an attempt ---------------------------------------------------------------------------------------
 
@@ -383,12 +366,3 @@ class StoredState:
 
 
 State = LiveState | StoredState
-
-
-def suggestion(value: Any) -> str:
-    """Return the name of the merger that fits a value, for an author who has not declared one."""
-    if isinstance(value, (list, tuple, deque)):
-        return "append"
-    if isinstance(value, (dict, set, frozenset)):
-        return "union"
-    return "add" if isinstance(value, (int, float, Decimal)) and not isinstance(value, bool) else "last"

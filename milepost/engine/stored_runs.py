@@ -30,8 +30,8 @@ class RunSummary:
 
     version: of the definition that it follows now. seq: how many checkpoints it has. output: JSON text. parent_run,
     parent_task: the run that this one is inside of, and the key of the task that drives it; None for a run of its own.
-    forked_from, forked_at: the run, and the last of its checkpoints, that this one shares; None and 0 for a run that was
-    not forked.
+    forked_from, forked_at: the run, and the last of its checkpoints, that this one shares; None and 0 for a run that
+    was not forked.
     """
 
     run_id: str

@@ -34,7 +34,6 @@ from milepost.engine.events import (
 )
 from milepost.engine.failure import Failure
 from milepost.engine.policy import Cache, CircuitBreaker, Retry
-from milepost.engine.readers import Reader
 from milepost.engine.run import Run
 from milepost.engine.stores.memory import Journals, MemoryStore
 from milepost.engine.stores.store import Acknowledge, Entry
@@ -427,24 +426,18 @@ async def test_what_is_streamed_into_a_run_is_told_and_no_task_is_made_of_it() -
     assert shape(events) == ["first started", 2, "first finished", 3, "completed"]
 
 
-async def test_a_run_that_breaks_down_says_so_and_does_not_end() -> None:
+async def test_a_run_whose_store_breaks_down_says_so_and_does_not_end() -> None:
     class Faulty(MemoryStore):
         def append(self, entry: Entry, acknowledge: Acknowledge) -> None:
             raise RuntimeError("a bug")
 
-    readers = list[Reader]()
-
-    async def drive() -> None:
-        async with Engine(Faulty()) as engine:
-            run = await engine.start(TWO, inputs=1, deps=Deps())
-            readers.append(run.events())
-            await run.wait()
-
-    with pytest.raises(ExceptionGroup):
-        await drive()
-    assert [event async for event in readers[0] if not isinstance(event, AttemptStarted)] == [
-        RunStopped(reason="a bug")
-    ]
+    async with Engine(Faulty()) as engine:
+        run = await engine.start(TWO, inputs=1, deps=Deps(), run_id=RUN)
+        reader = run.events()
+        await run.wait()
+        assert [event async for event in reader if not isinstance(event, AttemptStarted)] == [
+            RunStopped(reason=f"Checkpoint 2 of run {RUN!r} could not be written: RuntimeError('a bug')")
+        ]
 
 
 async def test_a_run_that_is_cancelled_says_so_last() -> None:

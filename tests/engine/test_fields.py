@@ -103,6 +103,7 @@ Described = TypeAliasType("Described", Annotated[list[str], "a note", append])
         (Root, {WHOLE: union}),
         (Bare, {}),
         (Annotated[list[str], append], {WHOLE: append}),
+        (Annotated[list[str], ["unhashable"], append], {WHOLE: append}),
         (Named, {"lines": append, "total": add, "maybe": last}),
         (Described, {WHOLE: append}),
         (dict[str, int], {}),

@@ -9,7 +9,15 @@ from decimal import Decimal
 from typing import Annotated, Any, NotRequired, Self
 
 import pytest
-from pydantic import BaseModel, ConfigDict, RootModel, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    RootModel,
+    SerializerFunctionWrapHandler,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 from typing_extensions import TypeAliasType, TypedDict
 
 from milepost.engine.engine import Engine
@@ -355,6 +363,53 @@ async def test_several_fields_are_merged_at_once() -> None:
     assert given == Several(lines=["two", "one"], total=Decimal("0.2"), words=Counter(one=1, two=1), one=1, two=1)
 
 
+@stored_and_not
+async def test_a_field_is_merged_while_another_goes(store: str | None) -> None:
+    def put(state: dict[str, list[str]]) -> int:
+        state["a"].append("one")
+        return 1
+
+    def put_and_remove(state: dict[str, list[str]]) -> int:
+        state["a"].append("two")
+        del state["b"]
+        return 2
+
+    given = {"a": list[str](), "b": ["x"], "c": list[str]()}
+    await run_side_by_side(
+        given,
+        {"one": put, "two": put_and_remove},
+        Order(("one", "two")),
+        state_type=dict[str, Annotated[list[str], append]],
+        store=store,
+    )
+
+    assert given == {"a": ["one", "two"], "c": []}
+
+
+async def test_what_a_class_writes_of_itself_needs_no_merger() -> None:
+    class Summed(BaseModel):
+        lines: Annotated[list[str], append] = []
+        number: int = 0
+
+        @model_serializer(mode="wrap")
+        def with_double(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+            return {**write(self), "double": self.number * 2}
+
+    def put(state: Summed) -> int:
+        state.lines.append("one")
+        return 1
+
+    def put_and_count(state: Summed) -> int:
+        state.lines.append("two")
+        state.number += 1
+        return 2
+
+    given = Summed()
+    await run_side_by_side(given, {"one": put, "two": put_and_count}, Order(("one", "two")))
+
+    assert given == Summed(lines=["one", "two"], number=1)
+
+
 # --- what does not go together ----------------------------------------------------------------------------------------
 
 
@@ -396,6 +451,20 @@ async def test_what_a_merger_makes_has_to_fit_the_field() -> None:
     )
 
 
+async def test_of_several_merged_fields_the_one_at_fault_is_named() -> None:
+    class Half(BaseModel):
+        right: Annotated[int, add] = 0
+        wrong: Annotated[int, texting] = 0
+
+    def change(state: Half) -> None:
+        state.right += 1
+        state.wrong += 1
+
+    found = await conflict(Half(), change, change)
+
+    assert (found.field, found.merger) == ("wrong", "texting")
+
+
 async def test_a_removed_field_is_not_merged() -> None:
     found = await conflict(
         {"a": [1]},
@@ -405,6 +474,8 @@ async def test_a_removed_field_is_not_merged() -> None:
     )
 
     assert (found.field, found.merger) == ("a", "")
+    assert (found.base, found.committed, found.mine) == ("[1]", "not there", "[1,2]")
+    assert "One of them has removed the field 'a', and the other changed it. Let one of them make both" in str(found)
 
 
 async def test_changes_of_two_fields_that_the_state_does_not_take_together_are_a_conflict() -> None:

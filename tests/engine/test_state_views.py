@@ -126,6 +126,21 @@ async def test_private_attributes_of_a_model_come_with_it() -> None:
     assert one == other
 
 
+def test_a_slot_that_was_not_filled_is_empty_again() -> None:
+    @dataclass(slots=True)
+    class Late:
+        number: int = 0
+        late: int = field(init=False)
+
+    one, other = Late(), Late(2)
+    one.late = 3
+
+    for _ in range(2):
+        assert make_equal(one, other)
+    assert one.number == 2
+    assert not hasattr(one, "late")
+
+
 def test_an_object_of_another_type_cannot_be_made_equal() -> None:
     assert not make_equal(Model(), Plain())
     assert not make_equal(3, 4)
@@ -229,6 +244,55 @@ async def test_a_run_with_a_shared_state_is_stored_and_resumed_as_one() -> None:
     async with Engine(MemoryStore(journals)) as engine:
         await (await engine.resume(RUN, loop(Plain), state=fresh)).result()
     assert fresh.items == [3, 2, 1]
+
+
+@dataclass
+class Needy:
+    name: str
+    items: list[int] = field(default_factory=list[int])
+
+
+@pytest.mark.parametrize("isolation", ["task", "shared"])
+async def test_a_run_is_resumed_without_an_object_where_its_type_cannot_make_one(isolation: Isolation) -> None:
+    journals = Journals()
+    with pytest.raises(NodeError):
+        await loop(Needy, fails_at=2).run(
+            inputs=3, state=Needy("x"), store=MemoryStore(journals), run_id=RUN, isolation=isolation
+        )
+
+    async with Engine(MemoryStore(journals)) as engine:
+        assert await (await engine.resume(RUN, loop(Needy))).result() == 0
+    fresh = Needy("y")
+    async with Engine(MemoryStore(journals)) as engine:
+        await (await engine.resume(RUN, loop(Needy), state=fresh)).result()
+
+    assert fresh == Needy("x", [3, 2, 1])
+
+
+async def test_a_transform_works_on_a_state_that_is_shared_and_stored() -> None:
+    wf = WorkflowBuilder(name="shared", state_type=Plain, output_type=int)
+
+    @wf.function
+    async def put(ctx: StepContext[Plain, None, None]) -> int:
+        ctx.state.items.append(1)
+        return 1
+
+    def put_too(ctx: StepContext[Plain, None, int]) -> int:
+        ctx.state.items.append(2)
+        return 2
+
+    @wf.function
+    async def stay(ctx: StepContext[Plain, None, int]) -> int:
+        return ctx.inputs
+
+    wf.edge(wf.start_node, put)
+    wf.add(wf.edge_from(put).transform(put_too).to(stay))
+    wf.edge(stay, wf.end_node)
+    given = Plain()
+
+    await wf.build().run(state=given, store="memory:", isolation="shared")
+
+    assert given.items == [1, 2]
 
 
 async def test_without_a_store_a_retry_does_not_see_what_the_failed_attempt_left() -> None:

@@ -13,7 +13,7 @@ import pytest
 from milepost.engine.errors import StoreError
 from tests.properties.damage import Answers, answers, fill
 
-FLIPS = 1_000 if os.environ.get("CI") else 200
+FLIPS = 2_000 if os.environ.get("CI") else 400
 CUTS = 100 if os.environ.get("CI") else 40
 SEED = 20_261_121
 

@@ -13,6 +13,9 @@ from milepost.engine.stores.postgres_rows import COLUMNS, row_of
 from milepost.engine.stores.store import Entry, Message, NewRun, RunRow
 
 if TYPE_CHECKING:
+    from psycopg import AsyncCursor
+    from psycopg.rows import TupleRow
+
     from milepost.engine.stores.postgres_connections import Link
 
 NOW: Final = "extract(epoch FROM clock_timestamp())::float8"
@@ -162,7 +165,7 @@ async def release(connection: Link, owner: str, run_id: str, epoch: int) -> None
     await connection.execute(LET_GO, (run_id, owner, epoch))
 
 
-async def append(connection: Link, chains: Sequence[Chain]) -> set[str]:
+async def append(cursor: AsyncCursor[TupleRow], chains: Sequence[Chain]) -> set[str]:
     """Commit what several runs bring. Returns the ids of those runs that are committed; others have another owner."""
     extra = batch.besides(chains)
     if extra is not None:
@@ -171,7 +174,7 @@ async def append(connection: Link, chains: Sequence[Chain]) -> set[str]:
         statement, values = batch.ONE, batch.one(chains[0].first)
     else:
         statement, values = batch.MANY + batch.MOVED, batch.many(chains)
-    cursor = await connection.execute(statement, values, prepare=True)
+    await cursor.execute(statement, values, prepare=True)
     return {str(found[0]) for found in await cursor.fetchall()}
 
 

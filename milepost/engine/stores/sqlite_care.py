@@ -58,8 +58,10 @@ _UNREAD: Final = (
     "FROM inbox WHERE taken IS NULL AND run_id IN "
     "(SELECT run_id FROM runs WHERE status IN ('completed', 'cancelled') AND owner IS NULL)"
 )
+_EMPTY: Final = f"UPDATE inbox SET taken=0, payload='' WHERE number IN (SELECT number {_UNREAD})"
 _FEW: Final = 200
 """Pages that are given back at a time, so that others can write in between."""
+_VACUUM: Final = f"PRAGMA incremental_vacuum({_FEW})"
 
 
 def weighed(found: Sequence[Sequence[int]]) -> Weight:
@@ -144,8 +146,7 @@ def sweep(connection: sqlite3.Connection, now: float | None, *, dry_run: bool) -
         ).fetchone()
         if not dry_run:
             connection.execute(f"DELETE {_EXPIRED}", (now,))
-            unread = f"SELECT number {_UNREAD}"
-            connection.execute(f"UPDATE inbox SET taken=0, payload='' WHERE number IN ({unread})")
+            connection.execute(_EMPTY)
     return Leftovers(results, messages, size + more)
 
 
@@ -159,7 +160,7 @@ def compact(connection: sqlite3.Connection) -> int:
     owned = connection.execute("SELECT EXISTS (SELECT 1 FROM runs WHERE owner IS NOT NULL)").fetchone()[0]
     if _pragma(connection, "auto_vacuum"):
         for _ in range(0, free, _FEW):
-            connection.execute(f"PRAGMA incremental_vacuum({_FEW})").fetchall()
+            connection.executescript(_VACUUM)  # execute would stop after the first page
     elif free and not owned:
         connection.execute("PRAGMA auto_vacuum=INCREMENTAL")
         connection.execute("VACUUM")

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from milepost.engine.errors import MilepostError
 from milepost.engine.stores.postgres import PostgresStore
 from milepost.engine.stores.sqlite import SqliteStore
-from milepost.engine.stores.sqlite_file import VERSION, connect, step
+from milepost.engine.stores.sqlite_file import connect, step
 from milepost.testing.contract.writing import append, entry, message, new_run
 
 
@@ -58,7 +58,7 @@ def keep_busy(seconds: float) -> None:
 def migrate(store: SqliteStore) -> None:
     connection = connect(store.path, "power")
     connection.execute("BEGIN IMMEDIATE")
-    for statement in step(VERSION):
+    for statement in step(2):
         connection.execute(statement)
     print("half way", flush=True)
     sys.stdin.read()

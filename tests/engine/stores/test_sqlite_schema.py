@@ -174,18 +174,25 @@ async def test_a_store_left_between_two_steps_goes_on_from_there(tmp_path: Path,
     assert schema(tmp_path / "runs.db") == schema(tmp_path / "new.db")
 
 
-@pytest.mark.parametrize("done", range(len(step(VERSION)) + 1))
-async def test_a_crash_within_a_step_leaves_the_version_before_it(path: Path, tmp_path: Path, done: int) -> None:
+@pytest.mark.parametrize(
+    ("version", "done"), [(number, done) for number in range(2, VERSION + 1) for done in range(len(step(number)) + 1)]
+)
+async def test_a_crash_within_a_step_leaves_the_version_before_it(
+    path: Path, tmp_path: Path, version: int, done: int
+) -> None:
     crashed = tmp_path / "crashed"
     crashed.mkdir()
     with closing(connect(path, "power")) as connection:
+        for number in range(2, version):
+            for statement in step(number):
+                connection.execute(statement)
         connection.execute("PRAGMA cache_size=1")  # so that the file has a part of what is not committed
         connection.execute("BEGIN IMMEDIATE")
-        for statement in step(VERSION)[:done]:
+        for statement in step(version)[:done]:
             connection.execute(statement)
         for each in path.parent.glob("runs.db*"):
             shutil.copy(each, crashed)
-    assert execute(crashed / "runs.db", "PRAGMA user_version") == [(1,)]
+    assert execute(crashed / "runs.db", "PRAGMA user_version") == [(version - 1,)]
     async with opened(SqliteStore(crashed / "runs.db")) as store:
         assert len(await store.rows()) == 3
         assert len(await store.inbox("failed")) == 2
