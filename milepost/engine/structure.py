@@ -103,7 +103,7 @@ class Structure:
         return {
             name: node.join.cut
             for name, node in self.plan.nodes.items()
-            if node.join is not None and node.join.cut is not None
+            if node.join is not None and node.join.cut not in (None, START)  # what leaves the start is never out of it
         }
 
     @cached_property

@@ -296,8 +296,8 @@ class Encrypted:
         """Encrypt everything with the newest key that is not, be it plain or encrypted with an older one.
 
         Runs that somebody drives are left as they are: rotate again when they have ended. Results in the cache are
-        removed, to be made again, and so are messages to runs that are over. Holds one run in memory at a time. Raises StoreError; what was done until then stays,
-        and everything can be read as before.
+        removed, to be made again, and so are messages to runs that are over. Holds one run in memory at a time. Raises
+        StoreError; what was done until then stays, and everything can be read as before.
         """
         await self._remember_key()
         done, kept = 0, list[str]()

@@ -203,7 +203,7 @@ class Connections:
 
     def _reason(self, error: BaseException) -> str:
         if isinstance(error, TimeoutError):
-            return f"the server did not answer for {self.patience:.0f} seconds"
+            return f"the server did not answer for {self.patience:g} seconds"
         words = _REASONS.get(getattr(error, "sqlstate", None) or "")
         if words is None and isinstance(error, psycopg.Error):
             words = error.diag.message_primary or str(error)

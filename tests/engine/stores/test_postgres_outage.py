@@ -156,14 +156,14 @@ async def test_reads_and_writes_go_on_when_every_connection_was_cut(schema: Sche
 async def test_a_server_that_stands_still_is_told_when_patience_is_over(schema: Schema, proxy: Proxy) -> None:
     answers = Answers()
     async with opened(PostgresStore(proxy.dsn, schema=schema.name, patience=0.5)) as store:
-        await begin(store)
+        await begin(store, length=2)
         proxy.open.clear()
-        store.append(entry("run", 2), answers.expect(2))
+        store.append(entry("run", 3), answers.expect(3))
         ((_, error),) = await answers.all()
         assert isinstance(error, StoreError)
-        assert "could not be written: the server did not answer" in str(error)
+        assert "could not be written: the server did not answer for 0.5 seconds." in str(error)
         proxy.open.set()
-        assert len(await store.records("run")) in (1, 2)
+        assert len(await store.records("run")) in (2, 3)
 
 
 async def test_a_run_that_cannot_be_let_go_is_let_go_as_soon_as_the_server_is_back(
