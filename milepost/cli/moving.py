@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
@@ -54,7 +54,7 @@ def export_run(asked: Invocation, run: str, output: str, store: str) -> None:
 
 
 @contextmanager
-def _written(output: str) -> Iterator[IO[str]]:
+def _written(output: str) -> Generator[IO[str]]:
     """Give a file to write to, which is there under its name only when it is whole, and only for its owner."""
     if output == STANDARD:
         yield sys.stdout

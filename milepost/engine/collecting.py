@@ -109,8 +109,9 @@ def families_of(rows: Sequence[RunRow]) -> list[list[RunRow]]:
     known = {row.run_id for row in rows}
     outer: list[RunRow] = []
     for row in rows:
-        if row.parent_run in known and row.parent_run is not None:
-            inside.setdefault(row.parent_run, []).append(row)
+        parent = row.parent_run
+        if parent is not None and parent in known:
+            inside.setdefault(parent, []).append(row)
         else:
             outer.append(row)
     return [family_of(row, inside) for row in outer]

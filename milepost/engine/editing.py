@@ -9,9 +9,11 @@ import anyio
 
 from milepost.engine.changing import Change, changed
 from milepost.engine.drivers import Prepared
-from milepost.engine.errors import InputError
+from milepost.engine.errors import InputError, UnknownRun
+from milepost.engine.following import similar_runs
 from milepost.engine.journal import Kind, Record
 from milepost.engine.logs import StoredLog, committed
+from milepost.engine.opening import Opened
 from milepost.engine.stores.store import RunRow, Store
 
 
@@ -20,25 +22,38 @@ async def edited(
 ) -> int:
     """Commit a change of a run's state; return the number of its newest checkpoint then.
 
-    change: returns the new state for the one that there is; where the two are equal, there is nothing to commit. Raises
-    UnknownRun, RunBusy; InputError: the run is over; EditError: the new state does not fit. IncompatibleWorkflow,
-    BrokenJournal, StoreError. Nothing is changed then.
+    change: returns the new state for the one that there is; where the two are equal, there is nothing to commit. It is
+    called again if the run has gone on meanwhile. Raises UnknownRun, RunBusy; InputError: the run is over; EditError:
+    the new state does not fit. IncompatibleWorkflow, BrokenJournal, StoreError. Nothing is changed then.
     """
-    row = await store.acquire(run_id)
-    try:
+    while True:
+        row = await store.row(run_id)
+        if row is None:
+            raise UnknownRun(run_id, await similar_runs(store, run_id))
         check_editable(row)
         record = Record(row.seq + 1, Kind.EDITED, "", error=row.error if row.status == "failed" else None)
         record, opened = await changed(store, prepared, row, row.seq, Change(change), record)
         if not record.patch:
             return row.seq
-        log = StoredLog(store, run_id, clock, epoch=row.epoch)
-        log.hash, log.since, log.size = row.hash, opened.since, opened.size
-        await store.define(prepared.definition.fingerprint, prepared.definition.to_json())
-        await committed(log, record, opened.position)
-        return record.seq
-    finally:
-        with anyio.CancelScope(shield=True):
-            await store.release(run_id, row.epoch)
+        owned = await store.acquire(run_id)  # only now, so that what is refused leaves no trace of an owner
+        try:
+            if owned.seq == row.seq:
+                await write(store, prepared, owned, record, opened, clock)
+                return record.seq
+        finally:
+            with anyio.CancelScope(shield=True):
+                await store.release(run_id, owned.epoch)
+
+
+async def write(
+    store: Store, prepared: Prepared, row: RunRow, record: Record, opened: Opened, clock: Callable[[], float]
+) -> None:
+    """Commit the edit of a run that is owned here now."""
+    record.epoch = row.epoch
+    log = StoredLog(store, row.run_id, clock, epoch=row.epoch)
+    log.hash, log.since, log.size = row.hash, opened.since, opened.size
+    await store.define(prepared.definition.fingerprint, prepared.definition.to_json())
+    await committed(log, record, opened.position)
 
 
 def check_editable(row: RunRow) -> None:

@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack
 from dataclasses import replace
 from functools import partial
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, TypeVar
 from uuid import uuid4
 from weakref import WeakValueDictionary
 
@@ -65,8 +65,10 @@ from milepost.engine.stores.address import open_store
 from milepost.engine.stores.encrypted import opened
 from milepost.engine.stores.store import NewRun, RunRow, Store
 from milepost.engine.trace import RunStatus
+from milepost.engine.workflow import Workflow
 
 Isolation = Literal["task", "shared"]
+StateT = TypeVar("StateT")
 
 ASK_AGAIN = 0.1
 """Seconds between two tries to become the owner of a run inside a run."""
@@ -352,7 +354,12 @@ class Engine(CaredRuns):
                 await store.release(run_id, row.epoch)
             return run
 
-    async def edit_state(self, run_id: str, workflow: AnyWorkflow, change: Any) -> int:
+    async def edit_state(
+        self,
+        run_id: str,
+        workflow: Workflow[StateT, Any, Any, Any],
+        change: Callable[[StateT], StateT | None] | StateT,
+    ) -> int:
         """Change the state of a run that nobody drives; return the number of its newest checkpoint then.
 
         change: a function that changes the state that it gets, or returns a new one; or a new state. What is pending

@@ -6,7 +6,7 @@ import json
 from collections.abc import AsyncIterable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from milepost.engine.errors import InputError
 from milepost.engine.exporting import FORMAT, check_of
@@ -104,7 +104,7 @@ class Reader:
             case "opening":
                 draft.openings.append(self._made(Opening, value))
             case "message":
-                taken = value.pop("taken", None) if isinstance(value, dict) else None
+                taken = cast("dict[str, Any]", value).pop("taken", None) if isinstance(value, dict) else None
                 draft.messages.append(Posted(self._made(Message, value), taken))
             case "record":
                 record = self._made(StoredRecord, value)
@@ -148,7 +148,8 @@ class Reader:
 
 
 def _is_newer(value: Any) -> bool:
-    return isinstance(value, dict) and isinstance(value.get("format"), int) and value["format"] > FORMAT
+    version: Any = cast("dict[str, Any]", value).get("format") if isinstance(value, dict) else None
+    return isinstance(version, int) and version > FORMAT
 
 
 @cache

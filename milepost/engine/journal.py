@@ -91,7 +91,8 @@ class Record:
     more: another failure follows, and it is the one that the run fails with.
     given: a hash of the state a run was started with. revision: what the run follows from here on; only the first
     record and those of kind MIGRATED, FORKED and EDITED have one, and none without a store. origin: the run and the
-    number of the record that this one of kind FORKED comes behind. cached: the output was taken from the cache.
+    number of the record that this one of kind FORKED comes behind. epoch: of whoever has owned the run to write one of
+    kind EDITED. cached: the output was taken from the cache.
     keep: where the output is to be put into the cache, as (key, when it expires). taken: ids of the messages that it
     takes in. stream: the stream it is about, and how many items that had given. dropped: the tasks that it cancelled.
     at: when it was committed, seconds since 1970 UTC, 0 without a store. The last five are not part of the journal:
@@ -114,6 +115,7 @@ class Record:
     given: str | None = None
     revision: Revision | None = None
     origin: tuple[str, int] | None = None
+    epoch: int = 0
     cached: bool = False
     keep: tuple[str, float | None] | None = None
     taken: tuple[str, ...] = ()
@@ -263,6 +265,8 @@ def basis(record: Record) -> dict[str, Any]:
         found["revision"] = revision_to_json(record.revision, ref_to_json)
     if record.origin is not None:
         found["from"] = record.origin
+    if record.epoch:
+        found["epoch"] = record.epoch
     return found
 
 
@@ -296,6 +300,7 @@ def from_text(seq: int, body: str, values: Sequence[Value] | str) -> Record:
         given=given.get("given"),
         revision=None if revision is None else revision_from_json(revision, lambda ref: ref_from_json(ref, seq, kept)),
         origin=None if origin is None else (origin[0], origin[1]),
+        epoch=given.get("epoch", 0),
         cached=given.get("cached", False),
     )
     record.ops.extend(op_from_json(one, seq, kept) for one in given.get("ops", ()))

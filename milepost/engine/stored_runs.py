@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, overload
@@ -105,7 +106,7 @@ class StoredRuns:
         row = await store.row(prefix)
         if row is not None:
             return await self._summary(row)
-        rows = await store.rows(prefix=prefix, nested=False, limit=4) if prefix else []
+        rows: Sequence[RunRow] = await store.rows(prefix=prefix, nested=False, limit=4) if prefix else ()
         if prefix and not rows:
             rows = await store.rows(prefix=prefix, limit=4)
         if len(rows) != 1:

@@ -78,6 +78,7 @@ class Tracer:
         self._cached: set[str] = set()
         self._origin: tuple[str, int] | None = None
         self._edits: list[Edit] = []
+        self._edited: set[int] = set()
         self._drivers: dict[str, str] = {}
 
     def add(self, record: Record) -> None:
@@ -121,22 +122,20 @@ class Tracer:
         """Note where the run was forked from, and what was changed by hand."""
         if record.origin is not None:
             self._origin = record.origin
+            self._edited.clear()
             done = (key for key, task in self._tasks.items() if task.status in ("completed", "caught"))
             for key in done:
                 self._drivers.setdefault(key, record.origin[0])
         fields = tuple(record.patch or ())
         inputs = () if record.revision is None else tuple(record.revision.inputs)
+        if record.kind is Kind.EDITED:
+            self._edited.add(record.epoch)
         if fields or inputs:
             self._edits.append(Edit(seq=record.seq, at=moment(record.at), fields=fields, inputs=inputs))
 
     def resumes(self, openings: Sequence[Opening]) -> list[float]:
         """Return when somebody went on with the run. openings: all of them; an edit needs one, too, and goes not on."""
-        left = [opening.at for opening in openings[1:]]
-        for edit in self._edits:
-            before = [at for at in left if at <= edit.at.timestamp()]
-            if before and (self._origin is None or edit.seq != self._origin[1] + 1):
-                left.remove(before[-1])
-        return left
+        return [opening.at for opening in openings[1:] if opening.epoch not in self._edited]
 
     def _pass(self, passage: Passed | Fired) -> None:
         if isinstance(passage, Fired):

@@ -338,7 +338,7 @@ def streaming(*, seeks: bool) -> Workflow[Note, Source, None, int]:
 @pytest.mark.parametrize("breaks_at", [[], [0], [2], [0, 3]])
 @pytest.mark.parametrize("seeks", [False, True], ids=["skips", "seeks"])
 async def test_what_a_streaming_body_changes_is_there_once(seeks: bool, breaks_at: list[int]) -> None:
-    journals, given, source = Journals(), Note(), Source(breaks_at)
+    journals, given, source = Journals(), Note(), Source(list(breaks_at))
     workflow = streaming(seeks=seeks)
     for _ in range(len(breaks_at)):
         with pytest.raises(NodeError, match="the stream broke"):
@@ -352,6 +352,31 @@ async def test_what_a_streaming_body_changes_is_there_once(seeks: bool, breaks_a
 
     assert given.items == ([0, 1, 2, 3] if seeks else [-1, -2])
     assert given.text == ("3" if seeks else "ended")
+
+
+async def test_a_stream_goes_on_from_what_was_merged() -> None:
+    wf = WorkflowBuilder(name="merged", state_type=Note, output_type=list[int])
+
+    @wf.stream(resume="seek")
+    async def give(ctx: StepContext[Note, None, None]) -> AsyncIterator[int]:
+        for item in range(3):
+            ctx.state.lines.append(f"give {item}")
+            yield item
+
+    @wf.function
+    async def look(ctx: StepContext[Note, None, int]) -> int:
+        ctx.state.lines.append(f"look {ctx.inputs}")
+        return ctx.inputs
+
+    collect = wf.join(reduce_list_append, initial_factory=list[int], node_id="collect")
+    wf.edge(wf.start_node, give)
+    wf.edge(give, wf.each(look, join=collect))
+    wf.edge(collect, wf.end_node)
+    given = Note()
+
+    await wf.build().run(state=given, store="memory:")
+
+    assert sorted(given.lines) == ["give 0", "give 1", "give 2", "look 0", "look 1", "look 2"]
 
 
 # --- threads ----------------------------------------------------------------------------------------------------------

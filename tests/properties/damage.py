@@ -121,7 +121,7 @@ def questions(engine: Engine) -> Sequence[tuple[str, Callable[[], Awaitable[obje
     """Return what is asked of a store: first what only reads, then what goes on with its runs."""
 
     async def events(run_id: str) -> list[CommittedEvent]:
-        history = []
+        history: list[CommittedEvent] = []
         async for event in engine.follow(run_id):
             history.append(event)
         return history

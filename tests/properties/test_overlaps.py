@@ -121,8 +121,10 @@ def test_older_versions_of_the_state_follow_from_the_journal_too(
         assert replayed(journal.records) == through_snapshot(position) == position
         tasks = [*position.tasks.values(), *(stream.task for stream in position.streams.values())]
         spawned = {task.spawned for task in tasks}
-        for steps in position.past.values():
+        for name, steps in position.past.items():
             assert 0 < len(steps) <= max(16, 2 * len(spawned))
+            if position.written[name] == position.seq:  # just now it was clear that somebody may ask for it
+                assert min(spawned) < position.seq
 
     simulation = simulated(sample, seed, manner, overlap, journal)
     simulation.check = check

@@ -262,12 +262,14 @@ def _record(number: int, entry: Entry) -> RecordColumns:
 
 def record_columns(number: int, record: StoredRecord) -> RecordColumns:
     """Return the columns of a record. number: of its run."""
-    return number, *record, record_crc(record.seq, record.hash, record.at)
+    seq, body, content, digest, at, snapshot = record
+    return number, seq, body, content, digest, at, snapshot, record_crc(seq, digest, at)
 
 
 def opening_columns(run_id: str, opening: Opening) -> tuple[str, int, str, float, int]:
     """Return the columns of an opening."""
-    return run_id, *opening, opening_crc(run_id, *opening)
+    epoch, owner, at = opening
+    return run_id, epoch, owner, at, opening_crc(run_id, *opening)
 
 
 def checks_of(row: RunRow) -> tuple[int, str]:

@@ -56,10 +56,10 @@ def row_of(values: Sequence[object]) -> RunRow:
 
 def _is_plain(row: RunRow) -> bool:
     """Whether the columns of a row are at all what they can be: SQLite itself lets each be anything."""
-    texts = (row.run_id, row.workflow, row.fingerprint, row.hash)
-    numbers = (row.version, row.seq, row.snapshot_seq, row.epoch, row.forked_at)
-    times = (row.created, row.updated)
-    perhaps = (row.owner, row.error, row.output, row.parent_run, row.parent_task, row.forked_from)
+    texts: list[object] = [row.run_id, row.workflow, row.fingerprint, row.hash]
+    numbers: list[object] = [row.version, row.seq, row.snapshot_seq, row.epoch, row.forked_at]
+    times: list[object] = [row.created, row.updated]
+    perhaps: list[object] = [row.owner, row.error, row.output, row.parent_run, row.parent_task, row.forked_from]
     return (
         all(isinstance(text, str) for text in texts)
         and all(isinstance(number, int) for number in numbers)
@@ -114,7 +114,7 @@ def record_of(run_id: str, values: Sequence[object]) -> StoredRecord:
     *columns, crc = values
     record = StoredRecord(*columns)  # type: ignore[arg-type]  # checked below
     what = f"checkpoint {record.seq!r} of run {run_id!r}"
-    texts = (record.body, record.content, record.hash, record.snapshot or "")
+    texts: list[object] = [record.body, record.content, record.hash, record.snapshot or ""]
     if not all(isinstance(text, str) for text in texts) or not isinstance(record.at, float):
         raise DamagedStore(what, MISMATCH)
     check(what, crc, record_crc(record.seq, record.hash, record.at))
