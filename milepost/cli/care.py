@@ -82,8 +82,8 @@ def seconds_of(age: str) -> float:
 def size_of(count: int) -> str:
     """Return a number of bytes for people.
 
-    >>> size_of(17), size_of(5_000_000)
-    ('17 bytes', '4.8 MiB')
+    >>> size_of(17), size_of(5_000_000), size_of(5_000_000_000)
+    ('17 bytes', '4.8 MiB', '4.7 GiB')
     """
     size = float(count)
     for unit in ("bytes", "KiB", "MiB"):

@@ -9,9 +9,10 @@ from types import NoneType
 from typing import Any, Final
 
 from milepost.engine.drivers import Prepared
-from milepost.engine.errors import EditError, NotStorable
+from milepost.engine.errors import EditError, NotStorable, RunMismatch, UnknownRun
 from milepost.engine.fields import fields_of, shape_of, whole_of
 from milepost.engine.fitting import fit
+from milepost.engine.following import similar_runs
 from milepost.engine.journal import Record, apply
 from milepost.engine.opening import Opened, read_position
 from milepost.engine.patch import difference
@@ -36,6 +37,16 @@ class Change:
 
     state: Callable[[Any], Any] | None = None
     inputs: Mapping[str, Any] = field(default_factory=lambda: NO_INPUTS)
+
+
+async def row_for(store: Store, prepared: Prepared, run_id: str) -> RunRow:
+    """Return the row of a run. Raises UnknownRun; RunMismatch: it is a run of another workflow."""
+    row = await store.row(run_id)
+    if row is None:
+        raise UnknownRun(run_id, await similar_runs(store, run_id))
+    if prepared.definition.name != row.workflow:
+        raise RunMismatch(run_id, "workflow", repr(row.workflow), repr(prepared.definition.name))
+    return row
 
 
 def changer(given: Any) -> Callable[[Any], Any]:

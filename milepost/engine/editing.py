@@ -7,10 +7,9 @@ from typing import Any
 
 import anyio
 
-from milepost.engine.changing import Change, changed
+from milepost.engine.changing import Change, changed, row_for
 from milepost.engine.drivers import Prepared
-from milepost.engine.errors import InputError, UnknownRun
-from milepost.engine.following import similar_runs
+from milepost.engine.errors import InputError
 from milepost.engine.journal import Kind, Record
 from milepost.engine.logs import StoredLog, committed
 from milepost.engine.opening import Opened
@@ -23,13 +22,11 @@ async def edited(
     """Commit a change of a run's state; return the number of its newest checkpoint then.
 
     change: returns the new state for the one that there is; where the two are equal, there is nothing to commit. It is
-    called again if the run has gone on meanwhile. Raises UnknownRun, RunBusy; InputError: the run is over; EditError:
-    the new state does not fit. IncompatibleWorkflow, BrokenJournal, StoreError. Nothing is changed then.
+    called again if the run has gone on meanwhile. Raises UnknownRun, RunMismatch, RunBusy; InputError: the run is over;
+    EditError: the new state does not fit. IncompatibleWorkflow, BrokenJournal, StoreError. Nothing is changed then.
     """
     while True:
-        row = await store.row(run_id)
-        if row is None:
-            raise UnknownRun(run_id, await similar_runs(store, run_id))
+        row = await row_for(store, prepared, run_id)
         check_editable(row)
         record = Record(row.seq + 1, Kind.EDITED, "", error=row.error if row.status == "failed" else None)
         record, opened = await changed(store, prepared, row, row.seq, Change(change), record)

@@ -368,10 +368,6 @@ class Engine(CaredRuns):
         """
         store, prepared = self._need_store(), prepare(workflow)
         async with self._starting.setdefault(run_id, anyio.Lock()):
-            row = await store.row(run_id)
-            if row is None:
-                raise UnknownRun(run_id, await self._similar(run_id))
-            self._check_name(prepared, row)
             if run_id in self._runs:
                 raise RunBusy(run_id, "this engine")
             return await edited(store, prepared, run_id, changer(change), self._clock)

@@ -13,8 +13,8 @@ from typing import Final
 
 from milepost.engine.errors import BrokenJournal, DamagedStore, UnknownRun
 from milepost.engine.following import similar_runs
-from milepost.engine.reading import check_next
-from milepost.engine.stores.store import RunRow, Store
+from milepost.engine.reading import check_next, read_record
+from milepost.engine.stores.store import RunRow, Store, StoredRecord
 
 FORMAT: Final = 1
 """The version of these lines."""
@@ -56,11 +56,7 @@ async def exported(store: Store, run_id: str) -> AsyncIterator[str]:
     defined: set[str] = set()
     for row in rows:
         if row.fingerprint not in defined:
-            defined.add(row.fingerprint)
-            text = await store.definition(row.fingerprint)
-            if text is None:
-                raise DamagedStore(f"the definition of the workflow of run {row.run_id!r}", "it is missing")
-            yield lines.line("definition", {"fingerprint": row.fingerprint, "description": text})
+            yield lines.line("definition", await _definition(store, row, row.fingerprint, defined))
         yield lines.line("run", asdict(row) | {"owner": None, "forked_from": None, "forked_at": 0})
         openings = await store.openings(row.run_id)
         for opening in openings[: row.epoch]:
@@ -75,8 +71,28 @@ async def exported(store: Store, run_id: str) -> AsyncIterator[str]:
             for record in records:
                 check_next(row.run_id, before, seq + 1, record)
                 seq, before = record.seq, record.hash
+                followed = followed_from(row.run_id, record)
+                if followed is not None and followed not in defined:
+                    yield lines.line("definition", await _definition(store, row, followed, defined))
                 yield lines.line("record", record._asdict())
     yield lines.line("end", {"lines": lines.count + 1})
+
+
+def followed_from(run_id: str, record: StoredRecord) -> str | None:
+    """Return the fingerprint of the definition that a run follows from a record on, None where it says nothing."""
+    if '"revision"' not in record.body:  # few do, and reading all of them would take long
+        return None
+    revision = read_record(run_id, record).revision
+    return None if revision is None else revision.definition
+
+
+async def _definition(store: Store, row: RunRow, fingerprint: str, defined: set[str]) -> Json:
+    """Return the line of a definition that a run follows or has followed; it counts as defined from now on."""
+    text = await store.definition(fingerprint)
+    if text is None:
+        raise DamagedStore(f"a definition of the workflow of run {row.run_id!r}", "it is missing")
+    defined.add(fingerprint)
+    return {"fingerprint": fingerprint, "description": text}
 
 
 async def _family(store: Store, run_id: str) -> list[RunRow]:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from milepost.engine.changing import Change, changed
+from milepost.engine.changing import Change, changed, row_for
 from milepost.engine.drivers import Prepared
-from milepost.engine.errors import BrokenJournal, InputError, RunMismatch, UnknownCheckpoint, UnknownRun
-from milepost.engine.following import similar_runs
+from milepost.engine.errors import BrokenJournal, InputError, RunMismatch, UnknownCheckpoint
 from milepost.engine.journal import Kind, Record, from_text
 from milepost.engine.logs import StoredLog
 from milepost.engine.opening import as_of
@@ -33,11 +32,7 @@ async def forked(
     """
     if origin == run_id:
         raise InputError(f"Run {origin!r} cannot be its own fork. Give another run_id, or none.")
-    row = await store.row(origin)
-    if row is None:
-        raise UnknownRun(origin, await similar_runs(store, origin))
-    if prepared.definition.name != row.workflow:
-        raise RunMismatch(origin, "workflow", repr(row.workflow), repr(prepared.definition.name))
+    row = await row_for(store, prepared, origin)
     there = await store.row(run_id)
     if at is None:
         is_of_this = there is not None and await owner_of(store, row, there.forked_at) == there.forked_from

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from milepost.engine.errors import InputError
 from milepost.engine.exporting import FORMAT, check_of
+from milepost.engine.reading import has_fingerprint
 from milepost.engine.stores.memory import MemoryStore
 from milepost.engine.stores.store import Message, Opening, Posted, RunRow, Store, StoredRecord, WholeRun
 from milepost.engine.verifying import Finding, verify_run
@@ -46,6 +47,7 @@ class Reader:
         self.number = 0
         self._before = ""
         self._expected: list[str] = []
+        self._known: set[str] = set()
 
     def read(self, text: str) -> None:
         """Read the next line. Raises InputError, which names the line."""
@@ -56,9 +58,16 @@ class Reader:
         elif self.is_whole:
             raise self.fault("comes after the end")
         elif kind == "definition":
-            self.definitions[self._plain(value, "fingerprint")] = self._plain(value, "description")
+            fingerprint, text = self._plain(value, "fingerprint"), self._plain(value, "description")
+            if not has_fingerprint(text, fingerprint):
+                raise self.fault("is damaged: a definition does not match its fingerprint")
+            self.definitions[fingerprint] = text
         elif kind == "run":
-            self.drafts.append(Draft(self._made(RunRow, value), self.number))
+            draft = Draft(self._made(RunRow, value), self.number)
+            if draft.row.run_id in self._known:
+                raise self.fault("has a run that the file has before")
+            self._known.add(draft.row.run_id)
+            self.drafts.append(draft)
         elif kind == "end":
             self.is_whole = True
             if value != {"lines": self.number} or [draft.row.run_id for draft in self.drafts] != self._expected:
@@ -179,12 +188,13 @@ async def imported(store: Store, lines: Iterable[str] | AsyncIterable[str]) -> R
         )
     runs = reader.runs()
     staging = MemoryStore()
-    if not await staging.insert(runs):  # one of them is there twice
-        raise reader.fault("ends a file that has a run twice")
+    await staging.insert(runs)
     for draft in reader.drafts:
         findings = await verify_run(staging, draft.row)
         if findings:
             raise InputError(_told(draft, findings[0]))
+    for fingerprint, text in reader.definitions.items():
+        await store.define(fingerprint, text)
     if not await store.insert(runs):
         taken = [run.row.run_id for run in runs if await store.row(run.row.run_id) is not None]
         raise InputError(

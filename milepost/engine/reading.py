@@ -115,6 +115,11 @@ async def read_definition(store: Store, run_id: str, fingerprint: str) -> Defini
     what = f"the definition of the workflow of run {run_id!r}"
     if text is None:
         raise DamagedStore(what, "it is missing")
-    if blake2b(text.encode(), digest_size=16).hexdigest() != fingerprint:  # of the text: a newer one may say more
+    if not has_fingerprint(text, fingerprint):
         raise DamagedStore(what, "it does not match its fingerprint")
     return Definition.from_json(text)
+
+
+def has_fingerprint(text: str, fingerprint: str) -> bool:
+    """Tell whether a definition is the one of this fingerprint. It is of the text: a newer Milepost may say more."""
+    return blake2b(text.encode(), digest_size=16).hexdigest() == fingerprint

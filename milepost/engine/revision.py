@@ -42,6 +42,10 @@ class Revision:
     items: Mapping[Place, Ref] = field(default_factory=dict[Place, Ref])
     outputs: Mapping[str, Ref] = field(default_factory=_no_refs)
 
+    def refs(self) -> list[Ref]:
+        """Return every reference that it brings."""
+        return [*self.inputs.values(), *self.items.values(), *self.outputs.values()]
+
 
 def revise(position: Position, revision: Revision, patch: Patch | None) -> None:
     """Bring a position to what a revision says, in place. Raises KeyError: it does not fit the position."""

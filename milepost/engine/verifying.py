@@ -70,6 +70,7 @@ class Verifier:
         self._before = ""
         self._seq = 0
         self._counts: list[int] = [0]  # of the values of each record, by its number
+        self._definitions: set[str] = set()
         self._snapshot_seq = 0
         self._is_begun = False
         self._last: StoredRecord | None = None
@@ -78,16 +79,23 @@ class Verifier:
     async def findings(self) -> list[Finding]:
         """Verify it all and return what was found, in the order of the checkpoints."""
         row = self._row
-        try:
-            await read_definition(self._store, row.run_id, row.fingerprint)
-        except StoreError as error:
-            self._found.append(Finding(text=str(error), run_id=row.run_id))
+        await self._check_definition(row.fingerprint)
         while self._seq < row.seq and await self._read_on():
             pass
         if self._seq == row.seq and self._last is not None:
             await self._check_row(self._last)
         await self._check_around()
         return self._found
+
+    async def _check_definition(self, fingerprint: str) -> None:
+        """Check a definition that the run follows or has followed, once."""
+        if fingerprint in self._definitions:
+            return
+        self._definitions.add(fingerprint)
+        try:
+            await read_definition(self._store, self._row.run_id, fingerprint)
+        except StoreError as error:
+            self._found.append(Finding(text=str(error), run_id=self._row.run_id))
 
     def _note(self, reason: str, seq: int | None = None) -> None:
         run_id = self._row.run_id
@@ -160,6 +168,10 @@ class Verifier:
         """Go on by one record, and hold the snapshot that lies beside it against where the run stands then."""
         for op in record.ops:
             await self._check_refs(op, record)
+        if record.revision is not None:
+            await self._check_definition(record.revision.definition)
+            for ref in record.revision.refs():
+                self._is_there(ref, record)
         try:
             go_on(self._row.run_id, self._position, record)
         except BrokenJournal as error:
@@ -196,10 +208,7 @@ class Verifier:
         if not isinstance(op, Spawn | SpawnEach | Item | Finish):
             return
         ref = op.ref
-        if not (0 < ref.seq <= record.seq and 0 <= ref.slot < self._counts[ref.seq]):
-            self._note(f"it points at value {ref.slot} of checkpoint {ref.seq}, which is not there", record.seq)
-            return
-        if not isinstance(op, SpawnEach) and ref.index < 0:
+        if not self._is_there(ref, record) or (not isinstance(op, SpawnEach) and ref.index < 0):
             return
         try:
             size = len(split_array((await self._value(ref, record)).text or ""))
@@ -210,6 +219,13 @@ class Verifier:
             self._note(f"it points at item {ref.index} of a list of {size}", record.seq)
         if isinstance(op, SpawnEach) and op.size != size:
             self._note(f"it goes over {op.size} items of a list of {size}", record.seq)
+
+    def _is_there(self, ref: Ref, record: Record) -> bool:
+        """Check that a record holds the value that a reference points at."""
+        if 0 < ref.seq <= record.seq and 0 <= ref.slot < self._counts[ref.seq]:
+            return True
+        self._note(f"it points at value {ref.slot} of checkpoint {ref.seq}, which is not there", record.seq)
+        return False
 
     async def _value(self, ref: Ref, record: Record) -> Value:
         """Return the value that a reference of a record points at. Raises StoreError."""

@@ -6,13 +6,18 @@ import base64
 import json
 import sqlite3
 import stat
+import subprocess
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
+import anyio
 import pytest
+from anyio import to_thread
 
 from milepost.cli.care import seconds_of
 from milepost.engine.errors import InputError
+from milepost.engine.stores.sqlite import SqliteStore
 from tests.cli.conftest import ORDER, Call
 
 STORE = "sqlite:///runs.db"
@@ -87,6 +92,24 @@ def test_runs_are_removed_by_number(filled: Call) -> None:
     assert filled("gc", "--keep-last", "0", "--status", "failed", *IN_STORE).err.startswith("Removed 0 runs with 0")
     assert filled("gc", "--older-than", "0s", "--workflow", "orders", *IN_STORE).err.startswith("Removed 1 run with ")
     assert filled("runs", "--json", *IN_STORE).document["runs"] == []
+
+
+def test_a_run_that_is_being_driven_is_kept_and_named(
+    filled: Call, folder: Path, start: Callable[..., subprocess.Popen[str]]
+) -> None:
+    async def main() -> str:
+        store = SqliteStore(folder / "runs.db")
+        await store.open()
+        try:
+            await store.acquire("first")
+            _, told = await to_thread.run_sync(start("gc", "--keep-last", "0", *IN_STORE).communicate)
+        finally:
+            await store.close()
+        return told
+
+    told = anyio.run(main)
+    assert told.startswith("Run 'first' is kept: it is being driven by process ")
+    assert "Removed 1 run with " in told
 
 
 def test_what_may_go_has_to_be_said(filled: Call) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -12,14 +12,14 @@ import pytest
 
 from milepost.engine.collecting import KeptRun
 from milepost.engine.engine import Engine
-from milepost.engine.errors import BrokenJournal, InputError, NodeError, UnknownRun
+from milepost.engine.errors import BrokenJournal, DamagedStore, InputError, NodeError, UnknownRun
 from milepost.engine.exporting import check_of
 from milepost.engine.journal import chained
 from milepost.engine.stores.memory import Journals, MemoryStore
 from milepost.engine.stores.sqlite import SqliteStore
-from milepost.engine.stores.store import Message, Store
+from milepost.engine.stores.store import Message, RunRow, Store
 from milepost.engine.typed import StepContext, reduce_list_append
-from milepost.engine.verifying import verify_run
+from milepost.engine.verifying import Finding, verify_run
 from milepost.engine.workflow import Workflow
 from milepost.testing.clock import FakeClock
 from milepost.workflows.builder import WorkflowBuilder
@@ -275,6 +275,51 @@ async def test_a_run_that_goes_on_while_it_is_verified_is_verified_as_far_as_it_
     assert await verify_run(MemoryStore(journals), row) == []
 
 
+async def test_a_state_that_is_not_json_is_found() -> None:
+    journals = Journals()
+    await LONG.run(inputs=0, state=0, store=MemoryStore(journals), run_id="run")
+    forge(journals, 1, lambda body: body.replace(':[0,0,"0"]', ':[0,0,"{"]'))
+    texts = await found(journals)
+    assert any(" of its state is not JSON." in text for text in texts), texts
+
+
+@pytest.mark.parametrize(
+    ("seq", "old", "new", "words"),
+    [
+        (1, "[1,2,3]", "7", "Checkpoint 1 of run 'run': the list it points at cannot be read"),
+        (1, "[1,2,3]", "[1,2]", "Checkpoint 1 of run 'run': it goes over 3 items of a list of 2."),
+    ],
+)
+async def test_a_list_that_is_none_is_found(seq: int, old: str, new: str, words: str) -> None:
+    journals = Journals()
+    await ran(MemoryStore(journals))
+    forge(journals, seq, lambda content: content.replace(old, new), content=True)
+    assert any(text.startswith(words) for text in await found(journals))
+
+
+async def test_an_end_that_cannot_be_read_is_found() -> None:
+    journals = Journals()
+    await ran(MemoryStore(journals))
+    forge(journals, 5, lambda body: body.replace("[5,0]]]", "[5,0,0]]]"))
+    texts = await found(journals)
+    assert any(text.startswith("Checkpoint 5 of run 'run': what it came to cannot be read") for text in texts), texts
+
+
+async def test_a_snapshot_that_cannot_be_read_is_told_to_whoever_follows() -> None:
+    journals = Journals()
+    await LONG.run(inputs=0, state=0, store=MemoryStore(journals), run_id="run")
+    seq = journals.rows["run"].snapshot_seq
+    journals.records["run"][seq - 1] = journals.records["run"][seq - 1]._replace(snapshot="{}")
+    forge(journals, seq, str)
+    async with Engine(MemoryStore(journals)) as engine:
+        with pytest.raises(BrokenJournal, match=f"Checkpoint {seq} of run 'run' is damaged: its snapshot cannot be"):
+            _ = [event async for event in engine.follow("run", after=seq)]
+
+
+def test_a_finding_is_a_sentence() -> None:
+    assert str(Finding(text="Run 'a': it is gone.", run_id="a")) == "Run 'a': it is gone."
+
+
 # --- removing --------------------------------------------------------------------------------------------------------
 
 
@@ -363,6 +408,30 @@ async def test_a_run_goes_only_when_no_fork_of_it_is_left() -> None:
             )
         done = await engine.gc(keep_last=0)
         assert done.runs == ("fork", "parent")
+
+
+class Refusing(MemoryStore):
+    """A store that removes nothing. went_on: because the run has gone on at that very moment."""
+
+    went_on = False
+
+    async def delete(self, rows: Sequence[RunRow]) -> bool:
+        if self.went_on:
+            for row in rows:
+                self.journals.rows[row.run_id] = replace(row, epoch=row.epoch + 1)
+        return False
+
+
+@pytest.mark.parametrize(
+    ("went_on", "reason"), [(False, "another run needs its checkpoints"), (True, "it has changed meanwhile")]
+)
+async def test_why_a_run_is_kept_is_told(went_on: bool, reason: str) -> None:
+    store = Refusing()
+    store.went_on = went_on
+    await ran(store)
+    async with Engine(store) as engine:
+        done = await engine.gc(keep_last=0)
+    assert (done.runs, done.kept) == ((), (KeptRun(run_id="run", reason=reason),))
 
 
 @pytest.mark.parametrize(
@@ -553,6 +622,44 @@ async def test_a_file_that_was_tampered_with_is_refused(number: int, old: str, n
     changed = again(lines, number, lambda rest: rest.replace(old, new))
     assert changed != lines
     assert words in await refused(changed)
+
+
+async def test_a_line_after_the_end_or_a_run_that_comes_twice_is_refused() -> None:
+    store = MemoryStore()
+    await ran(store)
+    lines = await exported(store)
+    assert "Line 11 of the file comes after the end." in await refused(again([*lines, lines[-1]], 0, str))
+    doubled = again([*lines[:-1], *lines[2:-1], lines[-1]], 1, lambda rest: rest.replace('["run"]', '["run","run"]'))
+    doubled = again(doubled, len(doubled), lambda rest: rest.replace("10", str(len(doubled))))
+    assert "Line 10 of the file has a run that the file has before." in await refused(doubled)
+
+
+async def test_a_definition_that_several_runs_share_is_exported_once() -> None:
+    wf = WorkflowBuilder(name="pair", input_type=int, output_type=int)
+    child = inner()
+    first, second = wf.subworkflow(child, node_id="first"), wf.subworkflow(child, node_id="second")
+    wf.edge(wf.start_node, first)
+    wf.edge(first, second)
+    wf.edge(second, wf.end_node)
+    store, other = MemoryStore(), MemoryStore()
+    assert await wf.build().run(inputs=3, store=store, run_id="run") == 81
+    lines = await exported(store)
+    assert sum('"definition":' in line for line in lines) == 2
+    async with Engine(other) as engine:
+        await engine.import_run(lines)
+        assert len((await engine.trace("run")).children) == 2
+
+
+async def test_a_run_from_which_something_is_missing_is_not_exported() -> None:
+    store = MemoryStore()
+    await ran(store)
+    last = store.journals.records["run"].pop()
+    with pytest.raises(BrokenJournal, match=r"Checkpoint 5 of run 'run' is damaged: it is missing"):
+        await exported(store)
+    store.journals.records["run"].append(last)
+    store.journals.definitions.clear()
+    with pytest.raises(DamagedStore, match="of the workflow of run 'run' is damaged: it is missing"):
+        await exported(store)
 
 
 async def test_a_damaged_run_is_not_exported() -> None:

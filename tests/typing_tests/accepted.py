@@ -16,13 +16,16 @@ from milepost import (
     Cache,
     CircuitBreaker,
     DecideNode,
+    Difference,
     End,
+    Engine,
     Failure,
     GraphRunContext,
     Join,
     Policy,
     RateLimit,
     Retry,
+    Snapshot,
     Step,
     StepContext,
     Workflow,
@@ -317,3 +320,22 @@ assert_type(nest.build(), Workflow[Claims, Deps, Claim, int])
 
 small = WorkflowBuilder(input_type=int | None, output_type=list[str])
 assert_type(small, WorkflowBuilder[None, None, int | None, list[str]])
+
+
+def reread(state: Claims) -> Claims:
+    return Claims(["reread", *state.seen])
+
+
+async def go_back(engine: Engine) -> None:
+    """Look at a checkpoint, with the workflow and without it, and change what is there."""
+    then = await engine.at("claim-17", 3)
+    assert_type(then, Snapshot)
+    assert_type(then.state, str | None)
+    assert_type([task.inputs for task in then.tasks], list[str])
+    typed = await engine.at("claim-17", 3, workflow=workflow)
+    assert_type(typed.state, Claims)
+    assert_type(typed.output, Verdict | None)
+    assert_type(await engine.edit_state("claim-17", workflow, Claims()), int)
+    await engine.edit_state("claim-17", workflow, reread)
+    await engine.edit_state("claim-17", workflow, lambda state: state.seen.clear())
+    assert_type(await engine.diff("claim-17", "claim-18"), Difference)

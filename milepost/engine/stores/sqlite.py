@@ -234,7 +234,7 @@ class SqliteStore:
         before: RunRow | None = None,
     ) -> Sequence[RunRow]:
         statement, values = listing(prefix, status, workflow, nested, limit, before)
-        if limit is None:  # of a list of all, nobody would notice what is missing
+        if limit is None or not self._is_checked:  # of a list, nobody would notice what is missing
             self._check_runs()
         return in_order([row_of(found) for found in self._read(statement, *values)])
 

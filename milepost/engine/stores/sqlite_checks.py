@@ -34,12 +34,13 @@ def fixed_crc(row: RunRow) -> int:
 
 def mark_of(run_id: str, seq: int, digest: str, status: str, at: float, error: str | None, output: str | None) -> str:
     """Return the mark of what changes in the row of a run with every record."""
-    return f"{seq}:{crc_of(run_id, seq, digest, status, float(at), error, output)}"
+    # In one go, unlike `crc_of`: this and the next one are worked out for every commit.
+    return f"{seq}:{crc32(f'{run_id}{seq}{digest}{status}{float(at)!r}{error}{output}'.encode())}"
 
 
 def record_crc(seq: int, digest: str, at: float) -> int:
     """Return the checksum of what the hash of a record does not cover."""
-    return crc_of(seq, digest, float(at))
+    return crc32(f"{seq}{digest}{float(at)!r}".encode())
 
 
 def opening_crc(run_id: str, epoch: int, owner: str, at: float) -> int:

@@ -48,7 +48,7 @@ async def test_a_run_moves_and_goes_on(make: Callable[[str], Store], source: str
     first, second, deps = make(source), make(target), Deps()
     deps.fails = True
     async with Engine(first) as engine:
-        run = await engine.start(TALLY, inputs=[1, 2, 3], deps=deps, run_id="run \x00 é")
+        run = await engine.start(TALLY, inputs=[1, 2, 3], deps=deps, run_id="run é")
         with pytest.raises(NodeError):
             await run.result()
         await first.post(Message(run.id, "m", "note", '"é"', "Ann", 1.5))
