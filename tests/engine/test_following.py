@@ -10,7 +10,6 @@ import anyio
 import pytest
 
 from milepost.engine import logs
-from milepost.engine.definition import Definition
 from milepost.engine.engine import Engine
 from milepost.engine.errors import BrokenJournal, InputError, MilepostError, NodeError, StoreError, UnknownRun
 from milepost.engine.events import (
@@ -23,7 +22,7 @@ from milepost.engine.events import (
     TaskFinished,
     TaskStarted,
 )
-from milepost.engine.following import BATCH, History
+from milepost.engine.following import BATCH
 from milepost.engine.journal import chained
 from milepost.engine.stores.memory import Journals, MemoryStore
 from milepost.engine.stores.store import RunRow, StoredRecord
@@ -195,34 +194,6 @@ async def test_a_run_whose_owner_died_is_followed_on_until_another_finishes_it()
         deps.gates.clear()
         await ran(journals, TWO, deps)
     assert checkpoints(found) == [1, 2, 3]
-
-
-async def test_a_run_that_goes_on_with_a_newer_version_of_its_workflow_is_read_by_that() -> None:
-    asked: list[str] = []
-
-    class Changed(MemoryStore):
-        fingerprint = ""
-
-        async def row(self, run_id: str) -> RunRow | None:
-            row = await super().row(run_id)
-            assert row is not None
-            return replace(row, fingerprint=self.fingerprint)
-
-        async def definition(self, fingerprint: str) -> str | None:
-            asked.append(fingerprint)
-            return await super().definition(fingerprint)
-
-    journals = Journals()
-    await ran(journals)
-    first = journals.rows[RUN].fingerprint
-    second = replace(Definition.from_json(journals.definitions[first]), version=2)
-    journals.definitions[second.fingerprint] = second.to_json()
-    store = Changed(journals)
-    history = History(store, RUN)
-    for fingerprint in (first, first, second.fingerprint, second.fingerprint):
-        store.fingerprint = fingerprint
-        await history.more()
-    assert asked == [first, second.fingerprint]
 
 
 async def test_a_long_run_is_read_a_part_at_a_time() -> None:
