@@ -148,6 +148,11 @@ class Reader:
             for draft in self.drafts
         ]
 
+    async def define(self, store: Store) -> None:
+        """Keep the definitions that were read, also those that a run has followed before. Raises StoreError."""
+        for fingerprint, text in self.definitions.items():
+            await store.define(fingerprint, text)
+
     def _definition(self, draft: Draft) -> str:
         text = self.definitions.get(draft.row.fingerprint)
         if text is None:
@@ -188,13 +193,13 @@ async def imported(store: Store, lines: Iterable[str] | AsyncIterable[str]) -> R
         )
     runs = reader.runs()
     staging = MemoryStore()
+    await reader.define(staging)
     await staging.insert(runs)
     for draft in reader.drafts:
         findings = await verify_run(staging, draft.row)
         if findings:
             raise InputError(_told(draft, findings[0]))
-    for fingerprint, text in reader.definitions.items():
-        await store.define(fingerprint, text)
+    await reader.define(store)
     if not await store.insert(runs):
         taken = [run.row.run_id for run in runs if await store.row(run.row.run_id) is not None]
         raise InputError(
