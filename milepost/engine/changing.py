@@ -66,12 +66,18 @@ def changer(given: Any) -> Callable[[Any], Any]:
 
 
 async def changed(
-    store: Store, prepared: Prepared, row: RunRow, seq: int, change: Change, record: Record
-) -> tuple[Record, Opened]:
+    store: Store,
+    prepared: Prepared,
+    row: RunRow,
+    seq: int,
+    change: Change,
+    record: Record,
+    origin: tuple[str, int] | None = None,
+) -> Opened:
     """Return where a run stands when `record`, the one behind `seq`, has changed it; the record then says how.
 
-    A workflow that has changed since is taken up in the same record. Raises EditError: the state or inputs do not fit.
-    IncompatibleWorkflow, UnknownCheckpoint, BrokenJournal, StoreError.
+    A workflow that has changed since is taken up in the same record. origin: of a fork. Raises EditError: the state or
+    the inputs do not fit. IncompatibleWorkflow, UnknownCheckpoint, BrokenJournal, StoreError.
     """
     opened = await read_position(store, row, seq)
     position = opened.position
@@ -86,14 +92,14 @@ async def changed(
     fields = changing.state(change.state, seq)
     if changing.faults:
         raise EditError(row.run_id, seq, changing.faults)
-    record.revision, record.given = replace(revision, inputs=inputs), changing.given()
+    record.revision, record.given = replace(revision, inputs=inputs, origin=origin), changing.given()
     record.patch = difference(before, fields) or None
     if fitted is not None:  # it has moved the position
         opened = await read_position(store, row, seq)
     if opened.position.output is not None:
         record.ops.append(Finish("", opened.position.output))
     apply(opened.position, record)
-    return record, opened
+    return opened
 
 
 class Changing:

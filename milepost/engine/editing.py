@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import anyio
@@ -29,7 +30,7 @@ async def edited(
         row = await row_for(store, prepared, run_id)
         check_editable(row)
         record = Record(row.seq + 1, Kind.EDITED, "", error=row.error if row.status == "failed" else None)
-        record, opened = await changed(store, prepared, row, row.seq, Change(change), record)
+        opened = await changed(store, prepared, row, row.seq, Change(change), record)
         if not record.patch:
             return row.seq
         owned = await store.acquire(run_id)  # only now, so that what is refused leaves no trace of an owner
@@ -46,7 +47,8 @@ async def write(
     store: Store, prepared: Prepared, row: RunRow, record: Record, opened: Opened, clock: Callable[[], float]
 ) -> None:
     """Commit the edit of a run that is owned here now."""
-    record.epoch = row.epoch
+    assert record.revision is not None
+    record.revision = replace(record.revision, epoch=row.epoch)
     log = StoredLog(store, row.run_id, clock, epoch=row.epoch)
     log.hash, log.since, log.size = row.hash, opened.since, opened.size
     await store.define(prepared.definition.fingerprint, prepared.definition.to_json())

@@ -53,8 +53,8 @@ async def first_of_fork(
 ) -> tuple[NewRun, Entry]:
     """Return what creates a fork. row: of the run that is forked. at: one of its checkpoints."""
     shared = await owner_of(store, row, at)
-    record = Record(at + 1, Kind.FORKED, "", origin=(shared, at))
-    record, opened = await changed(store, prepared, row, at, change, record)
+    record = Record(at + 1, Kind.FORKED, "")
+    opened = await changed(store, prepared, row, at, change, record, origin=(shared, at))
     before = await as_of(store, row, at)
     log = StoredLog(store, run_id, clock)
     log.hash, log.since, log.size = before.hash, opened.since, opened.size

@@ -90,13 +90,11 @@ class Record:
     decided, as short text, in the order of the decisions passed. error: of a failure or of the routing.
     more: another failure follows, and it is the one that the run fails with.
     given: a hash of the state a run was started with. revision: what the run follows from here on; only the first
-    record and those of kind MIGRATED, FORKED and EDITED have one, and none without a store. origin: the run and the
-    number of the record that this one of kind FORKED comes behind. epoch: of whoever has owned the run to write one of
-    kind EDITED. cached: the output was taken from the cache.
-    keep: where the output is to be put into the cache, as (key, when it expires). taken: ids of the messages that it
-    takes in. stream: the stream it is about, and how many items that had given. dropped: the tasks that it cancelled.
-    at: when it was committed, seconds since 1970 UTC, 0 without a store. The last five are not part of the journal:
-    they follow from it, or lie beside it.
+    record and those of kind MIGRATED, FORKED and EDITED have one, and none without a store. cached: the output was
+    taken from the cache. keep: where the output is to be put into the cache, as (key, when it expires). taken: ids of
+    the messages that it takes in. stream: the stream it is about, and how many items that had given. dropped: the tasks
+    that it cancelled. at: when it was committed, seconds since 1970 UTC, 0 without a store. The last five are not part
+    of the journal: they follow from it, or lie beside it.
     """
 
     seq: int
@@ -114,14 +112,17 @@ class Record:
     more: bool = False
     given: str | None = None
     revision: Revision | None = None
-    origin: tuple[str, int] | None = None
-    epoch: int = 0
     cached: bool = False
     keep: tuple[str, float | None] | None = None
     taken: tuple[str, ...] = ()
     stream: tuple[LiveStream, int] | None = field(default=None, compare=False)
     dropped: Sequence[Task] = field(default=(), compare=False)
     at: float = field(default=0.0, compare=False)
+
+    @property
+    def origin(self) -> tuple[str, int] | None:
+        """The run that the records before this one belong to, and the last of them, for one of kind FORKED."""
+        return None if self.revision is None else self.revision.origin
 
 
 def begin(position: Position, record: Record) -> Base:
@@ -263,10 +264,6 @@ def basis(record: Record) -> dict[str, Any]:
     found: dict[str, Any] = {} if record.given is None else {"given": record.given}
     if record.revision is not None:
         found["revision"] = revision_to_json(record.revision, ref_to_json)
-    if record.origin is not None:
-        found["from"] = record.origin
-    if record.epoch:
-        found["epoch"] = record.epoch
     return found
 
 
@@ -279,7 +276,7 @@ def from_text(seq: int, body: str, values: Sequence[Value] | str) -> Record:
     kept = values_from_text(values) if isinstance(values, str) else list(values)
     timing = given.get("timing")
     patch = given.get("patch")
-    revision, origin = given.get("revision"), given.get("from")
+    revision = given.get("revision")
     record = Record(
         seq,
         Kind(given["kind"]),
@@ -299,8 +296,6 @@ def from_text(seq: int, body: str, values: Sequence[Value] | str) -> Record:
         more=given.get("more", False),
         given=given.get("given"),
         revision=None if revision is None else revision_from_json(revision, lambda ref: ref_from_json(ref, seq, kept)),
-        origin=None if origin is None else (origin[0], origin[1]),
-        epoch=given.get("epoch", 0),
         cached=given.get("cached", False),
     )
     record.ops.extend(op_from_json(one, seq, kept) for one in given.get("ops", ()))

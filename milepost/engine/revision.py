@@ -33,7 +33,8 @@ class Revision:
 
     definition: the fingerprint of the definition. names: the new ids of nodes, by the ids that they had. inputs: the
     new input of what is pending, by the key of the task. items: of joins that wait. outputs: of tasks whose output is
-    not routed yet. Joins are named as they are called from here on.
+    not routed yet. Joins are named as they are called from here on. origin: of a fork, the run that the records before
+    belong to, and the last of them. epoch: of an edit, the number of the owner that made it.
     """
 
     definition: str
@@ -41,6 +42,8 @@ class Revision:
     inputs: Mapping[str, Ref] = field(default_factory=_no_refs)
     items: Mapping[Place, Ref] = field(default_factory=dict[Place, Ref])
     outputs: Mapping[str, Ref] = field(default_factory=_no_refs)
+    origin: tuple[str, int] | None = None
+    epoch: int = 0
 
     def refs(self) -> list[Ref]:
         """Return every reference that it brings."""
@@ -147,15 +150,22 @@ def revision_to_json(revision: Revision, write: Callable[[Ref], Any]) -> dict[st
         body["items"] = [[*place, write(ref)] for place, ref in revision.items.items()]
     if revision.outputs:
         body["outputs"] = {key: write(ref) for key, ref in revision.outputs.items()}
+    if revision.origin is not None:
+        body["from"] = revision.origin
+    if revision.epoch:
+        body["epoch"] = revision.epoch
     return body
 
 
 def revision_from_json(given: Mapping[str, Any], read: Callable[[Any], Ref]) -> Revision:
     """Read a revision back. read: reads a reference."""
+    origin = given.get("from")
     return Revision(
         given["definition"],
         dict(given.get("names", {})),
         {key: read(ref) for key, ref in given.get("inputs", {}).items()},
         {(join, run, number): read(ref) for join, run, number, ref in given.get("items", ())},
         {key: read(ref) for key, ref in given.get("outputs", {}).items()},
+        None if origin is None else (origin[0], origin[1]),
+        given.get("epoch", 0),
     )

@@ -128,8 +128,8 @@ class Tracer:
                 self._drivers.setdefault(key, record.origin[0])
         fields = tuple(record.patch or ())
         inputs = () if record.revision is None else tuple(record.revision.inputs)
-        if record.kind is Kind.EDITED:
-            self._edited.add(record.epoch)
+        if record.revision is not None and record.kind is Kind.EDITED:
+            self._edited.add(record.revision.epoch)
         if fields or inputs:
             self._edits.append(Edit(seq=record.seq, at=moment(record.at), fields=fields, inputs=inputs))
 

@@ -44,14 +44,14 @@ def begun(sample: Sample, seed: int, simulation: Overlapping) -> tuple[list[tupl
 
 def forked_at(records: list[tuple[str, str]], at: int, record: Record | None = None) -> Journal:
     """Return the journal of a fork: what it shares, and its first record."""
-    record = record or Record(at + 1, Kind.FORKED, "", origin=("parent", at), revision=Revision("f"))
+    record = record or Record(at + 1, Kind.FORKED, "", revision=Revision("f", origin=("parent", at)))
     return Journal([*records[:at], to_text(record)])
 
 
 def edited(position: Position, ledger: Ledger) -> Record:
     """Return a fork's first record that changes the state. position: at the record before."""
     after = fields_of(Codec().encode(ledger, Ledger)[0])
-    record = Record(position.seq + 1, Kind.FORKED, "", origin=("parent", position.seq), revision=Revision("f"))
+    record = Record(position.seq + 1, Kind.FORKED, "", revision=Revision("f", origin=("parent", position.seq)))
     record.patch = difference(position.fields, after) or None
     return record
 
@@ -132,13 +132,13 @@ def test_new_inputs_are_what_pending_tasks_get_and_the_same_ones_change_nothing(
     at = data.draw(st.integers(1, len(records) - 1))
     position = replayed(records[:at])
     values = StoredValues(Codec(), straight.plan.type_of)
-    record = Record(at + 1, Kind.FORKED, "", origin=("parent", at))
+    record = Record(at + 1, Kind.FORKED, "")
     inputs: dict[str, Ref] = {}
     for task in position.tasks.values():
         record.values.append(Value(f"in:{task.node}", values.text(task.ref), None))
         inputs[task.key] = Ref(at + 1, len(record.values) - 1)
     assume(inputs)
-    record.revision = Revision("f", inputs=inputs)
+    record.revision = Revision("f", inputs=inputs, origin=("parent", at))
     fork = simulated(sample, seed, manner, 0, forked_at(records, at, record))
     assert outcome(fork, sample.token) == ending
     takers = [
