@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import asdict
 from datetime import datetime
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar, cast
 
 from milepost.engine.errors import UnknownRun
 
@@ -145,4 +145,16 @@ def _told(trace: Trace) -> Mapping[str, object]:
 
 
 def _plain(thing: TaskTrace | JoinTrace | Edit) -> Mapping[str, object]:
-    return {name: _iso(value) if isinstance(value, datetime) else value for name, value in asdict(thing).items()}
+    return {name: _told_value(value) for name, value in asdict(thing).items()}
+
+
+def _told_value(value: object) -> object:
+    match value:
+        case datetime():
+            return _iso(value)
+        case tuple():
+            return [_told_value(one) for one in cast("tuple[object, ...]", value)]
+        case dict():
+            return {name: _told_value(one) for name, one in cast("dict[str, object]", value).items()}
+        case _:
+            return value

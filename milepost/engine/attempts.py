@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from types import TracebackType
-from typing import Any, Generic, Protocol, TypeVar, cast
+from typing import Any, Final, Generic, Protocol, TypeVar, cast
 
 import anyio
 
@@ -20,7 +20,7 @@ from milepost.engine.current import Current, set_current, total_usage, unset_cur
 from milepost.engine.errors import CircuitOpen, InputError, ResumeError, WorkflowError
 from milepost.engine.events import AttemptStarted, Event, TaskRetried
 from milepost.engine.facilities import Facilities
-from milepost.engine.journal import Timing
+from milepost.engine.journal import Timing, Tried
 from milepost.engine.limits import Breaker
 from milepost.engine.plan import Plan
 from milepost.engine.policy import Policy
@@ -36,13 +36,19 @@ T = TypeVar("T")
 IN_VAIN = (CircuitOpen, InputError, ResumeError, WorkflowError)
 """What trying again does not help against, also when it comes out of a run inside the run."""
 
+MOST_TRIED: Final = 1_000
+"""How many failed attempts of one task are told of."""
+LONGEST_LINE: Final = 200
+"""How many characters are kept of how an attempt failed that was followed by another."""
+
 
 @dataclass(slots=True)
 class Outcome:
     """How a task's body ended.
 
     view: the state as the last attempt left it. error: why it failed for good. usage: of all attempts. cached: the
-    output was taken from the cache. until: when all attempts have to be over, seconds since 1970 UTC.
+    output was taken from the cache. until: when all attempts have to be over, seconds since 1970 UTC. tried: the
+    attempts before the last one.
     """
 
     output: Any
@@ -52,9 +58,12 @@ class Outcome:
     usage: Usage | None = None
     cached: bool = False
     until: float | None = None
+    tried: tuple[Tried, ...] = ()
 
     def retried(self) -> None:
-        """Forget how the last attempt failed: there is another."""
+        """Note how the last attempt failed, if there was one: there is another."""
+        if self.error is not None and self.timing is not None and len(self.tried) < MOST_TRIED:
+            self.tried = (*self.tried, Tried(self.timing.started, self.timing.finished, line_of(self.error)))
         self.error = None
 
 
@@ -156,7 +165,7 @@ class Attempt:
             self._span.__exit__(kind, error, traceback)
         unset_current(self._token)
         outcome = self._outcome
-        outcome.timing = Timing(self._started, time.time(), self._number)
+        outcome.timing = Timing(self._started, time.time(), self._number, outcome.tried)
         if self.current.usage is not None:
             outcome.usage = total_usage(outcome.usage, self.current.usage)
         if error is None:
@@ -307,6 +316,16 @@ class Body:
 def printable(text: str) -> str:
     """Return text that can be written as UTF-8, which that of an exception need not be."""
     return text.encode("utf-8", "replace").decode()
+
+
+def line_of(error: BaseException) -> str:
+    """Return an exception as one short line, the name of its class first."""
+    name = type(error).__name__
+    try:
+        lines = str(error).split("\n", 1)
+    except Exception:  # of the author's own class; the attempt after this one may succeed
+        return name
+    return printable(f"{name}: {lines[0]}"[:LONGEST_LINE])
 
 
 def is_being_cancelled() -> bool:

@@ -68,12 +68,24 @@ EDITOR: Final = "an edit of the state"
 """What counts as the node that has written what was edited."""
 
 
+class Tried(NamedTuple):
+    """An attempt that was followed by another: when it began and ended, seconds since 1970 UTC, how it failed."""
+
+    started: float
+    finished: float
+    error: str
+
+
 class Timing(NamedTuple):
-    """When a task's last attempt began and ended, in seconds since 1970 UTC, and how many attempts there were."""
+    """When a task's last attempt began and ended, in seconds since 1970 UTC, and how many attempts there were.
+
+    earlier: the attempts before the last one; of very many, the first ones.
+    """
 
     started: float = 0.0
     finished: float = 0.0
     attempts: int = 1
+    earlier: tuple[Tried, ...] = ()
 
 
 def nothing() -> list[Any]:
@@ -243,7 +255,7 @@ def to_text(record: Record) -> tuple[str, str]:
     if record.chosen:
         body["chosen"] = record.chosen
     if record.timing is not None:
-        body["timing"] = record.timing
+        write_timing(body, record.timing)
     if record.usage is not None:
         usage = record.usage
         body["usage"] = [usage.requests, usage.input_tokens, usage.output_tokens, usage.cost]
@@ -257,6 +269,19 @@ def to_text(record: Record) -> tuple[str, str]:
         body["cached"] = True
     values = ",".join(f"{to_json(value.tag).decode()},{value.text}" for value in record.values)
     return to_json(body).decode(), f"[{values}]"
+
+
+def write_timing(body: dict[str, Any], timing: Timing) -> None:
+    """Write down when a task was tried; the attempts before the last one beside it, where there were any."""
+    body["timing"] = timing[:3]
+    if timing.earlier:
+        body["tried"] = timing.earlier
+
+
+def read_timing(timing: Sequence[Any], tried: Sequence[Sequence[Any]]) -> Timing:
+    """Read when a task was tried. tried: the attempts before the last one."""
+    started, finished, attempts = timing
+    return Timing(started, finished, attempts, tuple(Tried(*one) for one in tried))
 
 
 def basis(record: Record) -> dict[str, Any]:
@@ -288,7 +313,7 @@ def from_text(seq: int, body: str, values: Sequence[Value] | str) -> Record:
         else {name: None if one is None else (one[0], one[1], one[2]) for name, one in patch.items()},
         unrouted=given.get("unrouted", False),
         chosen=given.get("chosen", []),
-        timing=None if timing is None else Timing(*timing),
+        timing=None if timing is None else read_timing(timing, given.get("tried", ())),
         usage=None
         if usage is None
         else Usage(requests=usage[0], input_tokens=usage[1], output_tokens=usage[2], cost=usage[3]),

@@ -28,12 +28,24 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptTrace:
+    """One try of a task. error: how it failed, in a line if another followed; None for one that did not fail."""
+
+    started: datetime
+    finished: datetime
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TaskTrace:
     """One execution of one node.
 
     visit: 1 for the first task of this node in the run, counted in the order they were spawned. index: the item's
     number in the innermost map around it, from 0. pending: spawned, and not known to be running (e.g. its process is
     gone). child: the id of the run that it drives, where its node runs a workflow and was not answered from a cache.
+    spawned: when that was committed. cause: the key of the task whose result spawned it; of what a join let go, the
+    task whose item completed the join; None for what the run's input spawned. tried: its attempts as far as they are
+    known, in order. seq: of the record that finished it; finished is when that was committed where no attempt ended it.
     """
 
     key: str
@@ -47,6 +59,10 @@ class TaskTrace:
     error: str | None = None
     usage: Usage | None = None
     child: str | None = None
+    spawned: datetime | None = None
+    cause: str | None = None
+    tried: tuple[AttemptTrace, ...] = ()
+    seq: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import takewhile
@@ -17,12 +17,17 @@ from milepost.engine.keys import child_run
 from milepost.engine.position import Fire, Item, Position, Stream
 from milepost.engine.revision import Revision
 from milepost.engine.stores.store import Opening
-from milepost.engine.trace import Edge, Edit, JoinTrace, RunStatus, TaskStatus, TaskTrace, Trace
+from milepost.engine.trace import AttemptTrace, Edge, Edit, JoinTrace, RunStatus, TaskStatus, TaskTrace, Trace
 
 
 def moment(seconds: float) -> datetime:
     """Return an aware UTC time of seconds since 1970."""
     return datetime.fromtimestamp(seconds, UTC)
+
+
+def committed(record: Record) -> datetime | None:
+    """Return when a record was committed, None if that is not known."""
+    return moment(record.at) if record.at else None
 
 
 STATUSES: Final[Mapping[Kind, TaskStatus]] = {
@@ -32,6 +37,16 @@ STATUSES: Final[Mapping[Kind, TaskStatus]] = {
     Kind.CAUGHT: "caught",
 }
 """How the task stands that a record is about. One that streams has finished when its last item is given."""
+
+FAILING: Final = (Kind.FAILED, Kind.CAUGHT)
+
+
+def tried_by(timing: Timing, error: str | None) -> Iterator[AttemptTrace]:
+    """Yield the attempts that a record tells of. error: how the last one failed."""
+    for one in timing.earlier:
+        yield AttemptTrace(started=moment(one.started), finished=moment(one.finished), error=one.error)
+    if timing.started and timing.attempts > len(timing.earlier):  # else the task failed before it could try again
+        yield AttemptTrace(started=moment(timing.started), finished=moment(timing.finished), error=error)
 
 
 def task_of(record: Record) -> str:
@@ -91,13 +106,22 @@ class Tracer:
         for op in record.ops:
             if isinstance(op, Item):
                 self._items[op.join] = self._items.get(op.join, 0) + 1
+        now, cause = committed(record), self._cause(record)
         for task in spawned_by(record, self._position):
             self._visits[task.node] = visit = self._visits.get(task.node, 0) + 1
             index = task.ref.index if task.ref.index >= 0 else None
-            self._tasks[task.key] = TaskTrace(key=task.key, node=task.node, visit=visit, status="pending", index=index)
+            self._tasks[task.key] = TaskTrace(
+                key=task.key,
+                node=task.node,
+                visit=visit,
+                status="pending",
+                index=index,
+                spawned=now,
+                cause=cause,
+            )
         self._result(record)
         for task in record.dropped:
-            self._tasks[task.key] = replace(self._tasks[task.key], status="cancelled")
+            self._tasks[task.key] = replace(self._tasks[task.key], status="cancelled", finished=now, seq=record.seq)
         if record.kind in (Kind.FORKED, Kind.EDITED):
             self._change(record)
 
@@ -145,6 +169,11 @@ class Tracer:
         if passage.chosen is not None:
             self._chosen[passage.edge] = passage.chosen
 
+    def _cause(self, record: Record) -> str | None:
+        """Return the key of the task whose result the record routes, None for the run's input."""
+        cause = task_of(record)
+        return cause if cause in self._tasks else None
+
     def _result(self, record: Record) -> None:
         """Note how the task that the record is about ended."""
         traced = self._tasks.get(task_of(record))
@@ -164,9 +193,11 @@ class Tracer:
             status=STATUSES[record.kind],
             attempts=traced.attempts + timing.attempts,
             started=moment(timing.started) if timing.started and not streamed else traced.started,
-            finished=moment(timing.finished) if timing.finished else traced.finished,
+            finished=moment(timing.finished) if timing.finished else committed(record),
             error=record.error,
             usage=usage,
+            tried=(*traced.tried, *tried_by(timing, record.error if record.kind in FAILING else None)),
+            seq=record.seq,
         )
 
     # --- the whole ---------------------------------------------------------------------------------------------------

@@ -70,6 +70,10 @@ def test_show_as_json_has_the_run_and_its_trace(call: Call) -> None:
         ("ship", "failed"),
     ]
     assert {"source": "price", "target": "ship", "branch": 0, "count": 1, "chosen": None} in document["trace"]["taken"]
+    price, ship = document["trace"]["tasks"]
+    assert (ship["cause"], ship["seq"]) == (price["key"], 3)
+    assert [set(attempt) for attempt in ship["tried"]] == [{"started", "finished", "error"}]
+    assert ship["tried"][0]["finished"] == ship["finished"] >= ship["spawned"]
 
 
 @pytest.mark.usefixtures("two_runs")

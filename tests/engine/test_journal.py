@@ -10,6 +10,7 @@ from milepost.engine.journal import (
     Kind,
     Record,
     Timing,
+    Tried,
     chained,
     from_text,
     op_from_json,
@@ -188,3 +189,19 @@ def test_a_hash_covers_everything_and_what_came_before() -> None:
 
     assert chained(*given) == chained(*given)
     assert len({chained(*one) for one in [given, *others]}) == 6
+
+
+def test_the_attempts_before_the_last_one_are_written_beside_its_timing() -> None:
+    tried = (Tried(1.0, 1.25, "ConnectionError: no"), Tried(1.5, 2.0, "TimeoutError: it took longer than 2 seconds"))
+    body, content = to_text(Record(2, Kind.COMPLETED, "k" * 32, "a", timing=Timing(3.0, 4.0, 3, tried)))
+
+    assert json.loads(body)["timing"] == [3.0, 4.0, 3]
+    assert json.loads(body)["tried"] == [list(one) for one in tried]
+    assert from_text(2, body, content).timing == Timing(3.0, 4.0, 3, tried)
+
+
+def test_a_task_that_was_tried_once_is_written_as_it_was_before_attempts_were_told() -> None:
+    body, content = to_text(Record(2, Kind.COMPLETED, "k" * 32, "a", timing=Timing(3.0, 4.0)))
+
+    assert body == '{"kind":"completed","task":"' + "k" * 32 + '","node":"a","timing":[3.0,4.0,1]}'
+    assert from_text(2, body, content).timing == Timing(3.0, 4.0)
