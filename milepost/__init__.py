@@ -80,6 +80,7 @@ if TYPE_CHECKING:
     from milepost.engine.policy import Policy as Policy
     from milepost.engine.policy import RateLimit as RateLimit
     from milepost.engine.policy import Retry as Retry
+    from milepost.engine.report import Report as Report
     from milepost.engine.run import Run as Run
     from milepost.engine.settlement import Again as Again
     from milepost.engine.settlement import Done as Done
@@ -180,6 +181,7 @@ NAMES = {
     "milepost.engine.install": ("install",),
     "milepost.engine.mergers": ("add", "append", "last", "merger", "union"),
     "milepost.engine.policy": ("Cache", "CircuitBreaker", "Policy", "RateLimit", "Retry"),
+    "milepost.engine.report": ("Report",),
     "milepost.engine.run": ("Run",),
     "milepost.engine.settlement": ("Again", "Done"),
     "milepost.engine.spec": ("NodeKind", "NodeSpec"),

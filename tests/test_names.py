@@ -66,6 +66,7 @@ PUBLIC = [
     "RateLimit",
     "ReduceFirstValue",
     "ReducerContext",
+    "Report",
     "ResumeError",
     "Retry",
     "RoutingError",

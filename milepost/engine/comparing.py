@@ -17,7 +17,7 @@ from milepost.engine.opening import read_position
 from milepost.engine.spec import NodeKind
 from milepost.engine.stores.store import RunRow, Store
 from milepost.engine.trace import TaskTrace, Trace, Usage
-from milepost.engine.tracing import task_of
+from milepost.engine.tracing import Added, task_of
 
 RAN = ("completed", "failed", "caught")
 
@@ -52,7 +52,7 @@ class Outcomes:
     def __init__(self) -> None:
         self.runs: dict[str, dict[str, Outcome]] = {}
 
-    def note(self, run_id: str, record: Record) -> None:
+    def note(self, run_id: str, record: Record, _: Added) -> None:
         """Take in a record that has been applied."""
         if record.kind not in (Kind.COMPLETED, Kind.EMITTED, Kind.CAUGHT, Kind.FAILED):
             return

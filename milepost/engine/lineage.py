@@ -15,13 +15,13 @@ from milepost.engine.pending import text_of
 from milepost.engine.reading import ENDS_WRONGLY, FAULTS, check_next, read_definition, read_record
 from milepost.engine.stores.store import RunRow, Store
 from milepost.engine.trace import Trace
-from milepost.engine.tracing import Tracer
+from milepost.engine.tracing import Added, Tracer
 
-Seen = Callable[[str, Record], None]
-"""Told of a record of the run of this id."""
+Seen = Callable[[str, Record, Added], None]
+"""Told of a record of the run of this id, and of what it adds to the trace."""
 
 
-def unseen(run_id: str, record: Record) -> None:
+def unseen(run_id: str, record: Record, added: Added) -> None:
     """Do nothing with a record."""
 
 
@@ -99,10 +99,10 @@ async def _alone(store: Store, row: RunRow, definitions: dict[str, Definition], 
         if record.revision is not None:
             await _learn(store, row.run_id, record.revision.definition, definitions)
         try:
-            tracer.add(record)
+            added = tracer.add(record)
         except FAULTS as error:
             raise BrokenJournal(row.run_id, stored.seq, f"it does not fit what came before it ({error!r})") from error
-        seen(row.run_id, record)
+        seen(row.run_id, record, added)
         seq, before = stored.seq, stored.hash
         newest = before if seq == row.seq else newest
     if newest != row.hash:  # there may be more by now

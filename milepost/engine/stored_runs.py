@@ -16,6 +16,8 @@ from milepost.engine.errors import InputError, StoreError, UnknownRun
 from milepost.engine.following import Follower, History, similar_runs
 from milepost.engine.lineage import trace_of
 from milepost.engine.reading import read_definition
+from milepost.engine.report import Report
+from milepost.engine.reporting import report_of
 from milepost.engine.stores.store import RunRow, Store
 from milepost.engine.trace import RunStatus, Trace
 from milepost.engine.tracing import moment
@@ -181,6 +183,14 @@ class StoredRuns:
         None for the newest. Raises UnknownRun, UnknownCheckpoint, InputError, BrokenJournal.
         """
         return await trace_of(self._need_store(), await self._row(run_id), depth, until=until)
+
+    async def report(self, run_id: str, *, depth: int | None = None) -> Report:
+        """Return what a stored run did checkpoint by checkpoint: what was stored, and what changed in the state.
+
+        Of large texts it has the beginnings. `render(report, "html")` makes a page of it. depth: as of `trace`. Needs
+        nothing of the run's code. Raises UnknownRun, InputError, BrokenJournal, StoreError.
+        """
+        return await report_of(self._need_store(), await self._row(run_id), depth)
 
 
 def summary(row: RunRow, version: int) -> RunSummary:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import takewhile
 from typing import Final, TypeVar
@@ -14,7 +14,7 @@ from milepost.engine.edges import Fired, Passed, passages, shape_of
 from milepost.engine.former import Former
 from milepost.engine.journal import Kind, Record, Timing, apply, spawned_by
 from milepost.engine.keys import child_run
-from milepost.engine.position import Fire, Item, Position, Stream
+from milepost.engine.position import Fire, Item, Position, Stream, Task
 from milepost.engine.revision import Revision
 from milepost.engine.stores.store import Opening
 from milepost.engine.trace import AttemptTrace, Edge, Edit, JoinTrace, RunStatus, TaskStatus, TaskTrace, Trace
@@ -74,6 +74,15 @@ def summed(counts: Mapping[CountedT, int], names: Mapping[CountedT, CountedT]) -
     return found
 
 
+@dataclass(frozen=True, slots=True)
+class Added:
+    """What one record adds to a trace. passed: edges, in order. fired: joins. spawned: tasks."""
+
+    passed: Sequence[Passed]
+    fired: Sequence[Fired]
+    spawned: Sequence[Task]
+
+
 class Tracer:
     """Builds a trace record by record, with a position of its own.
 
@@ -96,18 +105,26 @@ class Tracer:
         self._edited: set[int] = set()
         self._drivers: dict[str, str] = {}
 
-    def add(self, record: Record) -> None:
-        """Take one more record in."""
+    def add(self, record: Record) -> Added:
+        """Take one more record in; return what it adds."""
         apply(self._position, record)
         if record.revision is not None:
             self._follow(record.revision)
+        passed: list[Passed] = []
+        fired: list[Fired] = []
         for passage in passages(record, self._shape):
-            self._pass(passage)
+            if isinstance(passage, Fired):
+                fired.append(passage)
+                self._fired[passage.join] = self._fired.get(passage.join, 0) + 1
+            else:
+                passed.append(passage)
+                self._pass(passage)
         for op in record.ops:
             if isinstance(op, Item):
                 self._items[op.join] = self._items.get(op.join, 0) + 1
         now, cause = committed(record), self._cause(record)
-        for task in spawned_by(record, self._position):
+        spawned = spawned_by(record, self._position)
+        for task in spawned:
             self._visits[task.node] = visit = self._visits.get(task.node, 0) + 1
             index = task.ref.index if task.ref.index >= 0 else None
             self._tasks[task.key] = TaskTrace(
@@ -124,6 +141,7 @@ class Tracer:
             self._tasks[task.key] = replace(self._tasks[task.key], status="cancelled", finished=now, seq=record.seq)
         if record.kind in (Kind.FORKED, Kind.EDITED):
             self._change(record)
+        return Added(passed, fired, spawned)
 
     def _follow(self, revision: Revision) -> None:
         """Read what comes by the definition that the run follows from here on; call all nodes as that does."""
@@ -161,10 +179,7 @@ class Tracer:
         """Return when somebody went on with the run. openings: all of them; an edit needs one, too, and goes not on."""
         return [opening.at for opening in openings[1:] if opening.epoch not in self._edited]
 
-    def _pass(self, passage: Passed | Fired) -> None:
-        if isinstance(passage, Fired):
-            self._fired[passage.join] = self._fired.get(passage.join, 0) + 1
-            return
+    def _pass(self, passage: Passed) -> None:
         self._taken[passage.edge] = self._taken.get(passage.edge, 0) + passage.times
         if passage.chosen is not None:
             self._chosen[passage.edge] = passage.chosen
