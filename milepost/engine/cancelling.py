@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Final
 from uuid import uuid4
@@ -57,17 +57,48 @@ async def end_for_good(store: Store, row: RunRow, clock: Callable[[], float]) ->
     try:
         if row.status in ("completed", "cancelled"):  # its owner was faster
             return row.status
-        for child in await store.children(row.run_id):
-            await cancel_stored(store, child.run_id, clock, 0.0)
-        taken = [message.id for message in await store.inbox(row.run_id) if message.kind == CANCEL]
-        record = Record(row.seq + 1, Kind.CANCELLED, "", error="cancelled", taken=tuple(taken))
-        log = StoredLog(store, row.run_id, clock, epoch=row.epoch)
-        log.hash = row.hash
-        await committed(log, record)
+        await commit_end(store, row, clock, await requests(store, row))
         return "cancelled"
     finally:
-        with anyio.CancelScope(shield=True):
-            await store.release(row.run_id, row.epoch)
+        await let_go(store, row)
+
+
+async def ended_as_asked(store: Store, row: RunRow, clock: Callable[[], float]) -> bool:
+    """End a run that is owned here now, if somebody has asked for that and whoever drove it was gone before it heard.
+
+    Returns whether it is ended. It is let go then, and when anything fails.
+    """
+    ended = True
+    try:
+        taken = [] if row.status == "completed" else await requests(store, row)
+        ended = bool(taken)
+        if taken:
+            await commit_end(store, row, clock, taken)
+    finally:
+        if ended:
+            await let_go(store, row)
+    return ended
+
+
+async def requests(store: Store, row: RunRow) -> list[str]:
+    """Return the ids of the messages to a run that ask for its end and that it has not heard."""
+    return [message.id for message in await store.inbox(row.run_id) if message.kind == CANCEL]
+
+
+async def commit_end(store: Store, row: RunRow, clock: Callable[[], float], taken: Sequence[str]) -> None:
+    """Commit the cancellation of a run that is owned here now, and of the runs inside it. taken: who has asked."""
+    for child in await store.children(row.run_id):
+        await cancel_stored(store, child.run_id, clock, 0.0)
+    record = Record(row.seq + 1, Kind.CANCELLED, "", error="cancelled", taken=tuple(taken))
+    log = StoredLog(store, row.run_id, clock, epoch=row.epoch)
+    log.hash = row.hash
+    await committed(log, record)
+
+
+async def let_go(store: Store, row: RunRow) -> None:
+    """Own a run no more."""
+    with anyio.CancelScope(shield=True):
+        await store.release(row.run_id, row.epoch)
 
 
 async def cancel_forsaken(

@@ -86,7 +86,7 @@ async def changed(
     fitted = fit(row.run_id, prepared.plan, prepared.codec, followed, prepared.definition, position)
     revision = Revision(prepared.definition.fingerprint)
     if fitted is not None and fitted.revision is not None:
-        revision, record.values = fitted.revision, fitted.values
+        revision, record.values = replace(fitted.revision, rewritten=tuple(fitted.patch or ())), fitted.values
     changing = Changing(prepared, position, record)
     inputs = {**revision.inputs, **changing.inputs(change.inputs, seq)}
     fields = changing.state(change.state, seq)

@@ -16,7 +16,7 @@ import anyio
 from anyio.abc import TaskGroup
 
 from milepost.engine.admission import check_given, given_state
-from milepost.engine.cancelling import cancel_forsaken, cancel_stored
+from milepost.engine.cancelling import cancel_forsaken, cancel_stored, ended_as_asked
 from milepost.engine.care import CaredRuns
 from milepost.engine.changing import NO_INPUTS, Change, changer
 from milepost.engine.children import ChildWork, Parent, Place, ended_inside, name_of, result_for
@@ -55,7 +55,7 @@ from milepost.engine.opening import output_of, read_position
 from milepost.engine.plan import Plan
 from milepost.engine.policy import check_concurrency
 from milepost.engine.position import Position
-from milepost.engine.prospects import Prospect, prospects_of
+from milepost.engine.prospects import Prospect, check_fits, prospects_of
 from milepost.engine.reading import read_first, read_followed
 from milepost.engine.run import Run
 from milepost.engine.settlement import NOTHING_SETTLED, Settlement
@@ -398,7 +398,9 @@ class Engine(CaredRuns):
             run.ended("completed", output_of(opened.position, plan, codec))
             return run
         check_given(plan.workflow, deps)
-        row = row if owned else await store.acquire(row.run_id)
+        if not owned:
+            await check_fits(store, row, prepared)
+            row = await self._acquired(store, row.run_id, place)
         try:
             opened = await read_position(store, row)
             log = StoredLog(store, row.run_id, self._clock, epoch=row.epoch)
@@ -427,6 +429,15 @@ class Engine(CaredRuns):
                 await store.release(row.run_id, row.epoch)
             raise
         return self._launch(self._new_run(row.run_id, plan.workflow, driver), driver, log)
+
+    async def _acquired(self, store: Store, run_id: str, place: Place) -> RunRow:
+        """Become the owner of a run. What it was asked while nobody drove it comes first. Raises RunCancelled."""
+        row = await store.acquire(run_id)
+        if await ended_as_asked(store, row, self._clock):
+            if not place.reopen:
+                raise RunCancelled(run_id)
+            row = await store.acquire(run_id)
+        return row
 
     def _check_name(self, prepared: Prepared, row: RunRow) -> None:
         if prepared.definition.name != row.workflow:

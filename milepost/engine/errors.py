@@ -353,7 +353,7 @@ class IncompatibleWorkflow(ResumeError):
         self.changes = tuple(changes)
         super().__init__(
             f"Run {run_id!r} cannot go on with this workflow, which has changed since:{numbered(self.changes)}\n"
-            "Nothing was changed in the store: the code that the run was begun with can finish it."
+            "Nothing was changed in the store: the code that it has followed so far can finish it."
         )
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from milepost.engine.errors import InputError
 from milepost.engine.exporting import FORMAT, check_of
-from milepost.engine.reading import has_fingerprint
+from milepost.engine.reading import has_fingerprint, unknown_word
 from milepost.engine.stores.memory import MemoryStore
 from milepost.engine.stores.store import Message, Opening, Posted, RunRow, Store, StoredRecord, WholeRun
 from milepost.engine.verifying import Finding, verify_run
@@ -214,4 +214,5 @@ async def imported(store: Store, lines: Iterable[str] | AsyncIterable[str]) -> R
 def _told(draft: Draft, finding: Finding) -> str:
     line = draft.line if finding.seq is None else draft.lines.get(finding.seq, draft.line)
     told = finding.text.removesuffix(" Nothing was changed.")
-    return f"Line {line} of the file is damaged. {told} Nothing was imported."
+    is_newer = any(one.seq == finding.seq and unknown_word(one.body) is not None for one in draft.records)
+    return f"Line {line} of the file {'cannot be read' if is_newer else 'is damaged'}. {told} Nothing was imported."

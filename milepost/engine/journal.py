@@ -207,18 +207,19 @@ def take_up(position: Position, record: Record, revision: Revision) -> None:
 
     A state that was edited is the one that everything pending begins with, as if it was spawned by the edit: so it sees
     what whoever edited it saw, and what others wrote before is nothing that it could have missed. A stream goes on with
-    what it saw when it began. A fork has begun none of its tasks yet, whatever the other run has.
+    what it saw when it began, but for fields that had another form then. A fork has begun none of its tasks yet,
+    whatever the other run has; one that was given nothing may have been migrated all the same.
     """
-    if record.kind is Kind.MIGRATED:
-        revise(position, revision, record.patch)
-        return
-    revise(position, revision, None)
+    is_edited = record.given is not None
+    revise(position, revision, None if is_edited else record.patch)
     if record.kind is Kind.FORKED:
         position.intended.clear()
-    if record.patch:
+    if is_edited and record.patch:
         for task in position.tasks.values():
             task.spawned = record.seq
         patch_state(position, record.patch, "", EDITOR)
+        for name in revision.rewritten:
+            position.past.pop(name, None)
     for op in record.ops:
         enter(position, Base("", ()), op)
 

@@ -9,7 +9,7 @@ from typing import Final, Literal
 
 from milepost.engine.definition import Definition
 from milepost.engine.drivers import AnyWorkflow, Prepared, prepare
-from milepost.engine.errors import BrokenJournal, DamagedStore, IncompatibleWorkflow
+from milepost.engine.errors import BrokenJournal, DamagedStore, ForeignStore, IncompatibleWorkflow, WrongKey
 from milepost.engine.fitting import fit
 from milepost.engine.journal import Record
 from milepost.engine.keys import child_run
@@ -102,7 +102,7 @@ async def judged_alone(store: Store, row: RunRow, prepared: Prepared) -> tuple[P
         verdict = "resumes" if version == definition.version else "migrates"
     except IncompatibleWorkflow as error:
         verdict, reasons, position = "refused", list(error.changes), None
-    except (BrokenJournal, DamagedStore) as error:
+    except (BrokenJournal, DamagedStore, ForeignStore, WrongKey) as error:
         verdict, reasons, position = "refused", [str(error)], None
     return (
         Prospect(
@@ -116,6 +116,18 @@ async def judged_alone(store: Store, row: RunRow, prepared: Prepared) -> tuple[P
         ),
         position,
     )
+
+
+async def check_fits(store: Store, row: RunRow, prepared: Prepared) -> None:
+    """Check that a run fits a workflow that may have changed, before anybody owns it: a refusal leaves no trace.
+
+    It is compared again when it is owned, as it may have gone on. Raises IncompatibleWorkflow, BrokenJournal,
+    StoreError.
+    """
+    if row.owner is None and row.fingerprint != prepared.definition.fingerprint:
+        position = (await read_position(store, row, row.seq)).position
+        followed = await read_followed(store, row, position, prepared.definition)
+        fit(row.run_id, prepared.plan, prepared.codec, followed, prepared.definition, position)
 
 
 def other_workflow(row: RunRow, definition: Definition) -> str:

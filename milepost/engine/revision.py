@@ -34,7 +34,8 @@ class Revision:
     definition: the fingerprint of the definition. names: the new ids of nodes, by the ids that they had. inputs: the
     new input of what is pending, by the key of the task. items: of joins that wait. outputs: of tasks whose output is
     not routed yet. Joins are named as they are called from here on. origin: of a fork, the run that the records before
-    belong to, and the last of them. epoch: of an edit, the number of the owner that made it.
+    belong to, and the last of them. epoch: of an edit, the number of the owner that made it. rewritten: of a fork or an
+    edit, the fields of the state that had another form before it.
     """
 
     definition: str
@@ -44,6 +45,7 @@ class Revision:
     outputs: Mapping[str, Ref] = field(default_factory=_no_refs)
     origin: tuple[str, int] | None = None
     epoch: int = 0
+    rewritten: tuple[str, ...] = ()
 
     def refs(self) -> list[Ref]:
         """Return every reference that it brings."""
@@ -154,6 +156,8 @@ def revision_to_json(revision: Revision, write: Callable[[Ref], Any]) -> dict[st
         body["from"] = revision.origin
     if revision.epoch:
         body["epoch"] = revision.epoch
+    if revision.rewritten:
+        body["rewritten"] = revision.rewritten
     return body
 
 
@@ -168,4 +172,5 @@ def revision_from_json(given: Mapping[str, Any], read: Callable[[Any], Ref]) -> 
         {key: read(ref) for key, ref in given.get("outputs", {}).items()},
         None if origin is None else (origin[0], origin[1]),
         given.get("epoch", 0),
+        tuple(given.get("rewritten", ())),
     )

@@ -168,8 +168,9 @@ class Tracer:
             done = (key for key, task in self._tasks.items() if task.status in ("completed", "caught"))
             for key in done:
                 self._drivers.setdefault(key, record.origin[0])
-        fields = tuple(record.patch or ())
-        inputs = () if record.revision is None else tuple(record.revision.inputs)
+        given = record.given is not None  # else, what has changed was migrated
+        fields = tuple(record.patch or ()) if given else ()
+        inputs = tuple(record.revision.inputs) if given and record.revision is not None else ()
         if record.revision is not None and record.kind is Kind.EDITED:
             self._edited.add(record.revision.epoch)
         if fields or inputs:

@@ -13,7 +13,7 @@ from milepost.engine.errors import CrashLoop, InputError, NodeError, RunBusy, Ru
 from milepost.engine.stores.memory import Journals, MemoryStore
 from milepost.engine.stores.store import Acknowledge, Entry, Message, Notice, RunRow
 from milepost.workflows.builder import WorkflowBuilder
-from tests.engine.subjects import RUN, Deps, chain
+from tests.engine.subjects import RUN, Deps, FullStore, chain
 
 pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("anyio_backend", ["asyncio", "trio"])]
 
@@ -225,18 +225,83 @@ async def test_a_cancellation_that_cannot_be_stored_is_an_error_and_lets_the_run
 # --- what is said from outside ----------------------------------------------------------------------------------------
 
 
-async def test_what_was_asked_before_anybody_drove_the_run_is_heard_by_whoever_does() -> None:
-    journals, deps = Journals(), Deps()
-    await left_behind(journals, deps)
-    store = Counting(journals)
+@pytest.mark.parametrize("fails", [False, True])
+async def test_what_a_run_was_asked_while_nobody_drove_it_is_heard_before_anything_runs(fails: bool) -> None:
+    """It may have failed, or its process may have died, before it heard."""
+    journals = Journals()
+    store = MemoryStore(journals)
     async with Engine(store) as engine:
-        other = await engine.start(TWO, inputs=1, deps=Deps().gate("first"), run_id="other")
+        if fails:
+            run = await engine.start(TWO, inputs=1, deps=Deps(faulty={"second"}), run_id=RUN)
+            with pytest.raises(NodeError):
+                await run.result()
+        else:
+            await left_behind(journals)
         await store.post(ask())
-        await store.asked(2)
+        deps = Deps()
+        with pytest.raises(RunCancelled):
+            await engine.resume(RUN, TWO, deps=deps)
+        assert not deps.calls
+        found = await engine.find(RUN)
+        assert (found.status, found.error) == ("cancelled", "cancelled")
+        assert not journals.inbox.waiting
+        assert await engine.verify() == []
+        again = await engine.resume(RUN, TWO, deps=deps, reopen=True)
+        assert await again.result() == 3
+        assert deps.calls == {"second": 1}
+
+
+@pytest.mark.parametrize("status", ["failed", "cancelled"])
+async def test_whoever_reopens_a_run_goes_on_whatever_it_was_asked_before(status: str) -> None:
+    """Also where the run was cancelled already when somebody else asked for it once more."""
+    store = MemoryStore()
+    async with Engine(store) as engine:
+        run = await engine.start(TWO, inputs=1, deps=Deps(faulty={"second"}), run_id=RUN)
+        with pytest.raises(NodeError):
+            await run.result()
+        if status == "cancelled":
+            assert await engine.cancel(RUN) == status
+        await store.post(ask())
+        deps = Deps().gate("second")
+        run = await engine.resume(RUN, TWO, deps=deps, reopen=True)
+        await deps.begun["second"].wait()
+        assert list(await store.inbox(RUN)) == []
+        deps.gates["second"].set()
+        assert await run.result() == 3
+
+
+async def test_what_cannot_be_heard_lets_the_run_go() -> None:
+    journals = Journals()
+    await left_behind(journals)
+    await MemoryStore(journals).post(ask())
+    async with Engine(FullStore(journals, room=2)) as engine:
+        for _ in range(2):
+            with pytest.raises(StoreError, match="full"):
+                await engine.resume(RUN, TWO, deps=Deps())
+    async with Engine(MemoryStore(journals)) as engine:
+        with pytest.raises(RunCancelled):
+            await engine.resume(RUN, TWO, deps=Deps())
+
+
+async def test_a_run_that_somebody_has_completed_meanwhile_is_not_ended_by_what_it_was_asked() -> None:
+    """It is found unfinished, and complete when it is taken over."""
+
+    class Late(MemoryStore):
+        async def acquire(self, run_id: str) -> RunRow:
+            if not self.journals.inbox.waiting:
+                async with Engine(MemoryStore(self.journals)) as other:
+                    assert await (await other.resume(RUN, TWO, deps=Deps())).result() == 3
+                await self.post(ask())
+            return await super().acquire(run_id)
+
+    journals = Journals()
+    await left_behind(journals)
+    deps = Deps()
+    async with Engine(Late(journals)) as engine:
         run = await engine.resume(RUN, TWO, deps=deps)
-        with anyio.fail_after(5):
-            assert await run.wait() == "cancelled"
-        other.stop()
+        assert await run.result() == 3
+        assert (await engine.find(RUN)).status == "completed"
+    assert not deps.calls
 
 
 async def test_a_run_that_goes_on_after_it_was_cancelled_is_not_cancelled_by_the_same_message_again() -> None:

@@ -624,6 +624,21 @@ async def test_a_file_that_was_tampered_with_is_refused(number: int, old: str, n
     assert words in await refused(changed)
 
 
+@pytest.mark.parametrize(
+    ("seq", "old", "new", "word"),
+    [(2, '"kind":"completed"', '"kind":"postponed"', "postponed"), (2, '["item",', '["lay aside",', "lay aside")],
+)
+async def test_a_journal_of_a_newer_milepost_is_refused_as_such(seq: int, old: str, new: str, word: str) -> None:
+    """It is whole, and only this version cannot read it."""
+    journals = Journals()
+    await ran(MemoryStore(journals))
+    forge(journals, seq, lambda body: body.replace(old, new))
+    assert await refused(await exported(MemoryStore(journals))) == (
+        "Line 6 of the file cannot be read. Checkpoint 2 of run 'run' was written by a newer Milepost: it says "
+        f"{word!r}, which this one does not know. Upgrade Milepost. Nothing was imported."
+    )
+
+
 async def test_a_line_after_the_end_or_a_run_that_comes_twice_is_refused() -> None:
     store = MemoryStore()
     await ran(store)

@@ -24,6 +24,7 @@ from milepost.engine.errors import (
 from milepost.engine.events import RunEnded, StateEdited
 from milepost.engine.journal import Kind, from_text
 from milepost.engine.mergers import append
+from milepost.engine.stored import Stored
 from milepost.engine.stores.memory import Journals, MemoryStore
 from milepost.engine.stores.store import RunRow
 from milepost.engine.typed import StepContext, reduce_null
@@ -455,3 +456,83 @@ async def test_an_edit_takes_up_a_workflow_that_has_changed_in_the_same_record()
         assert [task.node for task in (await engine.trace(RUN)).tasks] == ["first", "another"]
         with pytest.raises(IncompatibleWorkflow):
             await engine.at(RUN, seq, workflow=old)
+
+
+class Headed(BaseModel):
+    """What `Shared` is in version 2."""
+
+    heading: str
+    other: int = 0
+    notes: Annotated[list[str], append] = []
+
+
+def to_headed(stored: Stored) -> None:
+    stored.state["heading"] = stored.state.pop("title")
+
+
+def streaming(state_type: type[Shared] | type[Headed], version: int, seen: list[Any]) -> Workflow[Any, Deps, int, None]:
+    """Build a stream whose body notes what it sees of the state, and changes it at its end."""
+    wf: Any = WorkflowBuilder(
+        name="streams", state_type=state_type, deps_type=Deps, input_type=int, output_type=type(None), version=version
+    )
+
+    async def give(ctx: StepContext[Any, Deps, int]) -> AsyncIterator[str]:
+        seen.append(ctx.state.model_copy(deep=True))
+        for number in range(3):
+            if number == 2:
+                await ctx.deps.enter("give")
+                ctx.state.notes.append("last")
+            yield f"item {number}"
+
+    async def take(ctx: StepContext[Any, Deps, str]) -> str:
+        ctx.state.notes.append(ctx.inputs)
+        return ctx.inputs
+
+    giving, taking = wf.stream(give), wf.function(take)
+    both = wf.join(reduce_null, initial=None, node_id="both")
+    wf.edge(wf.start_node, giving)
+    wf.edge(giving, wf.each(taking, join=both))
+    wf.edge(both, wf.end_node)
+    if version > 1:
+        wf.migrate(from_version=1)(to_headed)
+    built: Workflow[Any, Deps, int, None] = wf.build()
+    return built
+
+
+async def left_streaming(engine: Engine) -> None:
+    """Leave a run of version 1 whose stream has given two items, and which others have changed the state of since."""
+    old = streaming(Shared, 1, [])
+    run = await engine.start(old, inputs=1, state=Shared(title="first"), deps=Deps(faulty={"give"}), run_id=RUN)
+    with pytest.raises(NodeError):
+        await run.result()
+
+
+async def test_a_stream_sees_what_was_edited_later_in_the_form_that_its_workflow_has_now() -> None:
+    """What it saw of a field that was migrated is of a form that it cannot read any more."""
+    seen: list[Headed] = []
+    new = streaming(Headed, 2, seen)
+    async with Engine("memory://") as engine:
+        await left_streaming(engine)
+        await engine.edit_state(RUN, new, lambda state: setattr(state, "other", 5))
+        run = await engine.resume(RUN, new, deps=Deps())
+        await run.result()
+        end = await engine.at(RUN, (await engine.find(RUN)).seq, workflow=new)
+        assert await engine.verify() == []
+    assert seen == [Headed(heading="first", other=0)]
+    assert (end.state.heading, end.state.other) == ("first", 5)
+    assert sorted(end.state.notes) == ["item 0", "item 1", "item 2", "last"]
+
+
+@pytest.mark.parametrize("given", [None, Headed(heading="second", notes=["given"])])
+async def test_a_stream_goes_on_in_a_fork_under_another_form_of_the_state(given: Headed | None) -> None:
+    seen: list[Headed] = []
+    new = streaming(Headed, 2, seen)
+    async with Engine("memory://") as engine:
+        await left_streaming(engine)
+        fork = await engine.fork(RUN, new, state=given, deps=Deps(), run_id="fork")
+        await fork.result()
+        end = await engine.at("fork", (await engine.find("fork")).seq, workflow=new)
+        assert await engine.verify() == []
+    assert [state.heading for state in seen] == ["first" if given is None else "second"]
+    assert {"item 2", "last"} < set(end.state.notes)
+    assert ("given" in end.state.notes, "item 0" in end.state.notes) == (given is not None, given is None)

@@ -584,6 +584,9 @@ async def test_a_fork_takes_up_a_workflow_that_has_changed_and_the_edit_in_one_r
         assert (await engine.at("given", 4, workflow=new)).state == Letter(lines=["another"], tone="x")
         assert await engine.verify() == []
         assert [task.node for task in (await engine.trace("given")).tasks] == ["first", "another"]
+        assert (await engine.trace("plain")).edits == ()
+        (edit,) = (await engine.trace("given")).edits
+        assert (edit.fields, edit.inputs) == (("lines", "tone"), (key,))
     assert [record.seq for record in journals.records["given"]] == [3, 4]
     assert journals.rows["given"].version == 2
 

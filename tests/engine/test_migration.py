@@ -74,12 +74,12 @@ async def refused(world: World, workflow: AnyWorkflow, deps: Deps) -> Incompatib
     """Return why a run does not go on; nothing was changed by asking."""
     store = world()
     async with Engine(store) as engine:
-        before = await store.records(RUN)
+        before = await store.row(RUN), await store.records(RUN), await store.openings(RUN)
         (prospect,) = await engine.check(workflow)
         with pytest.raises(IncompatibleWorkflow) as raised:
             await engine.resume(RUN, workflow, deps=deps)
         assert (prospect.verdict, prospect.reasons) == ("refused", raised.value.changes)
-        assert await store.records(RUN) == before
+        assert (await store.row(RUN), await store.records(RUN), await store.openings(RUN)) == before
     return raised.value
 
 
@@ -280,7 +280,7 @@ async def test_a_run_that_was_migrated_is_of_the_new_version_from_then_on(world:
     assert str(await refused(world, first_version(), deps)) == (
         "Run 'r-1' cannot go on with this workflow, which has changed since:\n  1. The run is of version 2, and the "
         "workflow of version 1, which is older. Resume it with version 2 of the code.\nNothing was changed in the "
-        "store: the code that the run was begun with can finish it."
+        "store: the code that it has followed so far can finish it."
     )
     async with Engine(world()) as engine:
         assert [summary.version for summary in await engine.runs()] == [2]
@@ -533,8 +533,10 @@ async def test_an_end_right_before_or_behind_the_record_is_harmless(after: bool)
             await (await engine.resume(RUN, new, deps=deps)).result()
     assert journals.rows[RUN].owner is None
     assert deps.calls["assess b"] == (1 if after else 0)
+    times = len(seen)
     assert await resumed(lambda: MemoryStore(journals), new, deps) == "3 ['a', 'b', 'c'] ['a:de', 'b:de', 'c:de']"
-    assert seen == [1] if after else [1, 1]
+    assert set(seen) == {1}
+    assert (len(seen) == times) is after  # what is recorded is not carried out again
     kinds = [from_text(one.seq, one.body, one.content).kind for one in journals.records[RUN]]
     assert kinds.count(Kind.MIGRATED) == 1
 
