@@ -15,6 +15,8 @@ from milepost.testing.contract import inbox as inbox
 from milepost.testing.contract import journal as journal
 from milepost.testing.contract import listing as listing
 from milepost.testing.contract import ownership as ownership
+from milepost.testing.contract import tags as tags
+from milepost.testing.contract import waking as waking
 from milepost.testing.contract.place import Place as Place
 from milepost.testing.contract.promise import PROMISES, Promise
 from milepost.testing.contract.promise import Capability as Capability

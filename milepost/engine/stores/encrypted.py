@@ -2,8 +2,8 @@
 
 What is encrypted: the body, values, snapshot and hash of every record, the error, output and hash of a run's row, the
 payload and sender of messages, and the results in the cache with their keys. What is not: the ids of runs, the names of
-workflows and their definitions, which are code and no data; times, statuses, numbers and who owned a run. So runs are
-listed and found as ever.
+workflows and their definitions, which are code and no data; tags, times, statuses, numbers and who owned a run. So runs
+are listed and found as ever.
 
 The hash chain covers what is encrypted, not its cipher: so a key can be changed without forging a chain, and no hash
 gives away what could be guessed. Each cipher vouches for itself and for its place.
@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -197,14 +197,31 @@ class Encrypted:
         prefix: str = "",
         status: RunStatus | None = None,
         workflow: str | None = None,
+        tag: str | None = None,
+        since: float | None = None,
         nested: bool = True,
         limit: int | None = None,
         before: RunRow | None = None,
     ) -> Sequence[RunRow]:
         found = await self.store.rows(
-            prefix=prefix, status=status, workflow=workflow, nested=nested, limit=limit, before=before
+            prefix=prefix,
+            status=status,
+            workflow=workflow,
+            tag=tag,
+            since=since,
+            nested=nested,
+            limit=limit,
+            before=before,
         )
         return [self._opened_row(row) for row in found]
+
+    async def counts(
+        self, *, workflow: str | None = None, tag: str | None = None, since: float | None = None, nested: bool = False
+    ) -> Mapping[RunStatus, int]:
+        return await self.store.counts(workflow=workflow, tag=tag, since=since, nested=nested)
+
+    async def ready(self, now: float, workflows: Collection[str], *, limit: int) -> Sequence[RunRow]:
+        return [self._opened_row(row) for row in await self.store.ready(now, workflows, limit=limit)]
 
     async def children(self, run_id: str, *, status: RunStatus | None = None) -> Sequence[RunRow]:
         return [self._opened_row(row) for row in await self.store.children(run_id, status=status)]

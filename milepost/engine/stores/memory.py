@@ -9,7 +9,8 @@ import os
 import platform
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from heapq import heappop, heappush
@@ -36,6 +37,7 @@ from milepost.engine.stores.store import (
 from milepost.engine.trace import RunStatus
 
 OVER: Final = ("completed", "cancelled")
+UNDER_WAY: Final = ("running", "waiting")
 
 
 @dataclass(slots=True)
@@ -119,6 +121,9 @@ class MemoryStore:
 
     async def close(self) -> None:
         self.journals.alive.discard(self._owner)
+        for row in self.journals.rows.values():
+            if row.owner == self._owner:
+                self.journals.rows[row.run_id] = replace(row, owner=None)
 
     async def create(self, run: NewRun, first: Entry) -> bool:
         if run.run_id in self.journals.rows:
@@ -172,6 +177,7 @@ class MemoryStore:
             error=entry.error,
             output=entry.output,
             fingerprint=row.fingerprint if entry.fingerprint is None else entry.fingerprint,
+            due=entry.due,
         )
         for message_id in entry.taken:
             self.journals.inbox.take(entry.run_id, message_id, entry.seq)
@@ -187,20 +193,61 @@ class MemoryStore:
         prefix: str = "",
         status: RunStatus | None = None,
         workflow: str | None = None,
+        tag: str | None = None,
+        since: float | None = None,
         nested: bool = True,
         limit: int | None = None,
         before: RunRow | None = None,
     ) -> Sequence[RunRow]:
         found = [
             row
-            for row in self.journals.rows.values()
+            for row in self._found(workflow, tag, since, nested)
             if row.run_id.startswith(prefix)
             and status in (None, row.status)
-            and workflow in (None, row.workflow)
-            and (nested or row.parent_run is None)
             and (before is None or _place(row) > _place(before))
         ]
         return sorted(found, key=_place)[:limit]
+
+    async def counts(
+        self, *, workflow: str | None = None, tag: str | None = None, since: float | None = None, nested: bool = False
+    ) -> Mapping[RunStatus, int]:
+        return Counter(row.status for row in self._found(workflow, tag, since, nested))
+
+    def _found(self, workflow: str | None, tag: str | None, since: float | None, nested: bool) -> Iterator[RunRow]:
+        for row in self.journals.rows.values():
+            if (
+                workflow in (None, row.workflow)
+                and (tag is None or tag in row.tags)
+                and (since is None or row.created >= since)
+                and (nested or row.parent_run is None)
+            ):
+                yield row
+
+    async def ready(self, now: float, workflows: Collection[str], *, limit: int) -> Sequence[RunRow]:
+        spoken_to = {message.run_id for message in self.journals.inbox.waiting.values()}
+        found: dict[str, RunRow] = {}
+        for row in self.journals.rows.values():
+            if row.status == "running":
+                can_go_on = self._is_free(row)
+            elif row.status == "waiting":
+                can_go_on = row.run_id in spoken_to or (row.due is not None and row.due <= now)
+            else:
+                continue
+            above = self._outermost(row) if can_go_on else None
+            if above is not None and above.workflow in workflows and self._is_free(above):
+                found[above.run_id] = above
+        return sorted(found.values(), key=lambda row: (row.updated, row.run_id))[:limit]
+
+    def _outermost(self, row: RunRow) -> RunRow | None:
+        """Return the outermost run around one; None where one of those around it is over or not here."""
+        above: RunRow | None = row
+        while above is not None and above.status in UNDER_WAY and above.parent_run is not None:
+            above = self.journals.rows.get(above.parent_run)
+        return above if above is not None and above.status in UNDER_WAY else None
+
+    def _is_free(self, row: RunRow) -> bool:
+        """Tell whether nobody alive owns a run, nor this store."""
+        return row.owner not in self.journals.alive and row.owner != self._owner
 
     async def children(self, run_id: str, *, status: RunStatus | None = None) -> Sequence[RunRow]:
         rows = self.journals.rows.values()
@@ -282,7 +329,7 @@ class MemoryStore:
     def _stands(self, row: RunRow) -> bool:
         """Tell whether a run is as its row says, and nobody drives it."""
         now = self.journals.rows.get(row.run_id)
-        return now is not None and (now.epoch, now.seq) == (row.epoch, row.seq) and now.owner not in self.journals.alive
+        return now is not None and (now.epoch, now.seq) == (row.epoch, row.seq) and self._is_free(now)
 
     async def insert(self, runs: Sequence[WholeRun]) -> bool:
         if any(run.row.run_id in self.journals.rows for run in runs):

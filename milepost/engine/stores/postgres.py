@@ -6,7 +6,7 @@ import asyncio
 import re
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from itertools import count
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -213,12 +213,26 @@ class PostgresStore:
         prefix: str = "",
         status: RunStatus | None = None,
         workflow: str | None = None,
+        tag: str | None = None,
+        since: float | None = None,
         nested: bool = True,
         limit: int | None = None,
         before: RunRow | None = None,
     ) -> Sequence[RunRow]:
-        statement, values = rows.listing(prefix, status, workflow, nested, limit, before)
+        terms = rows.terms_of(workflow, tag, since, nested)
+        statement, values = rows.listing(terms, prefix=prefix, status=status, limit=limit, before=before)
         return [rows.row_of(found) for found in await self._read(statement, *values)]
+
+    async def counts(
+        self, *, workflow: str | None = None, tag: str | None = None, since: float | None = None, nested: bool = False
+    ) -> Mapping[RunStatus, int]:
+        terms = rows.terms_of(workflow, tag, since, nested)
+        statement: LiteralString = f"SELECT status, count(*) FROM runs {terms.where()}GROUP BY status"
+        return dict(await self._read(statement, *terms.values))
+
+    async def ready(self, now: float, workflows: Collection[str], *, limit: int) -> Sequence[RunRow]:
+        found = await self._read(rows.READY, self._owner, now, list(workflows), limit)
+        return [rows.row_of(values) for values in found]
 
     async def children(self, run_id: str, *, status: RunStatus | None = None) -> Sequence[RunRow]:
         return [rows.row_of(found) for found in await self._read(rows.CHILDREN, run_id, status, status)]

@@ -13,7 +13,7 @@ from milepost.engine.stores.store import Entry
 
 ONE: Final = (
     "WITH moved AS (UPDATE runs SET seq = %s, hash = %s, status = %s, updated = %s, error = %s, output = %s, "
-    "snapshot_seq = greatest(snapshot_seq, %s), fingerprint = coalesce(%s, fingerprint), takeovers = 0 "
+    "due = %s, snapshot_seq = greatest(snapshot_seq, %s), fingerprint = coalesce(%s, fingerprint), takeovers = 0 "
     "WHERE run_id = %s AND epoch = %s AND seq = %s RETURNING run_id, number), "
     "kept AS (INSERT INTO records (run, seq, epoch, body, content, hash, at, snapshot) "
     "SELECT number, %s, %s, %s, %s, %s, %s, %s FROM moved) "
@@ -21,10 +21,11 @@ ONE: Final = (
 )
 MANY: Final = (
     "WITH given AS (SELECT * FROM unnest(%b::text[], %b::bigint[], %b::bigint[], %b::bigint[], %b::text[], %b::text[], "
-    "%b::float8[], %b::text[], %b::text[], %b::bigint[], %b::text[]) AS given "
-    "(run_id, epoch, before, seq, hash, status, at, error, output, snapshot_seq, fingerprint)), "
+    "%b::float8[], %b::text[], %b::text[], %b::float8[], %b::bigint[], %b::text[]) AS given "
+    "(run_id, epoch, before, seq, hash, status, at, error, output, due, snapshot_seq, fingerprint)), "
     "moved AS (UPDATE runs SET seq = given.seq, hash = given.hash, status = given.status, updated = given.at, "
-    "error = given.error, output = given.output, snapshot_seq = greatest(runs.snapshot_seq, given.snapshot_seq), "
+    "error = given.error, output = given.output, due = given.due, "
+    "snapshot_seq = greatest(runs.snapshot_seq, given.snapshot_seq), "
     "fingerprint = coalesce(given.fingerprint, runs.fingerprint), takeovers = 0 FROM given "
     "WHERE runs.run_id = given.run_id AND runs.epoch = given.epoch AND runs.seq = given.before "
     "RETURNING runs.run_id, number), "
@@ -99,8 +100,8 @@ def one(entry: Entry) -> list[object]:
     """Return what to bind to `ONE`."""
     snapshot_seq = 0 if entry.snapshot is None else entry.seq
     return [
-        *(entry.seq, entry.hash, entry.status, entry.at, entry.error, entry.output, snapshot_seq, entry.fingerprint),
-        *(entry.run_id, entry.epoch, entry.seq - 1),
+        *(entry.seq, entry.hash, entry.status, entry.at, entry.error, entry.output, entry.due, snapshot_seq),
+        *(entry.fingerprint, entry.run_id, entry.epoch, entry.seq - 1),
         *(entry.seq, entry.epoch, entry.body, entry.content, entry.hash, entry.at, entry.snapshot),
     ]
 
@@ -110,7 +111,8 @@ def many(chains: Sequence[Chain]) -> list[object]:
     heads = [
         (
             *(chain.run_id, chain.first.epoch, chain.first.seq - 1, chain.last.seq, chain.last.hash, chain.last.status),
-            *(chain.last.at, chain.last.error, chain.last.output, chain.snapshot_seq, chain.fingerprint),
+            *(chain.last.at, chain.last.error, chain.last.output, chain.last.due, chain.snapshot_seq),
+            chain.fingerprint,
         )
         for chain in chains
     ]
@@ -119,7 +121,7 @@ def many(chains: Sequence[Chain]) -> list[object]:
         for chain in chains
         for entry in chain.entries
     ]
-    return [*_columns(heads, 11), *_columns(records, 8)]
+    return [*_columns(heads, 12), *_columns(records, 8)]
 
 
 def besides(chains: Sequence[Chain]) -> list[object] | None:

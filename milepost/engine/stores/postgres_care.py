@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from milepost.engine.stores.postgres_journal import DEFINE, NOW
-from milepost.engine.stores.postgres_rows import COLUMNS
+from milepost.engine.stores.postgres_journal import DEFINE
+from milepost.engine.stores.postgres_rows import NOW, columns_of
 from milepost.engine.stores.store import Leftovers, RunRow, WholeRun
 
 if TYPE_CHECKING:
@@ -26,9 +26,9 @@ _NEEDED: Final = (
 )
 _RUN: Final = (
     "INSERT INTO runs (run_id, workflow, version, fingerprint, status, isolation, created, updated, seq, hash, "
-    "snapshot_seq, epoch, owner, error, output, parent_run, parent_task, forked_from, forked_at, creating, "
-    "owned_since, takeovers, inside) "
-    "VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, 0, 0, 0) "
+    "snapshot_seq, epoch, owner, error, output, parent_run, parent_task, forked_from, forked_at, tags, due, "
+    "creating, owned_since, takeovers, inside) "
+    "VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s::text[], %s, %s, 0, 0, 0) "
     "ON CONFLICT (run_id) DO NOTHING RETURNING number"
 )
 _RECORD: Final = (
@@ -124,7 +124,7 @@ async def insert(connection: Link, runs: Sequence[WholeRun], creating: str) -> b
 async def _insert_one(connection: Link, run: WholeRun, creating: str) -> bool:
     row = replace(run.row, owner=None)
     await connection.execute(DEFINE, (row.fingerprint, run.definition))
-    cursor = await connection.execute(_RUN, [*(getattr(row, name) for name in COLUMNS.split(", ")), creating])
+    cursor = await connection.execute(_RUN, [*columns_of(row), creating])
     made = await cursor.fetchone()
     if made is None:  # somebody else was faster
         return False

@@ -9,7 +9,7 @@ from milepost.engine.errors import CrashLoop, UnknownRun
 from milepost.engine.stores import postgres_batch as batch
 from milepost.engine.stores.owner import busy
 from milepost.engine.stores.postgres_batch import Chain
-from milepost.engine.stores.postgres_rows import COLUMNS, row_of
+from milepost.engine.stores.postgres_rows import COLUMNS, NOW, columns_of, row_of
 from milepost.engine.stores.store import Entry, Message, NewRun, RunRow
 
 if TYPE_CHECKING:
@@ -17,9 +17,6 @@ if TYPE_CHECKING:
     from psycopg.rows import TupleRow
 
     from milepost.engine.stores.postgres_connections import Link
-
-NOW: Final = "extract(epoch FROM clock_timestamp())::float8"
-"""The server's own clock, seconds since 1970 UTC: leases are compared by no other."""
 
 BEAT: Final = (
     f"INSERT INTO owners (owner, lease_until) VALUES (%s, {NOW} + %s) "
@@ -29,9 +26,10 @@ LET_GO: Final = "UPDATE runs SET owner = NULL WHERE run_id = %s AND owner = %s A
 
 _CREATE: Final = (
     "WITH made AS (INSERT INTO runs (run_id, workflow, version, fingerprint, status, isolation, created, updated, seq, "
-    "hash, snapshot_seq, epoch, owner, error, output, parent_run, parent_task, forked_from, forked_at, creating, "
-    "owned_since, takeovers, inside) "
-    f"VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, {NOW}, 0, 0) "
+    "hash, snapshot_seq, epoch, owner, error, output, parent_run, parent_task, forked_from, forked_at, tags, "
+    "due, creating, owned_since, takeovers, inside) "
+    "VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s::text[], %s, %s, "
+    f"{NOW}, 0, 0) "
     "ON CONFLICT (run_id) DO NOTHING RETURNING number), "
     "defined AS (INSERT INTO definitions SELECT %s, %s FROM made ON CONFLICT DO NOTHING), "
     "opened AS (INSERT INTO openings (run, epoch, owner, at) SELECT number, %s, %s, %s FROM made), "
@@ -113,7 +111,7 @@ async def _create(connection: Link, owner: str, run: NewRun, first: Entry, creat
     cursor = await connection.execute(
         _CREATE,
         [
-            *(getattr(row, name) for name in COLUMNS.split(", ")),
+            *columns_of(row),
             creating,
             *(run.fingerprint, run.definition),
             *(first.epoch, owner, first.at),

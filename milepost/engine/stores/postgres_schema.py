@@ -8,7 +8,7 @@ from typing import Final
 from milepost.engine.errors import ForeignStore, StoreError
 from milepost.engine.stores.postgres_connections import Link
 
-VERSION: Final = 1
+VERSION: Final = 2
 """The newest version of the tables; postgres_1.sql and those after it are the steps to it, none of which changes."""
 
 _FOUND: Final = (

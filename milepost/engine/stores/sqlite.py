@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from glob import escape
 from json import dumps
 from pathlib import Path
@@ -31,9 +31,11 @@ from milepost.engine.stores.sqlite_file import (
     set_patience,
 )
 from milepost.engine.stores.sqlite_journal import Owner
+from milepost.engine.stores.sqlite_ready import ready
 from milepost.engine.stores.sqlite_rows import (
     CHECKED,
-    Value,
+    UNTAGGED,
+    counted,
     in_order,
     listing,
     openings_of,
@@ -41,6 +43,7 @@ from milepost.engine.stores.sqlite_rows import (
     record_of,
     result_of,
     row_of,
+    terms_of,
 )
 from milepost.engine.stores.sqlite_writer import Writer
 from milepost.engine.stores.store import (
@@ -57,6 +60,7 @@ from milepost.engine.stores.store import (
     Weight,
     WholeRun,
 )
+from milepost.engine.stores.terms import Value
 from milepost.engine.trace import RunStatus
 
 T = TypeVar("T")
@@ -229,14 +233,28 @@ class SqliteStore:
         prefix: str = "",
         status: RunStatus | None = None,
         workflow: str | None = None,
+        tag: str | None = None,
+        since: float | None = None,
         nested: bool = True,
         limit: int | None = None,
         before: RunRow | None = None,
     ) -> Sequence[RunRow]:
-        statement, values = listing(prefix, status, workflow, nested, limit, before)
+        terms = terms_of(workflow, tag, since, nested)
+        statement, values = listing(terms, prefix=prefix, status=status, limit=limit, before=before)
         if limit is None or not self._is_checked:  # of a list, nobody would notice what is missing
             self._check_runs()
         return in_order([row_of(found) for found in self._read(statement, *values)])
+
+    async def counts(
+        self, *, workflow: str | None = None, tag: str | None = None, since: float | None = None, nested: bool = False
+    ) -> Mapping[RunStatus, int]:
+        terms = terms_of(workflow, tag, since, nested)
+        if not self._is_checked:
+            self._check_runs()
+        return counted(self._read(f"SELECT status, count(*) FROM runs {terms.where()}GROUP BY status", *terms.values))
+
+    async def ready(self, now: float, workflows: Collection[str], *, limit: int) -> Sequence[RunRow]:
+        return self._look(lambda reader: ready(reader, self._owner, now, workflows, limit))
 
     async def children(self, run_id: str, *, status: RunStatus | None = None) -> Sequence[RunRow]:
         if status is None and not self._is_checked:
@@ -322,6 +340,8 @@ class SqliteStore:
         found = self._read("PRAGMA integrity_check(runs)")
         if found != [("ok",)]:
             raise DamagedStore("its runs", str(found[0][0]).rstrip("."))
+        for (run_id,) in self._read(UNTAGGED):
+            raise DamagedStore(f"run {run_id!r}", "it cannot be found by its tags")
         self._is_checked = True
 
     def _look_beside(self, run_id: str) -> None:
@@ -367,10 +387,14 @@ class SqliteStore:
         return await writer.call(job)
 
     def _read(self, statement: str, *values: Value) -> list[Any]:
+        return self._look(lambda reader: reader.execute(statement, values).fetchall())
+
+    def _look(self, job: Callable[[sqlite3.Connection], T]) -> T:
+        """Do what only reads."""
         if self._reader is None:
             raise self._closed()
         try:
-            return self._reader.execute(statement, values).fetchall()
+            return job(self._reader)
         except _FAILURES as error:
             raise failure(self.path, "read", error) from error
 

@@ -10,21 +10,21 @@ from pathlib import Path
 from typing import Final
 
 from milepost.engine.stores.lockfile import is_free
-from milepost.engine.stores.sqlite_checks import message_crc
+from milepost.engine.stores.sqlite_checks import mark_of, message_crc
 from milepost.engine.stores.sqlite_journal import (
     DEFINITION,
     NOW,
     OPENING,
     RECORD,
     Owner,
-    checks_of,
     lock_beside,
     look_up,
     opening_columns,
     record_columns,
+    tag,
     transaction,
 )
-from milepost.engine.stores.sqlite_rows import COLUMNS, NAMES, values_of
+from milepost.engine.stores.sqlite_rows import COLUMNS, WIDTH, columns_of
 from milepost.engine.stores.store import Leftovers, RunRow, Weight, WholeRun
 
 WEIGH: Final = (
@@ -39,13 +39,13 @@ _NEEDED: Final = (
 )
 _REMOVE: Final = (
     "DELETE FROM records WHERE run IN (SELECT number FROM runs WHERE run_id=?)",
+    "DELETE FROM tags WHERE run IN (SELECT number FROM runs WHERE run_id=?)",
     "DELETE FROM openings WHERE run_id=?",
     "DELETE FROM inbox WHERE run_id=?",
     "DELETE FROM runs WHERE run_id=?",
 )
 _RUN: Final = (
-    f"INSERT INTO runs ({COLUMNS}, crc, mark, lock_file, lease_until, takeovers) "
-    f"VALUES ({', '.join('?' * len(NAMES))}, ?, ?, NULL, 0, 0)"
+    f"INSERT INTO runs ({COLUMNS}, lock_file, lease_until, takeovers) VALUES ({', '.join('?' * WIDTH)}, NULL, 0, 0)"
 )
 _POSTED: Final = "INSERT INTO inbox (run_id, id, kind, payload, by, at, taken, crc) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 _OTHER_RECORD: Final = "UPDATE records SET body=?, content=?, hash=?, snapshot=?, crc=? WHERE run=? AND seq=?"
@@ -105,8 +105,9 @@ def insert(connection: sqlite3.Connection, runs: Sequence[WholeRun]) -> bool:
         for run in runs:
             row = replace(run.row, owner=None)
             cursor.execute(DEFINITION, (row.fingerprint, run.definition))
-            cursor.execute(_RUN, (*values_of(row), *checks_of(row)))
+            cursor.execute(_RUN, columns_of(row))
             number = look_up(cursor, {}, row.run_id)
+            tag(cursor, number, row.tags)
             cursor.executemany(RECORD, [record_columns(number, record) for record in run.records])
             cursor.executemany(OPENING, [opening_columns(row.run_id, opening) for opening in run.openings])
             for message, taken in run.messages:
@@ -127,7 +128,7 @@ def rewrite(connection: sqlite3.Connection, owner: Owner, run: WholeRun) -> bool
             *_, crc = record_columns(number, record)
             texts = (record.body, record.content, record.hash, record.snapshot)
             connection.execute(_OTHER_RECORD, (*texts, crc, number, record.seq))
-        _, mark = checks_of(row)
+        mark = mark_of(row.run_id, row.seq, row.hash, row.status, row.updated, row.error, row.output)
         connection.execute(_OTHER_ROW, (row.hash, row.error, row.output, mark, number))
         for message, _ in run.messages:
             told = (message.payload, message.by, message_crc(message))

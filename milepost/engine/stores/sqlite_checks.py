@@ -38,6 +38,16 @@ def mark_of(run_id: str, seq: int, digest: str, status: str, at: float, error: s
     return f"{seq}:{crc32(f'{run_id}{seq}{digest}{status}{float(at)!r}{error}{output}'.encode())}"
 
 
+def due_mark_of(run_id: str, seq: int, due: float | None) -> str | None:
+    """Return the mark of when a run goes on by itself, as its record of this number says; None for no time."""
+    return None if due is None else f"{seq}:{crc_of(run_id, seq, float(due))}"
+
+
+def tags_crc(run_id: str, tags: str | None) -> int | None:
+    """Return the checksum of the tags of a run, which are JSON text; None for none."""
+    return None if tags is None else crc_of(run_id, tags)
+
+
 def record_crc(seq: int, digest: str, at: float) -> int:
     """Return the checksum of what the hash of a record does not cover."""
     return crc32(f"{seq}{digest}{float(at)!r}".encode())

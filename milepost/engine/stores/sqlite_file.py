@@ -14,7 +14,7 @@ from milepost.engine.errors import ForeignStore, StoreError
 from milepost.engine.stores.store import Durability as Durability
 
 APPLICATION_ID: Final = 0x4D494C45
-VERSION: Final = 3
+VERSION: Final = 4
 """The newest version of the schema; sqlite_1.sql and those after it are the steps to it, none of which ever changes."""
 PATIENCE: Final = 30.0
 """Seconds to wait for a lock: SQLite hands it out in no order, so that one of several writers may wait for seconds."""

@@ -14,7 +14,7 @@ from milepost.engine.errors import CrashLoop, UnknownRun
 from milepost.engine.stores.lockfile import is_free
 from milepost.engine.stores.owner import busy
 from milepost.engine.stores.sqlite_checks import (
-    fixed_crc,
+    due_mark_of,
     mark_of,
     message_crc,
     opening_crc,
@@ -22,20 +22,26 @@ from milepost.engine.stores.sqlite_checks import (
     result_crc,
 )
 from milepost.engine.stores.sqlite_file import roll_back
-from milepost.engine.stores.sqlite_rows import CHECKED, COLUMNS, NAMES, row_of, values_of
+from milepost.engine.stores.sqlite_rows import CHECKED, COLUMNS, WIDTH, columns_of, row_of
 from milepost.engine.stores.store import Entry, Message, NewRun, Opening, RunRow, StoredRecord
 
 NOW: Final = "((julianday('now') - 2440587.5) * 86400.0)"
 """The database's own clock, seconds since 1970 UTC: leases are compared by no other."""
 
 _NEW_RUN: Final = (
-    f"INSERT INTO runs ({COLUMNS}, crc, mark, lock_file, lease_until, takeovers) "
-    f"VALUES ({', '.join('?' * len(NAMES))}, ?, ?, ?, {NOW} + ?, 0)"
+    f"INSERT INTO runs ({COLUMNS}, lock_file, lease_until, takeovers) "
+    f"VALUES ({', '.join('?' * WIDTH)}, ?, {NOW} + ?, 0)"
 )
 _ADVANCE: Final = (
-    "UPDATE runs SET seq=?, hash=?, status=?, updated=?, error=?, output=?, snapshot_seq=max(snapshot_seq, ?), "
-    "mark=?, takeovers=0 WHERE number=? AND epoch=? AND seq=?"
+    "UPDATE runs SET seq=?, hash=?, updated=?, snapshot_seq=max(snapshot_seq, ?), mark=?, takeovers=0, status=?, "
+    "error=?, output=?, due=?, due_mark=? WHERE number=? AND epoch=? AND seq=?"
 )
+_ADVANCE_RUNNING: Final = (  # most often only this changes, and what it leaves alone, in no index has to be written
+    "UPDATE runs SET seq=?, hash=?, updated=?, snapshot_seq=max(snapshot_seq, ?), mark=?, takeovers=0 "
+    "WHERE number=? AND epoch=? AND seq=? "
+    "AND status='running' AND error IS NULL AND output IS NULL AND due IS NULL AND due_mark IS NULL"
+)
+_TAG: Final = "INSERT INTO tags (tag, run) VALUES (?, ?) ON CONFLICT DO NOTHING"
 RECORD: Final = "INSERT INTO records (run, seq, body, content, hash, at, snapshot, crc) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 OPENING: Final = "INSERT INTO openings (run_id, epoch, owner, at, crc) VALUES (?, ?, ?, ?, ?)"
 _NEWEST_INSIDE: Final = (
@@ -90,9 +96,10 @@ def create(connection: sqlite3.Connection, owner: Owner, run: NewRun, first: Ent
             raise UnknownRun(run.forked_from)
         connection.execute(DEFINITION, (run.fingerprint, run.definition))
         row = run.row(first, owner.text)
-        connection.execute(_NEW_RUN, (*values_of(row), *checks_of(row), owner.lock.name, owner.ttl))
+        connection.execute(_NEW_RUN, (*columns_of(row), owner.lock.name, owner.ttl))
         cursor = connection.cursor()
         number = look_up(cursor, {}, run.run_id)
+        tag(cursor, number, run.tags)
         cursor.execute(RECORD, _record(number, first))
         _add(cursor, first)
         connection.execute(OPENING, opening_columns(run.run_id, Opening(first.epoch, owner.text, first.at)))
@@ -181,15 +188,12 @@ def renew(connection: sqlite3.Connection, owner: Owner, run_ids: Sequence[str]) 
 
 def append_one(cursor: sqlite3.Cursor, numbers: Numbers, entry: Entry) -> bool:
     """Commit one entry; False if its lease is lost. Every microsecond counts here: the event loop stands still."""
-    run_id, epoch, seq, body, content, digest, at, snapshot, status, error, output, cache, taken, fingerprint = entry
+    run_id, epoch, seq, body, content, digest, at, snapshot, _, _, _, cache, taken, fingerprint, _ = entry
     number = numbers.get(run_id) or look_up(cursor, numbers, run_id)
     execute = cursor.execute
     try:
         execute("BEGIN IMMEDIATE")
-        snapshot_seq = 0 if snapshot is None else seq
-        mark = mark_of(run_id, seq, digest, status, at, error, output)
-        execute(_ADVANCE, (seq, digest, status, at, error, output, snapshot_seq, mark, number, epoch, seq - 1))
-        if cursor.rowcount != 1:
+        if not _move(cursor, number, epoch, seq - 1, entry, 0 if snapshot is None else seq):
             execute("ROLLBACK")
             return False
         execute(RECORD, (number, seq, body, content, digest, at, snapshot, record_crc(seq, digest, at)))
@@ -242,15 +246,23 @@ def _chain(entries: Sequence[Entry]) -> Sequence[Entry]:
 
 def _advance(cursor: sqlite3.Cursor, number: int, chain: Sequence[Entry]) -> bool:
     """Move the row of a run to the last of its new entries; False if the lease is lost."""
-    first, last = chain[0], chain[-1]
     snapshot_seq = max((entry.seq for entry in chain if entry.snapshot is not None), default=0)
-    mark = mark_of(last.run_id, last.seq, last.hash, last.status, last.at, last.error, last.output)
+    return _move(cursor, number, chain[0].epoch, chain[0].seq - 1, chain[-1], snapshot_seq)
+
+
+def _move(cursor: sqlite3.Cursor, number: int, epoch: int, before: int, entry: Entry, snapshot_seq: int) -> bool:
+    """Move the row of a run to an entry; False if the lease is lost.
+
+    before: the newest record until now. snapshot_seq: the newest record with a snapshot, 0 for none since.
+    """
+    run_id, _, seq, _, _, digest, at, _, status, error, output, _, _, _, due = entry
+    changed = (seq, digest, at, snapshot_seq, mark_of(run_id, seq, digest, status, at, error, output))
+    if status == "running" and error is None and output is None and due is None:
+        cursor.execute(_ADVANCE_RUNNING, (*changed, number, epoch, before))
+        if cursor.rowcount == 1:
+            return True
     cursor.execute(
-        _ADVANCE,
-        (
-            *(last.seq, last.hash, last.status, last.at, last.error, last.output, snapshot_seq, mark),
-            *(number, first.epoch, first.seq - 1),
-        ),
+        _ADVANCE, (*changed, status, error, output, due, due_mark_of(run_id, seq, due), number, epoch, before)
     )
     return cursor.rowcount == 1
 
@@ -272,9 +284,10 @@ def opening_columns(run_id: str, opening: Opening) -> tuple[str, int, str, float
     return run_id, epoch, owner, at, opening_crc(run_id, *opening)
 
 
-def checks_of(row: RunRow) -> tuple[int, str]:
-    """Return the checksums of the row of a run."""
-    return fixed_crc(row), mark_of(row.run_id, row.seq, row.hash, row.status, row.updated, row.error, row.output)
+def tag(cursor: sqlite3.Cursor, number: int, tags: Sequence[str]) -> None:
+    """Let a run be found by its tags. number: of the run."""
+    if tags:
+        cursor.executemany(_TAG, [(each, number) for each in tags])
 
 
 def _add(cursor: sqlite3.Cursor, entry: Entry) -> None:

@@ -3,46 +3,56 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from itertools import pairwise
+from json import dumps, loads
 from typing import Final, get_args
 
 from milepost.engine.errors import DamagedStore
 from milepost.engine.stores.sqlite_checks import (
     MISMATCH,
     check,
+    due_mark_of,
     fixed_crc,
     mark_of,
     message_crc,
     opening_crc,
     record_crc,
     result_crc,
+    tags_crc,
 )
 from milepost.engine.stores.store import CacheEntry, Message, Opening, Posted, RunRow, StoredRecord
+from milepost.engine.stores.terms import Terms, Value
 from milepost.engine.trace import RunStatus
 
-NAMES: Final = tuple(field.name for field in fields(RunRow))
-COLUMNS: Final = ", ".join(NAMES)
+NAMES: Final = tuple(each.name for each in fields(RunRow))
+"""Of the columns that are the fields of a row, `tags` and `due` last."""
+COLUMNS: Final = ", ".join((*NAMES, "crc", "mark", "tags_crc", "due_mark"))
+"""What `columns_of` gives."""
+WIDTH: Final = len(COLUMNS.split(", "))
 CHECKED: Final = (  # the hash of the newest record only where the mark does not tell that it is as the row says
-    f"{COLUMNS}, crc, mark, CASE WHEN mark GLOB seq || ':*' THEN NULL ELSE "
+    f"{COLUMNS}, CASE WHEN mark GLOB seq || ':*' THEN NULL ELSE "
     "(SELECT records.hash FROM records WHERE run=number AND records.seq=runs.seq) END"
 )
 """What `row_of` reads."""
 
+UNTAGGED: Final = (  # of runs that are not found by what their rows say
+    "SELECT run_id FROM runs, json_each(CASE WHEN json_valid(runs.tags) THEN runs.tags ELSE '[]' END) AS given "
+    "WHERE runs.tags IS NOT NULL AND NOT EXISTS (SELECT 1 FROM tags WHERE tag = given.value AND run = number) LIMIT 1"
+)
+
 STATUSES: Final = get_args(RunStatus)
 ISOLATIONS: Final = ("task", "shared")
 
-Value = str | int | float
-"""What is bound to a statement."""
-
+_ORDER: Final = "ORDER BY created DESC, run_id"
 _LAST: Final = "\U0010ffff"
 """No run id goes on with it: it stands for no character, and comes after all that do."""
 
 
 def row_of(values: Sequence[object]) -> RunRow:
     """Return a row from what is `CHECKED`. Raises DamagedStore when it is not as it was written."""
-    *columns, crc, mark, newest = values
-    row = RunRow(**dict(zip(NAMES, columns, strict=True)))  # type: ignore[arg-type]  # what the schema says
+    *columns, tags, due, crc, mark, crc_of_tags, due_mark, newest = values
+    row = RunRow(**dict(zip(NAMES, columns, strict=False)))  # type: ignore[arg-type]  # what the schema says
     what = f"run {row.run_id!r}"
     if not (_is_plain(row) and (newest is None or newest == row.hash)):
         raise DamagedStore(what, MISMATCH)
@@ -51,7 +61,25 @@ def row_of(values: Sequence[object]) -> RunRow:
         row.run_id, row.seq, row.hash, row.status, row.updated, row.error, row.output
     ):
         raise DamagedStore(what, MISMATCH)
-    return row
+    if tags is None and crc_of_tags is None and due is None and due_mark is None:  # most rows
+        return row
+    return replace(row, tags=_tags_of(row, tags, crc_of_tags), due=_due_of(row, due, due_mark))
+
+
+def _tags_of(row: RunRow, tags: object, crc: object) -> tuple[str, ...]:
+    """Return the tags of a run from their columns. Raises DamagedStore."""
+    if not (tags is None or isinstance(tags, str)) or crc != tags_crc(row.run_id, tags):
+        raise DamagedStore(f"run {row.run_id!r}", MISMATCH)
+    return () if tags is None else tuple(loads(tags))
+
+
+def _due_of(row: RunRow, due: object, mark: object) -> float | None:
+    """Return when a run goes on by itself, from its columns. Raises DamagedStore."""
+    if row.status != "waiting" and isinstance(mark, str) and not mark.startswith(f"{row.seq}:"):
+        return None  # an earlier version, of which no run waits, has written its newest record
+    if not (due is None or isinstance(due, float)) or mark != due_mark_of(row.run_id, row.seq, due):
+        raise DamagedStore(f"run {row.run_id!r}", MISMATCH)
+    return due
 
 
 def _is_plain(row: RunRow) -> bool:
@@ -70,34 +98,48 @@ def _is_plain(row: RunRow) -> bool:
     )
 
 
-def values_of(row: RunRow) -> list[object]:
-    """Return the columns of a row."""
-    return [getattr(row, name) for name in NAMES]
+def columns_of(row: RunRow) -> list[object]:
+    """Return the columns of a row, with its checksums."""
+    tags = dumps(row.tags, ensure_ascii=False) if row.tags else None
+    return [
+        *(getattr(row, name) for name in NAMES[:-2]),
+        *(tags, row.due),
+        *(fixed_crc(row), mark_of(row.run_id, row.seq, row.hash, row.status, row.updated, row.error, row.output)),
+        *(tags_crc(row.run_id, tags), due_mark_of(row.run_id, row.seq, row.due)),
+    ]
+
+
+def terms_of(workflow: str | None, tag: str | None, since: float | None, nested: bool) -> Terms:
+    """Return what lists and counts of runs have in common."""
+    terms = Terms()
+    terms.add("workflow = ?", workflow)
+    terms.add("number IN (SELECT run FROM tags WHERE tag = ?)", tag)
+    terms.add("created >= ?", since)
+    if not nested:
+        terms.add("parent_run IS NULL")
+    return terms
 
 
 def listing(
-    prefix: str, status: RunStatus | None, workflow: str | None, nested: bool, limit: int | None, before: RunRow | None
+    terms: Terms, *, prefix: str, status: RunStatus | None, limit: int | None, before: RunRow | None
 ) -> tuple[str, list[Value]]:
     """Return the statement that lists rows as `Store.rows` says, and what to bind to it."""
-    terms: list[str] = []
-    values: list[Value] = []
+    terms.add("status = ?", status)
     if prefix:
-        terms.append("run_id >= ? AND run_id < ?")  # a range, unlike LIKE, is found by the index
-        values += [prefix, prefix + _LAST]
-    if status is not None:
-        terms.append("status = ?")
-        values.append(status)
-    if workflow is not None:
-        terms.append("workflow = ?")
-        values.append(workflow)
-    if not nested:
-        terms.append("parent_run IS NULL")
+        terms.add("run_id >= ? AND run_id < ?", prefix, prefix + _LAST)  # a range, unlike LIKE, is found by the index
     if before is not None:
-        terms.append("created <= ? AND (created < ? OR run_id > ?)")
-        values += [before.created, before.created, before.run_id]
-    where = f"WHERE {' AND '.join(terms)} " if terms else ""
-    values.append(-1 if limit is None else limit)
-    return f"SELECT {CHECKED} FROM runs {where}ORDER BY created DESC, run_id LIMIT ?", values
+        terms.add("created <= ? AND (created < ? OR run_id > ?)", before.created, before.created, before.run_id)
+    found = f"SELECT number FROM runs {terms.where()}{_ORDER} LIMIT ?"  # so that only numbers have to be sorted
+    statement = f"SELECT {CHECKED} FROM runs WHERE number IN ({found}) {_ORDER}"
+    return statement, [*terms.values, -1 if limit is None else limit]
+
+
+def counted(found: Sequence[tuple[object, int]]) -> dict[RunStatus, int]:
+    """Return how many runs stand how, from what was counted by status. Raises DamagedStore."""
+    for status, count in found:
+        if status not in STATUSES:
+            raise DamagedStore("its runs", f"{count} of them stand {status!r}, which nothing does")
+    return dict(found)  # type: ignore[arg-type]  # just looked at
 
 
 def in_order(rows: Sequence[RunRow]) -> Sequence[RunRow]:

@@ -11,7 +11,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, Protocol
 
@@ -32,7 +32,8 @@ class RunRow:
     updated: seconds since 1970 UTC. output: JSON text. isolation: "task" or "shared". parent_run, parent_task: the run
     that this one is a task of, and the key of that task; None for a run of its own. forked_from, forked_at: the run
     that the records up to this number belong to, which are the first ones of this run, too; None and 0 for a run that
-    shares none.
+    shares none. tags: what it can be found by, in the order they were given; they never change. due: seconds since 1970
+    UTC at which a run that waits goes on by itself, None for no time.
     """
 
     run_id: str
@@ -54,6 +55,8 @@ class RunRow:
     parent_task: str | None = None
     forked_from: str | None = None
     forked_at: int = 0
+    tags: tuple[str, ...] = ()
+    due: float | None = None
 
 
 class CacheEntry(NamedTuple):
@@ -67,9 +70,9 @@ class CacheEntry(NamedTuple):
 class Entry(NamedTuple):
     """One record to be committed, with all that changes in the same transaction.
 
-    status, error, output: what the run's row says from now on. cache: a result to be kept, in place of an earlier one
-    of its key. taken: ids of the messages that the record has taken in; they leave the inbox with their payloads, and
-    an id that is not in it changes nothing. fingerprint: of the definition that the run follows from now on, which
+    status, error, output, due: what the run's row says from now on. cache: a result to be kept, in place of an earlier
+    one of its key. taken: ids of the messages that the record has taken in; they leave the inbox with their payloads,
+    and an id that is not in it changes nothing. fingerprint: of the definition that the run follows from now on, which
     `define` has made known.
     """
 
@@ -87,6 +90,7 @@ class Entry(NamedTuple):
     cache: CacheEntry | None = None
     taken: tuple[str, ...] = ()
     fingerprint: str | None = None
+    due: float | None = None
 
 
 class StoredRecord(NamedTuple):
@@ -148,7 +152,8 @@ class NewRun:
 
     definition: the JSON text of its workflow's definition. parent_run, parent_task: as in `RunRow`; the parent need not
     be in this store. forked_from, forked_at: as in `RunRow`; the last of the records that it shares is one that
-    `forked_from` does not share itself. snapshot_seq: of those records, the newest that carries a snapshot.
+    `forked_from` does not share itself. snapshot_seq: of those records, the newest that carries a snapshot. tags: none
+    twice, none empty.
     """
 
     run_id: str
@@ -162,6 +167,7 @@ class NewRun:
     forked_from: str | None = None
     forked_at: int = 0
     snapshot_seq: int = 0
+    tags: tuple[str, ...] = ()
 
     def row(self, first: Entry, owner: str) -> RunRow:
         """Return the row of this run with its first record, in the hands of its first owner."""
@@ -185,6 +191,8 @@ class NewRun:
             parent_task=self.parent_task,
             forked_from=self.forked_from,
             forked_at=self.forked_at,
+            tags=self.tags,
+            due=first.due,
         )
 
 
@@ -259,15 +267,38 @@ class Store(Protocol):
         prefix: str = "",
         status: RunStatus | None = None,
         workflow: str | None = None,
+        tag: str | None = None,
+        since: float | None = None,
         nested: bool = True,
         limit: int | None = None,
         before: RunRow | None = None,
     ) -> Sequence[RunRow]:
         """Return rows, the run that was created last first, runs of one moment by their ids.
 
-        prefix: what the ids begin with. status, workflow: only runs of these. nested: with the runs inside runs. limit:
-        at most so many, so that nobody has to load what nobody looks at. before: the last row of the page before this
-        one; it need not be there any more.
+        prefix: what the ids begin with. status, workflow, tag: only runs of these. since: only runs that were created
+        at this moment or later, seconds since 1970 UTC. nested: with the runs inside runs. limit: at most so many, so
+        that nobody has to load what nobody looks at. before: the last row of the page before this one; it need not be
+        there any more.
+        """
+        ...
+
+    async def counts(
+        self, *, workflow: str | None = None, tag: str | None = None, since: float | None = None, nested: bool = False
+    ) -> Mapping[RunStatus, int]:
+        """Return how many runs stand how, without what there is none of. The options are those of `rows`."""
+        ...
+
+    async def ready(self, now: float, workflows: Collection[str], *, limit: int) -> Sequence[RunRow]:
+        """Return the runs that somebody should go on with, the one that was changed first first, at most `limit`.
+
+        Those are runs of these workflows, outermost, running or waiting, that nobody alive owns (this store included),
+        and in which something can go on. That is so where the run itself, or one inside it at any depth, under runs
+        that are running or waiting,
+        - is running, and nobody alive owns it;
+        - is waiting until a time that has come by now (seconds since 1970 UTC; it is compared with nothing else);
+        - is waiting, and a message is in its inbox that no record has taken.
+        Who is alive is judged as by `acquire`, and another may acquire a run before you do. Cheap enough to be asked
+        every second: the cost does not grow with the runs that are over.
         """
         ...
 

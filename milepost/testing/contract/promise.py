@@ -32,6 +32,8 @@ class Capability(Enum):
     LISTING = "runs are found by what they are"
     PAGING = "lists come in pages"
     NESTING = "runs inside runs are found by their parents"
+    TAGS = "runs are found by their tags"
+    WAKING = "runs that somebody should go on with are found"
     FORKS = "a run shares its first records with another"
     INBOX = "anybody can speak to a run"
     CACHE = "results can be kept for later tasks"

@@ -20,6 +20,7 @@ def new_run(
     parent: tuple[str, str] | None = None,
     forked: tuple[str, int] | None = None,
     snapshot_seq: int = 0,
+    tags: tuple[str, ...] = (),
 ) -> NewRun:
     """Return a run to be created.
 
@@ -39,6 +40,7 @@ def new_run(
         forked_from=forked_from,
         forked_at=forked_at,
         snapshot_seq=snapshot_seq,
+        tags=tags,
     )
 
 
@@ -57,11 +59,13 @@ def entry(
     cache: CacheEntry | None = None,
     taken: tuple[str, ...] = (),
     fingerprint: str | None = None,
+    due: float | None = None,
 ) -> Entry:
     """Return an entry that says little."""
     digest = f"hash {seq}"
     return Entry(
-        *(run_id, epoch, seq, body, content, digest, at, snapshot, status, error, output, cache, taken, fingerprint)
+        *(run_id, epoch, seq, body, content, digest, at, snapshot, status, error, output, cache, taken, fingerprint),
+        due=due,
     )
 
 

@@ -116,7 +116,7 @@ async def test_an_earlier_store_keeps_all_that_is_in_it(path: Path) -> None:
     async with opened(SqliteStore(path)) as store:
         rows = {row.run_id: row for row in await store.rows()}
         assert [execute(path, statement) for statement in statements[:-1]] == before
-        assert execute(path, "SELECT * FROM runs") == [(*run, None, None, None, None, None, 0) for run in runs]
+        assert execute(path, "SELECT * FROM runs") == [(*run, *[None] * 5, 0, *[None] * 4) for run in runs]
         assert {run_id: row.status for run_id, row in rows.items()} == {
             "completed": "completed",
             "failed": "failed",

@@ -1,0 +1,50 @@
+"""Which runs of a SqliteStore somebody should go on with."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Collection
+from json import dumps
+from typing import Final
+
+from milepost.engine.stores.lockfile import is_free
+from milepost.engine.stores.sqlite_file import roll_back
+from milepost.engine.stores.sqlite_journal import NOW, Owner, lock_beside
+from milepost.engine.stores.sqlite_rows import CHECKED, row_of
+from milepost.engine.stores.store import RunRow
+
+_OWNERS: Final = f"SELECT DISTINCT owner, lock_file, lease_until > {NOW} FROM runs WHERE owner IS NOT NULL"
+_IS_FREE: Final = "(owner IS NULL OR owner NOT IN (SELECT value FROM json_each(:alive)))"
+_READY: Final = (  # in this order: messages that wait are fewer than runs that do
+    "WITH RECURSIVE ready (run_id, parent_run) AS ("
+    f"SELECT run_id, parent_run FROM runs WHERE status = 'running' AND {_IS_FREE} "
+    "UNION SELECT run_id, parent_run FROM runs INDEXED BY runs_by_due WHERE due <= :now AND status = 'waiting' "
+    "UNION SELECT runs.run_id, parent_run FROM inbox CROSS JOIN runs ON runs.run_id = inbox.run_id "
+    "WHERE taken IS NULL AND status = 'waiting' "
+    "UNION SELECT runs.run_id, runs.parent_run FROM ready CROSS JOIN runs ON runs.run_id = ready.parent_run "
+    "WHERE status IN ('running', 'waiting')) "
+    f"SELECT {CHECKED} FROM runs WHERE number IN (SELECT number FROM ready JOIN runs USING (run_id) "
+    f"WHERE ready.parent_run IS NULL AND {_IS_FREE} AND workflow IN (SELECT value FROM json_each(:workflows)) "
+    "ORDER BY updated, run_id LIMIT :limit) ORDER BY updated, run_id"
+)
+
+
+def ready(
+    connection: sqlite3.Connection, owner: Owner, now: float, workflows: Collection[str], limit: int
+) -> list[RunRow]:
+    """Return what `Store.ready` says, all as it is at one moment."""
+    connection.execute("BEGIN")
+    try:
+        alive = {name for name, *lease in connection.execute(_OWNERS) if _is_alive(owner, name, *lease)}
+        found = connection.execute(
+            _READY, {"alive": dumps(list(alive)), "now": now, "workflows": dumps(list(workflows)), "limit": limit}
+        )
+        return [row_of(values) for values in found.fetchall()]
+    finally:
+        roll_back(connection)
+
+
+def _is_alive(own: Owner, name: str, lock_file: str | None, is_leased: int) -> bool:
+    """Tell whether the owner of a run lives, as far as the run knows."""
+    lock = lock_beside(own.lock, lock_file)
+    return name == own.text or (bool(is_leased) and lock is not None and not is_free(lock))
