@@ -77,6 +77,20 @@ def parse(given: str | None, kind: object, *, what: str) -> object:
         raise _wrong_value(error, kind, what, text) from None
 
 
+def parse_part(text: str, kind: object, *, of: object, what: str, name: str) -> object:
+    """Return the value that JSON text gives to one part of something, validated as `kind`.
+
+    of: the type of the whole. what, name: what the whole and the part are called in an error. Raises WrongValue.
+    """
+    try:
+        return _adapter(kind, what).validate_json(text)
+    except ValidationError as error:
+        faults = error.errors(include_url=False, include_context=False, include_input=False)
+        places = (".".join([name, *map(str, fault["loc"])]) for fault in faults)
+        told = [f"{place}: {fault['msg']}" for place, fault in zip(places, faults, strict=True)]
+        raise WrongValue(what, repr(type_name(of)), told) from None
+
+
 def _adapter(kind: object, what: str) -> TypeAdapter[object]:
     try:
         return TypeAdapter(cast("type[object]", kind))  # any type expression, which only a newer Python can say

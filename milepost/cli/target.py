@@ -59,16 +59,16 @@ def find_object(target: str) -> object:
         return _attribute(target, module, attribute)
 
 
-def find_registered(name: str, run_id: str) -> AnyWorkflow:
+def find_registered(name: str, run_id: str, command: str = "resume") -> AnyWorkflow:
     """Return the registered workflow called `name`, for a run that is resumed without a TARGET.
 
-    Raises BadTarget: no such name is registered.
+    command: for which it is needed. Raises BadTarget: no such name is registered.
     """
     if name not in registered():
         raise BadTarget(
             name,
             f"Run {run_id!r} is of the workflow {name!r}, which is not registered here. "
-            f"Say where it is: milepost resume {run_id} package.module:workflow",
+            f"Say where it is: milepost {command} {run_id} package.module:workflow",
         )
     return find_workflow(name)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -60,45 +60,45 @@ def fork(
     RUN stays as it is, however it stands: 'milepost show RUN --at SEQ' tells what was pending there. TARGET may be left
     out when the workflow of the run is registered.
     """
-    from milepost.cli.inputs import parse
+    from milepost.cli.changes import given
 
     url = with_durability(store, durability)
-    summary, workflow = _found(url, run, target)
+    summary, workflow = _found(url, run, target, "fork")
     check_ready(workflow, run_id)
-    begin = None if state is None else parse(state, workflow.state_type, what="state")
-    given = _inputs(url, summary, at, workflow, inputs) if inputs else {}
+    begin = None if state is None else given(workflow, state, workflow.state_type, what="state")
+    others = _inputs(url, summary, at, workflow, inputs) if inputs else {}
 
     async def start(engine: Engine, deps: Any) -> Run:
-        return await engine.fork(summary.run_id, workflow, at=at, state=begin, inputs=given, run_id=run_id, deps=deps)
+        return await engine.fork(summary.run_id, workflow, at=at, state=begin, inputs=others, run_id=run_id, deps=deps)
 
     return drive_run(asked, Drive(workflow, url, target, start))
 
 
-def _found(url: str, run: str, target: str | None) -> tuple[RunSummary, AnyWorkflow]:
-    """Return a stored run and its workflow. target: where that is, None when it is registered."""
+def _found(url: str, run: str, target: str | None, command: str) -> tuple[RunSummary, AnyWorkflow]:
+    """Return a stored run and its workflow. target: where that is, None when it is registered. command: that asks."""
     from milepost.cli.target import find_registered, find_workflow
 
     require(url, run)
     named = find_workflow(target) if target else None
     summary = read_store(url, lambda engine: find_run(engine, run))
-    return summary, named or find_registered(summary.workflow, summary.run_id)
+    return summary, named or find_registered(summary.workflow, summary.run_id, command)
 
 
 def _inputs(
-    url: str, summary: RunSummary, at: int | None, workflow: AnyWorkflow, given: Sequence[str]
+    url: str, summary: RunSummary, at: int | None, workflow: AnyWorkflow, options: Sequence[str]
 ) -> dict[str, object]:
     """Read what pending tasks are to get, by the types that their nodes declare."""
-    from milepost.cli.inputs import parse
+    from milepost.cli.changes import given
 
     then = read_store(url, lambda engine: engine.at(summary.run_id, at or summary.seq))
     found: dict[str, object] = {}
-    for text in given:
+    for text in options:
         word, equals, value = text.partition("=")
         if not equals:
             raise InputError(f"--input {text!r} names no task. Write TASK=JSON.")
         task = pending_task(then, word)
         spec = workflow.specs.get(task.node)
-        found[task.key] = parse(value, Any if spec is None else spec.input_type, what="input")
+        found[task.key] = given(workflow, value, Any if spec is None else spec.input_type, what="input")
     return found
 
 
@@ -140,16 +140,16 @@ def edit(
     The change is checked against the type of the state, and is a checkpoint like any other. TARGET may be left out when
     the workflow of the run is registered.
     """
-    from milepost.cli.inputs import parse
+    from milepost.cli.changes import given, with_fields
 
     if (state is None) == (not fields):
         raise InputError(
             "Say what the state is to be: with --state JSON as a whole, or with --set FIELD=JSON by field."
         )
     url = with_durability(store, durability)
-    before, workflow = _found(url, run, target)
+    before, workflow = _found(url, run, target, "edit")
     changes = dict(_field(text) for text in fields)
-    whole = None if state is None else parse(state, workflow.state_type, what="state")
+    whole = None if state is None else given(workflow, state, workflow.state_type, what="state")
 
     def change(current: object) -> object:
         return whole if state is not None else with_fields(workflow, current, changes)
@@ -181,16 +181,3 @@ def _field(text: str) -> tuple[str, object]:
             f"What --set gives to {name!r} is not JSON: {error}. A text is written with its quotes: "
             f"--set '{name}=\"some text\"'."
         ) from None
-
-
-def with_fields(workflow: AnyWorkflow, state: object, changes: dict[str, object]) -> object:
-    """Return a state with other values in some of its top-level fields. Raises InputError: they do not fit."""
-    from milepost.cli.inputs import parse
-    from milepost.engine.drivers import prepare
-
-    text, _ = prepare(workflow).codec.encode(state, workflow.state_type, "state")
-    fields: object = json.loads(text)
-    if not isinstance(fields, dict):
-        raise InputError("This state has no fields. Give it as a whole: --state JSON.")
-    after = {**cast("dict[str, object]", fields), **changes}
-    return parse(json.dumps(after), workflow.state_type, what="state")

@@ -81,8 +81,11 @@ def value_of(state: Any, name: str) -> Any:
 
 def with_value(state: Any, name: str, value: Any) -> Any:
     """Return a state with one field set, or taken out where the value is ABSENT; the same object wherever it can be."""
+    if _is_root(state):
+        object.__setattr__(state, "root", with_value(state.root, name, value))
+        return state
     if name == WHOLE:
-        return with_value(state, "root", value) if _is_root(state) else value
+        return value
     members = _members(state, name)
     if members is None:
         object.__setattr__(state, name, value)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -248,6 +248,8 @@ def test_an_edit_that_changes_nothing_says_so(stuck: Call) -> None:
         (("--set", "days=many"), "What --set gives to 'days' is not JSON"),
         (("--set", 'days="many"'), "The state does not fit 'Log': days: Input should be a valid integer"),
         (("--state", '{"stops": 1}'), "The state does not fit 'Log': stops: Input should be a valid array"),
+        (("--set", "dais=2"), "The state has no field 'dais'. Did you mean 'days'? Nothing was changed."),
+        (("--set", "x=2"), "The state has no field 'x'. It has 'stops', 'days'. Nothing was changed."),
     ],
 )
 def test_what_the_state_cannot_be_is_told_in_one_sentence(stuck: Call, words: tuple[str, ...], said: str) -> None:
@@ -271,6 +273,132 @@ def test_a_state_without_fields_can_only_be_given_as_a_whole(tour: Call, folder:
         assert tour("edit", "l-1", "listed:workflow", "--state", '["Bari"]').code == 0
     finally:
         sys.modules.pop("listed", None)
+
+
+KINDS = """
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, RootModel
+from typing_extensions import NotRequired, TypedDict
+
+from milepost import StepContext, WorkflowBuilder
+
+class Train(BaseModel):
+    seats: int = 0
+
+class Bus(BaseModel):
+    seats: int = 0
+
+class Model(BaseModel):
+    by: Train | Bus = Bus(seats=9)
+    ticket: bytes = b"\\xff\\x00"
+    prices: dict[int, Decimal] = {1: Decimal("1.10")}
+    days: int = 0
+
+class Open(BaseModel):
+    model_config = ConfigDict(extra="allow")
+    days: int = 0
+
+class Named(RootModel[dict[str, int]]):
+    root: dict[str, int] = {"days": 0}
+
+@dataclass
+class Data:
+    ticket: bytes = b"\\xff\\x00"
+    stops: set[str] = field(default_factory=lambda: {"Bari"})
+    days: int = 0
+
+class Typed(TypedDict):
+    days: int
+    until: NotRequired[datetime]
+
+STATES = {"Model": Model(), "Open": Open(), "Named": Named(), "Data": Data()}
+STATES["Typed"] = STATES["dict[str, int]"] = {"days": 0}
+
+def made(kind: Any) -> Any:
+    wf = WorkflowBuilder(name="kinds", state_type=kind, input_type=int, output_type=int)
+
+    @wf.function
+    async def go(ctx: StepContext[Any, None, int]) -> int:
+        assert ctx.state == STATES[NAME], "no train"
+        return 1
+
+    wf.edge(wf.start_node, go)
+    wf.edge(go, wf.end_node)
+    return wf.build()
+"""
+
+
+@pytest.fixture
+def kinds(call: Call, folder: Path) -> Iterator[Callable[[str, str], Call]]:
+    """Leave a run whose state is of some kind, and which goes on when that is as it is told to be."""
+
+    def left(kind: str, wanted: str) -> Call:
+        (folder / "kinds.py").write_text(f"{KINDS}\nNAME = {kind!r}\nworkflow = made({kind})\n")
+        start = json.dumps({"days": 0})
+        assert call("run", "kinds:workflow", "--input", "1", "--state", start, "--run-id", "k-1").code == 0
+        sys.modules.pop("kinds")
+        (folder / "kinds.py").write_text(
+            f"{KINDS}\nNAME = {kind!r}\nSTATES[NAME] = {wanted}\nworkflow = made({kind})\n"
+        )
+        assert call("fork", "k-1", "kinds:workflow", "--at", "1", "--run-id", "k-2").code == 1
+        return call
+
+    yield left
+    sys.modules.pop("kinds", None)
+
+
+@pytest.mark.parametrize(
+    ("kind", "option", "wanted"),
+    [
+        ("Model", "days=5", "Model(days=5)"),
+        ("Model", 'prices={"2": "1.50"}', "Model(prices={2: Decimal('1.50')})"),
+        ("Model", 'ticket="text"', "Model(ticket=b'text')"),
+        ("Model", 'by={"$type": "Bus", "value": {"seats": 4}}', "Model(by=Bus(seats=4))"),
+        ("Model", 'by={"seats": 4}', "Model(by=Train(seats=4))"),
+        ("Open", "other=5", "Open(other=5)"),
+        ("Named", "other=5", "Named({'days': 0, 'other': 5})"),
+        ("Data", 'stops=["Rome"]', "Data(stops={'Rome'})"),
+        ("Typed", 'until="2026-01-01T00:00:00"', "{'days': 0, 'until': datetime(2026, 1, 1)}"),
+        ("dict[str, int]", "other=5", "{'days': 0, 'other': 5}"),
+    ],
+)
+def test_an_edit_of_a_field_changes_that_field_alone(
+    kinds: Callable[[str, str], Call], kind: str, option: str, wanted: str
+) -> None:
+    """Whatever JSON its type is stored as: types that JSON has no word for come back as they were."""
+    call = kinds(kind, wanted)
+    assert call("edit", "k-2", "kinds:workflow", "--set", option).code == 0
+    (edit,) = call("show", "k-2", "--json").document["trace"]["edits"]
+    assert edit["fields"] == [option.partition("=")[0]]
+    assert call("resume", "k-2", "kinds:workflow").code == 0
+
+
+def test_a_state_can_be_given_as_it_is_shown(kinds: Callable[[str, str], Call], folder: Path) -> None:
+    call = kinds("Model", "Model(by=Bus(seats=9), days=3)")
+    shown = call("show", "k-2", "--at", "1", "--json").document["checkpoint"]["state"]
+    assert shown["by"] == {"$type": "Bus", "value": {"seats": 9}}
+    (folder / "shown.json").write_text(json.dumps({**shown, "days": 3}))
+    assert call("fork", "k-2", "kinds:workflow", "--state", "@shown.json", "--run-id", "k-3").code == 0
+    assert call("edit", "k-2", "kinds:workflow", "--state", "@shown.json").code == 0
+    assert call("resume", "k-2", "kinds:workflow").code == 0
+
+
+def test_the_name_of_a_type_that_does_not_belong_there_is_refused(kinds: Callable[[str, str], Call]) -> None:
+    call = kinds("Model", "None")
+    option = 'by={"$type": "Plane", "value": {"seats": 4}}'
+    said = "What is given names the type 'Plane', which 'Train | Bus' does not know."
+    assert sentence(call("edit", "k-2", "kinds:workflow", "--set", option), 2) == said
+
+
+def test_a_workflow_that_is_not_registered_has_to_be_named(stuck: Call) -> None:
+    for command in ("fork", "edit"):
+        option = () if command == "fork" else ("--set", "days=1")
+        said = sentence(stuck(command, "t-2", *option), 2)
+        assert said.endswith(f"Say where it is: milepost {command} t-2 package.module:workflow")
 
 
 def test_a_word_that_fits_several_tasks_is_refused_with_all_of_them() -> None:
