@@ -8,13 +8,15 @@ from dataclasses import dataclass, field
 from milepost.engine.definition import Definition
 from milepost.visualize.escape import one_line
 from milepost.visualize.grouping import Box, Grouping, Link, back_links, edge_count, group, node_count
-from milepost.visualize.palette import WORDS, Status
+from milepost.visualize.palette import KIND_WORDS, WORDS, Status, chip
 from milepost.visualize.wording import plural
 
 MAX_STRIP = 12
 """Cells that the strip of a map's items has at most; a longer one is put into words."""
 
 _SILENT_KINDS = frozenset({"function", "start", "end", "decision", "join"})
+_WORDS = {"ask": "asks a person", "wait": "waits for an event", "race": "the first of several"}
+"""What a node says of a kind whose name alone says little."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +81,20 @@ class Cluster:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One sample in a legend. kind: its shape. status: None where a legend tells kinds apart."""
+
+    kind: str
+    words: str
+    status: Status | None = None
+
+    @property
+    def name(self) -> str:
+        """A word that no other entry of the legend has."""
+        return str(self.status or self.kind)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Diagram:
     """A whole picture.
 
@@ -101,6 +117,18 @@ class Diagram:
     def is_trace(self) -> bool:
         """Whether it shows a run, not only a definition."""
         return self.notice_status is not None
+
+    def entries(self, asked: bool | None) -> tuple[Entry, ...]:
+        """Return what a legend shows: the statuses of a run, or the kinds of nodes of a definition.
+
+        asked: whether somebody wants one; None for one in the picture of a run only.
+        """
+        if not (self.is_trace if asked is None else asked):
+            return ()
+        if self.is_trace:
+            return tuple(Entry(kind="function", words=f"{chip(one)} {WORDS[one]}", status=one) for one in self.legend)
+        used = {node.kind for node in self.nodes}
+        return tuple(Entry(kind=kind, words=words) for kind, words in KIND_WORDS.items() if kind in used)
 
     @property
     def levels(self) -> Mapping[str | None, int]:
@@ -173,7 +201,8 @@ def statuses(nodes: Iterable[DrawnNode]) -> tuple[Status, ...]:
 def declared_node(box: Box) -> DrawnNode:
     """Describe a box as it was declared: its kind and policy, or else what its docstring says."""
     node = box.node
-    word = "" if node.kind in _SILENT_KINDS or box.kind == "join" else _workflow(box) or node.kind
+    is_silent = node.kind in _SILENT_KINDS or box.kind == "join"
+    word = "" if is_silent else _workflow(box) or _WORDS.get(node.kind, node.kind)
     parts = [part for part in (word, "map" if box.kind == "map" and node.kind != "map" else "", *node.marks) if part]
     doc = "" if node.kind == "decision" else one_line(node.doc, 44)  # a diamond has no room for it
     return DrawnNode(

@@ -2,40 +2,21 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
-from milepost.visualize.diagram import Diagram, DrawnEdge, DrawnNode
+from milepost.visualize.diagram import Diagram, DrawnEdge, DrawnNode, Entry
 from milepost.visualize.escape import dot_html, dot_string, one_line, shorten, slugs
-from milepost.visualize.palette import GLYPHS, WORDS, Palette, Status, Style, Theme, chip, palette
+from milepost.visualize.palette import Palette, Status, Style, Theme, chip, palette
+from milepost.visualize.shapes import SHAPES, shape, title_lines
 
 FONT: Final = "Arial"
 """One name only: the builds without a font engine know its widths, and fall back to Times for a list of names."""
 
-_SHAPES: Final = {
-    "start": 'shape=ellipse, height=0.36, width=0.85, margin="0.08,0.02"',
-    "end": 'shape=ellipse, height=0.36, width=0.85, margin="0.08,0.02"',
-    "agent": 'shape=hexagon, margin="-0.34,-0.05"',
-    "decision": 'shape=diamond, margin="0.02,0.02", width=1.35, height=0.85',
-    "map": 'shape=box3d, margin="0.18,0.13"',
-    "human": 'shape=polygon, sides=4, distortion=0.14, margin="-0.12,-0.02"',
-    "fold": 'shape=box, margin="0.16,0.09", peripheries=2',
-    "workflow": 'shape=box, margin="0.16,0.09", peripheries=2',
-}
-_PLAIN_SHAPES: Final = {
-    **_SHAPES,
-    "agent": 'shape=hexagon, margin="0.02,0.02"',
-    "human": 'shape=polygon, sides=4, distortion=0.14, margin="0.02,0.02"',
-}
-_BOX: Final = 'shape=box, margin="0.16,0.09"'
-_MEASURED: Final = frozenset("".join(GLYPHS.values()) + "×…")
-"""Signs outside ASCII whose width is known."""
+ROW: Final = 5
+"""Samples that stand side by side in a legend of kinds."""
+
 _TABLE: Final = '<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="0" CELLPADDING="1">'
-_HELD: Final = "\1"
-"""A blank at which no line is broken, until that is done."""
-_WRAPPED: Final = {"decision": 16, "join": 10}
-"""Kinds whose shape wastes much room on a long line, with the length from which their title is broken."""
 
 
 def dot(
@@ -55,8 +36,7 @@ def dot(
     instead of the theme's own.
     """
     writer = _Writer(diagram, colours or palette(theme), rich=rich, direction=direction, heading=heading)
-    wanted = bool(diagram.legend) and (diagram.is_trace if legend is None else legend)
-    return "\n".join(writer.document(wanted)) + "\n"
+    return "\n".join(writer.document(diagram.entries(legend))) + "\n"
 
 
 class _Writer:
@@ -71,7 +51,7 @@ class _Writer:
         self.contents = diagram.contents()
         self.nodes = {node.id: node for node in diagram.nodes}
 
-    def document(self, legend: bool) -> Iterator[str]:
+    def document(self, legend: Sequence[Entry]) -> Iterator[str]:
         yield f"digraph {dot_string(one_line(self.diagram.name))} {{"
         yield f"  graph [{', '.join(self._graph())}]"
         yield f"  node [fontname={FONT}, fontsize=12, penwidth=1.4, height=0.3]"
@@ -82,8 +62,10 @@ class _Writer:
         yield ""
         for edge in self.diagram.edges:
             yield self._edge(edge)
-        if legend:
-            yield from self._legend()
+        if legend and self.diagram.is_trace:
+            yield from self._statuses(legend)
+        else:
+            yield from self._kinds(legend)
         yield "}"
 
     def _graph(self) -> Iterator[str]:
@@ -137,34 +119,18 @@ class _Writer:
 
     def _node(self, node: DrawnNode) -> str:
         style = self.colours.statuses[node.status] if node.status else self.colours.kind(node.colours)
-        looks = ["filled"]
-        if node.kind in ("function", "fold") or node.kind not in {*_SHAPES, "join"}:
-            looks.append("rounded")
-        if style.dashed:
-            looks.append("dashed")
         slug = self.slugs[node.id]
         attributes = [
             f'id="{slug}"',
             f"label={self._label(node, style)}",
-            self._shape(node),
-            f'style="{",".join(looks)}"',
-            f'fillcolor="{style.fill}", color="{style.stroke}", fontcolor="{style.text}"',
-            f"penwidth={_pen(style)}",
+            shape(node, rich=self.rich),
+            _painted(node.kind, style),
             f"tooltip={dot_string(one_line(node.tooltip or node.title, 300))}",
         ]
         return f"{slug} [{', '.join(attributes)}]"
 
-    def _shape(self, node: DrawnNode) -> str:
-        if node.kind != "join":
-            return (_SHAPES if self.rich else _PLAIN_SHAPES).get(node.kind, _BOX)
-        lines = _title_lines(node)
-        if not all(ch.isascii() or ch in _MEASURED for line in lines for ch in line):
-            return "shape=circle, margin=0"  # as large as Graphviz thinks that the text is
-        width = math.hypot(max(map(_inches, lines)) + 0.06, 0.19 * len(lines))
-        return f"shape=circle, fixedsize=true, width={max(0.58, width):.2f}, margin=0"
-
     def _label(self, node: DrawnNode, style: Style) -> str:
-        titles = _title_lines(node)
+        titles = title_lines(node)
         if node.kind in ("start", "end"):
             return dot_string("\n".join(titles))
         detail = shorten(node.detail).split("\n") if node.detail else []
@@ -234,66 +200,61 @@ class _Writer:
             rows.append(f'&nbsp;<FONT COLOR="{colour}"><I>{dot_html(type_)}</I></FONT><BR ALIGN="LEFT"/>')
         return f"<{''.join(rows)}>"
 
-    def _legend(self) -> Iterator[str]:
-        last = self.diagram.nodes[-1]
+    def _statuses(self, legend: Sequence[Entry]) -> Iterator[str]:
         if self.rich:
-            chips = "".join(self._chip(status) for status in self.diagram.legend)
+            chips = "".join(map(self._chip, legend))
             table = f'<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="8" CELLPADDING="3"><TR>{chips}</TR></TABLE>'
             yield f"  l_legend [shape=plain, label=<{table}>]"
         else:
-            words = dot_string("    ".join(f"{chip(status)} {WORDS[status]}" for status in self.diagram.legend))
+            words = dot_string("    ".join(entry.words for entry in legend))
             yield f'  l_legend [shape=plaintext, fontcolor="{self.colours.text}", label={words}]'
-        if self.direction != "LR":
-            yield f"  {self.slugs[last.id]} -> l_legend [style=invis, weight=10]"
+        yield from self._pinned("l_legend")
 
-    def _chip(self, status: Status) -> str:
-        style = self.colours.statuses[status]
+    def _kinds(self, legend: Sequence[Entry]) -> Iterator[str]:
+        """Draw a sample of each kind, in rows; in the picture of a definition the shapes are what a legend explains."""
+        for entry in legend:
+            yield f"  l_{entry.name} [{', '.join(self._sample(entry))}]"
+        for start in range(0, len(legend), ROW):
+            row = [f"l_{entry.name}" for entry in legend[start : start + ROW]]
+            yield f"  {{ rank=same; {'; '.join(row)} }}"
+            if len(row) > 1:
+                yield f"  {' -> '.join(row)} [style=invis]"
+            if start:
+                yield f"  l_{legend[start - ROW].name} -> {row[0]} [style=invis]"
+            else:
+                yield from self._pinned(row[len(row) // 2])
+
+    def _sample(self, entry: Entry) -> Iterator[str]:
+        style = self.colours.kind("function" if entry.kind == "map" else entry.kind)
+        words = dot_string(entry.words)
+        yield f"label={words}, fontsize=10, tooltip={words}"
+        yield shape(DrawnNode(id=entry.name, kind=entry.kind, base=entry.kind, title=entry.words), rich=False)
+        yield _painted(entry.kind, style)
+
+    def _pinned(self, slug: str) -> Iterator[str]:
+        """Keep a legend below the picture."""
+        if self.direction != "LR" and self.diagram.nodes:
+            yield f"  {self.slugs[self.diagram.nodes[-1].id]} -> {slug} [style=invis, weight=10]"
+
+    def _chip(self, entry: Entry) -> str:
+        style = self.colours.statuses[entry.status or Status.DONE]
         look = "rounded,dashed" if style.dashed else "rounded"
         return (
             f'<TD BGCOLOR="{style.fill}" COLOR="{style.stroke}" BORDER="{2 if style.width > 2 else 1}" STYLE="{look}">'
-            f'<FONT COLOR="{style.text}" POINT-SIZE="10">&nbsp;{chip(status)} {WORDS[status]}&nbsp;</FONT></TD>'
+            f'<FONT COLOR="{style.text}" POINT-SIZE="10">&nbsp;{dot_html(entry.words)}&nbsp;</FONT></TD>'
         )
+
+
+def _painted(kind: str, style: Style) -> str:
+    """Return the attributes of a node that its colours and its border are."""
+    looks = ["filled"]
+    if kind == "fold" or kind not in SHAPES:
+        looks.append("rounded")
+    if style.dashed:
+        looks.append("dashed")
+    colours = f'fillcolor="{style.fill}", color="{style.stroke}", fontcolor="{style.text}"'
+    return f'style="{",".join(looks)}", {colours}, penwidth={_pen(style)}'
 
 
 def _pen(style: Style) -> float:
     return 2.6 if style.width > 2 else 1.0 if style.width <= 1 else 1.4
-
-
-def _title_lines(node: DrawnNode) -> list[str]:
-    """Return the lines of the title, with glyph and times; broken at underscores and spaces in narrow shapes."""
-    title = shorten(node.title)
-    if node.kind in ("start", "end"):
-        return title.split("\n")
-    glyph = f"{GLYPHS[node.status]} " if node.status else ""
-    times = node.times.replace(" ", _HELD)
-    rows = f"{glyph}{title} {times}".rstrip().split("\n")
-    limit = _WRAPPED.get(node.kind)
-    if limit is not None:
-        rows = [part for row in rows for part in _wrapped(row, limit)]
-    return [row.replace(_HELD, " ") for row in rows]
-
-
-def _wrapped(line: str, limit: int) -> list[str]:
-    rows: list[str] = []
-    row = ""
-    for word in line.replace("_", "_\0").replace(" ", " \0").split("\0"):
-        if row and len(row) + len(word.rstrip()) > limit and len(row.strip()) > 1:
-            rows.append(row.rstrip())
-            row = ""
-        row += word
-    rows.append(row.rstrip())
-    longest = limit + 8
-    return [row if len(row) <= longest else row[: longest - 1] + "…" for row in rows][:3]
-
-
-def _inches(line: str) -> float:
-    """Return a width that the line does not exceed in 12 point bold Arial."""
-    return sum(map(_inch, line))
-
-
-def _inch(ch: str) -> float:
-    if ch in "MWmw@%" or ch in _MEASURED:
-        return 0.16
-    if ch in " .,:;!'|()[]fijlrt":
-        return 0.065
-    return 0.13 if ch.isupper() or ch in "&+<=>~" else 0.103

@@ -60,6 +60,15 @@ def one_line(text: str, limit: int = MAX_LINE) -> str:
     return shorten(" ".join(clean(text).split()), limit, 1)
 
 
+def flat(lines: str) -> str:
+    """Put the lines of a label behind one another.
+
+    >>> flat("2 of 3 done\\nTimeoutError: gateway")
+    '2 of 3 done · TimeoutError: gateway'
+    """
+    return " · ".join(lines.split("\n"))
+
+
 def slugs(ids: Iterable[str], prefix: str = "n_") -> dict[str, str]:
     """Give every id a name of letters, digits and underscores, all different.
 

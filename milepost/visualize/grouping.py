@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from milepost.engine.definition import DefinedEdge, DefinedNode, Definition
 from milepost.engine.trace import Edge
 
-MAPPED_KINDS = frozenset({"function", "agent", "human", "workflow"})
+MAPPED_KINDS = frozenset({"function", "agent", "ask", "wait", "sleep", "race", "workflow"})
 """Kinds that are drawn as one "× N" box with the map that feeds them."""
 
 

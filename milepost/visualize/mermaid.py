@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Final
 
-from milepost.visualize.diagram import Diagram, DrawnEdge, DrawnNode
+from milepost.visualize.diagram import Diagram, DrawnEdge, DrawnNode, Entry
 from milepost.visualize.escape import mermaid_prose, mermaid_text, one_line, shorten, slugs
 from milepost.visualize.palette import (
     FAILED_ON_BOTH,
     GLYPHS,
+    LIGHT,
     TAKEN_ON_BOTH,
-    WORDS,
     Palette,
     Status,
     Style,
@@ -33,11 +33,16 @@ _SHAPES: Final = {
     "decision": ('{"', '"}'),
     "map": ('[["', '"]]'),
     "join": ('(("', '"))'),
-    "human": ('[\\"', '"/]'),
+    "ask": ('[\\"', '"/]'),
+    "wait": ('[/"', '"/]'),
+    "sleep": ('[/"', '"\\]'),
+    "race": ('>"', '"]'),
     "fold": ('["', '"]'),
     "workflow": ('[["', '"]]'),
 }
-_KNOWN: Final = frozenset({"terminal", "function", "agent", "decision", "join", "human", "fold", "workflow"})
+ROW: Final = 5
+"""Samples that stand side by side in a legend."""
+
 _ROUND: Final = ('("', '")')
 _CROSSING_DIRECTION: Final = {"TB": "LR", "LR": "TB"}
 _FONT: Final = '\'Inter, "Segoe UI", Roboto, "Helvetica Neue", Arial, "Liberation Sans", Verdana\''
@@ -51,16 +56,12 @@ def mermaid(diagram: Diagram, theme: Theme = "light", *, direction: str = "TB", 
     theme: "auto" leaves page colours to the page it is shown on. legend: None for one under the picture of a run only.
     Labels are cut shorter and shorter until Mermaid takes the text, and are left out when even that does not help.
     """
-    wanted = _wants_legend(diagram, legend)
+    wanted = diagram.entries(legend)
     for limit in (80, 40, 20, 10):
         text = "\n".join(_Writer(diagram, theme, direction, limit).document(wanted)) + "\n"
         if len(text) < MAX_TEXT:
             return text
     return "\n".join(_Writer(diagram, theme, direction, 0).document(wanted)) + "\n"
-
-
-def _wants_legend(diagram: Diagram, legend: bool | None) -> bool:
-    return bool(diagram.legend) and (diagram.is_trace if legend is None else legend)
 
 
 class _Writer:
@@ -76,7 +77,7 @@ class _Writer:
         self.clusters = slugs((cluster.id for cluster in diagram.clusters), "c_")
         self.contents = diagram.contents()
 
-    def document(self, legend: bool) -> Iterator[str]:
+    def document(self, legend: Sequence[Entry]) -> Iterator[str]:
         yield from self._front()
         yield f"flowchart {self.direction}"
         kind = "Run of workflow" if self.diagram.is_trace else "Workflow"
@@ -88,9 +89,9 @@ class _Writer:
         for edge in self.diagram.edges:
             yield self._edge(edge)
         if legend:
-            yield from self._legend()
+            yield from self._legend(legend)
         yield ""
-        yield from self._classes()
+        yield from self._classes(legend)
         yield from self._link_styles()
 
     def _front(self) -> Iterator[str]:
@@ -165,13 +166,13 @@ class _Writer:
         text = f'{arrow}|"{label}"|' if lines else arrow
         return f"  {self.slugs[edge.source]} {text} {self.slugs[edge.target]}"
 
-    def _legend(self) -> Iterator[str]:
+    def _legend(self, legend: Sequence[Entry]) -> Iterator[str]:
         totals = mermaid_text(one_line(" · ".join(self.diagram.facts), 120))
-        chips = [f'l_{status}("{chip(status)} {WORDS[status]}"):::{status}' for status in self.diagram.legend]
         yield ""
         yield f'  subgraph g_legend["{totals}"]'
         yield f"    direction {_CROSSING_DIRECTION.get(self.direction, 'LR')}"
-        yield f"    {' ~~~ '.join(chips)}"
+        for start in range(0, len(legend), ROW):
+            yield f"    {' ~~~ '.join(_chip(entry) for entry in legend[start : start + ROW])}"
         yield "  end"
         ends = (node for node in reversed(self.diagram.nodes) if node.kind == "end" and node.cluster is None)
         last = next(ends, None)
@@ -183,9 +184,9 @@ class _Writer:
     def _legend_text(self) -> str:
         return "" if self.theme == "auto" else f",color:{self.colours.text}"
 
-    def _classes(self) -> Iterator[str]:
+    def _classes(self, legend: Sequence[Entry]) -> Iterator[str]:
         used = dict.fromkeys(_class_of(node) for node in self.diagram.nodes)
-        used.update(dict.fromkeys(str(status) for status in self.diagram.legend))
+        used.update(dict.fromkeys(_class_of_entry(entry) for entry in legend))
         for name in used:
             style = self.colours.statuses[Status(name)] if name in set(Status) else self.colours.kind(name)
             yield f"  classDef {name} {_css(style)}"
@@ -228,6 +229,16 @@ def _quoted(text: str) -> str:
     return re.sub(r"[%<>{}#`]", lambda found: f"\\u{ord(found[0]):04x}", quoted)
 
 
+def _chip(entry: Entry) -> str:
+    opening, closing = _SHAPES.get(entry.kind, _ROUND)
+    words = entry.words if entry.status else mermaid_text(entry.words)
+    return f"l_{entry.name}{opening}{words}{closing}:::{_class_of_entry(entry)}"
+
+
+def _class_of_entry(entry: Entry) -> str:
+    return "function" if entry.kind == "map" else entry.name
+
+
 def _arrow(edge: DrawnEdge) -> str:
     if edge.error or edge.taken == 0 or (edge.back and not edge.taken):
         return "-.->"
@@ -237,9 +248,9 @@ def _arrow(edge: DrawnEdge) -> str:
 def _class_of(node: DrawnNode) -> str:
     if node.status:
         return str(node.status)
-    return node.colours if node.colours in _KNOWN else "function"
+    return node.colours if node.colours in LIGHT.kinds else "function"
 
 
 def _css(style: Style) -> str:
-    dash = ",stroke-dasharray:4 3" if style.dashed else ""
+    dash = f",stroke-dasharray:{'9 4' if style.width > 2 else '4 3'}" if style.dashed else ""
     return f"fill:{style.fill},stroke:{style.stroke},stroke-width:{style.width:g}px{dash},color:{style.text}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -10,7 +11,7 @@ from datetime import datetime
 from milepost.engine.trace import TaskTrace, Trace, Usage
 from milepost.visualize.children import cause_of, failures, usage_of
 from milepost.visualize.diagram import MAX_STRIP, Diagram, DrawnNode, Overlay, declared_node, link_label, overlaid
-from milepost.visualize.escape import one_line
+from milepost.visualize.escape import flat, one_line
 from milepost.visualize.grouping import Box, Grouping, Link, group
 from milepost.visualize.palette import GLYPHS, RETRY, WORDS, Status
 from milepost.visualize.wording import count, duration, money, plural
@@ -111,6 +112,32 @@ def error_name(error: str) -> str:
     return match[1].rsplit(".", 1)[-1] if match else one_line(error, 40)
 
 
+def error_line(error: str, limit: int = 60) -> str:
+    """Return the first line of an error's text, without the module of its class.
+
+    >>> error_line("builtins.TimeoutError: gateway\\nmore"), error_line("it broke")
+    ('TimeoutError: gateway', 'it broke')
+    """
+    first = error.strip().split("\n", 1)[0]
+    match = _ERROR_NAME.match(first)
+    if match:
+        first = match[1].rsplit(".", 1)[-1] + first[match.end(1) :]
+    return one_line(first, limit)
+
+
+def spread(tasks: Sequence[TaskTrace]) -> str:
+    """Say how long the tasks of a large group took, each by itself; "" for a small group.
+
+    The percentiles are of the nearest rank: half of the tasks took p50 or less, and one took it exactly.
+    """
+    timed = ((task.started, task.finished) for task in tasks if task.started and task.finished)
+    spans = sorted(max(0.0, (finished - started).total_seconds()) for started, finished in timed)
+    if len(spans) <= MAX_STRIP:
+        return ""
+    half, most = (spans[math.ceil(len(spans) * part) - 1] for part in (0.5, 0.95))
+    return f"p50 {duration(half)} · p95 {duration(most)} · max {duration(spans[-1])}"
+
+
 def facts(trace: Trace) -> tuple[str, ...]:
     """Return the totals of a run, one short piece each."""
     shown = one_line(trace.run_id, 28)
@@ -155,7 +182,7 @@ class _View:
             times=self._times(box),
             detail=detail,
             strip=strip,
-            tooltip=" · ".join(part for part in (plain.tooltip, WORDS[status], detail, _errors(tasks)) if part),
+            tooltip=" · ".join(part for part in (plain.tooltip, WORDS[status], flat(detail), _errors(tasks)) if part),
         )
 
     def _times(self, box: Box) -> str:
@@ -187,7 +214,17 @@ class _View:
             return ""
         if status is Status.UNREACHED:
             return "not taken" if self._is_passed_by(box) else "not reached"
-        return " · ".join(self._parts(box, status))
+        lines = [" · ".join(self._parts(box, status)), spread(self.tasks[box.id])]
+        if status in (Status.FAILED, Status.CAUGHT):
+            lines.append(self._error(box, status))
+        return "\n".join(line for line in lines if line)
+
+    def _error(self, box: Box, status: Status) -> str:
+        """Return the first line of the error that a box shows; a diamond has room for its class only."""
+        tasks = self.tasks[box.id]
+        errors = (cause_of(task, self.trace) for task in tasks if task_status(task) is status and task.error)
+        error = next(errors, None) or "failed"
+        return error_name(error) if box.kind == "decision" else error_line(error)
 
     def _parts(self, box: Box, status: Status) -> Iterable[str]:
         tasks = self.tasks[box.id]
@@ -197,9 +234,6 @@ class _View:
             since = min((task.started for task in tasks if task.status == "waiting" and task.started), default=None)
             yield f"waiting {duration((self.trace.updated - since).total_seconds())}" if since else "waiting"
         yield from _progress(box, tasks)
-        if status in (Status.FAILED, Status.CAUGHT):
-            errors = (cause_of(task, self.trace) for task in tasks if task_status(task) is status and task.error)
-            yield error_name(next(errors, None) or "failed")
         retries = sum(max(0, task.attempts - 1) for task in tasks)
         if retries:
             yield f"{RETRY} {plural(retries, 'retry')}"

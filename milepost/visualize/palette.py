@@ -1,8 +1,8 @@
 """Colours, shapes and glyphs of every picture.
 
-The pairs were measured: text has at least 5.2:1 on its fill, a stroke at least 3.2:1 on the page, and no two statuses
-differ by colour alone, so that a reader who sees no red and green, or a print in grey, still tells them apart by
-glyph, border and dash.
+The pairs were measured, and the tests measure them again: text has at least 4.5:1 on its fill, a stroke at least 3:1 on
+the page or on its fill, and no two statuses differ by colour alone. So a reader who sees no red and green, or a print
+in grey, still tells them apart by glyph, border and dash; kinds of nodes are told apart by their shape.
 """
 
 from __future__ import annotations
@@ -59,6 +59,21 @@ WORDS: Final[dict[Status, str]] = {
     Status.UNREACHED: "not reached",
 }
 
+KIND_WORDS: Final[dict[str, str]] = {
+    "function": "function",
+    "agent": "agent",
+    "decision": "decision",
+    "map": "once per item",
+    "join": "join",
+    "ask": "a person answers",
+    "wait": "an event comes",
+    "sleep": "a time passes",
+    "race": "the first of several",
+    "workflow": "workflow",
+    "fold": "several nodes",
+}
+"""What a legend says of a kind; in its order."""
+
 
 def chip(status: Status) -> str:
     """Return the glyph of one item: as a node's, but a retried one is told apart by its glyph."""
@@ -67,7 +82,7 @@ def chip(status: Status) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Style:
-    """How a box is painted. Colours are `#rrggbb`; width is the stroke's, in px."""
+    """How a box is painted. Colours are `#rrggbb`; width is the stroke's, in px; hatch: of its stripes, or ""."""
 
     fill: str
     stroke: str
@@ -75,6 +90,7 @@ class Style:
     muted: str
     width: float = 1.5
     dashed: bool = False
+    hatch: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,7 +149,10 @@ LIGHT: Final = Palette(
         "agent": _kind("#f5f3ff", "#7c3aed", "#0f172a", "#475569"),
         "decision": _kind("#fffbeb", "#b45309", "#0f172a", "#475569"),
         "join": _kind("#f1f5f9", "#475569", "#0f172a", "#475569"),
-        "human": _kind("#fdf2f8", "#be185d", "#0f172a", "#475569"),
+        "ask": _kind("#fdf2f8", "#be185d", "#0f172a", "#475569"),
+        "wait": _kind("#f7fee7", "#4d7c0f", "#0f172a", "#475569"),
+        "sleep": _kind("#f0fdfa", "#0f766e", "#0f172a", "#475569"),
+        "race": _kind("#fff7ed", "#c2410c", "#0f172a", "#475569"),
         "workflow": _kind("#ecfeff", "#0e7490", "#0f172a", "#475569"),
         "cluster": Style(fill="#f8fafc", stroke="#0e7490", text="#0f172a", muted="#475569", width=1, dashed=True),
         "fold": Style(fill="#f8fafc", stroke="#94a3b8", text="#0f172a", muted="#475569", dashed=True),
@@ -143,10 +162,12 @@ LIGHT: Final = Palette(
         Status.RETRIED: Style(fill="#dcfce7", stroke="#b45309", text="#052e16", muted="#166534", width=3),
         Status.RUNNING: Style(fill="#dbeafe", stroke="#1d4ed8", text="#172554", muted="#1e40af", width=3),
         Status.PENDING: Style(fill="#ffffff", stroke="#1d4ed8", text="#172554", muted="#1e40af", dashed=True),
-        Status.WAITING: Style(fill="#fef3c7", stroke="#b45309", text="#451a03", muted="#92400e", width=3),
+        Status.WAITING: Style(
+            fill="#fef3c7", stroke="#b45309", text="#451a03", muted="#92400e", width=3, dashed=True, hatch="#fde68a"
+        ),
         Status.FAILED: Style(fill="#b91c1c", stroke="#7f1d1d", text="#ffffff", muted="#fee2e2", width=3),
         Status.CAUGHT: Style(fill="#fee2e2", stroke="#b91c1c", text="#450a0a", muted="#991b1b", dashed=True),
-        Status.REUSED: Style(fill="#f1f5f9", stroke="#15803d", text="#14532d", muted="#166534"),
+        Status.REUSED: Style(fill="#f1f5f9", stroke="#15803d", text="#14532d", muted="#166534", dashed=True),
         Status.CANCELLED: Style(fill="#e2e8f0", stroke="#475569", text="#0f172a", muted="#334155"),
         Status.UNREACHED: Style(
             fill="#f8fafc", stroke="#8491a5", text="#5b6b82", muted="#5b6b82", width=1, dashed=True
@@ -172,7 +193,10 @@ DARK: Final = Palette(
         "agent": _kind("#2e1065", "#a78bfa", "#e2e8f0", "#ddd6fe"),
         "decision": _kind("#422006", "#fbbf24", "#fef3c7", "#fde68a"),
         "join": _kind("#1e293b", "#94a3b8", "#e2e8f0", "#cbd5e1"),
-        "human": _kind("#500724", "#f472b6", "#fce7f3", "#fbcfe8"),
+        "ask": _kind("#500724", "#f472b6", "#fce7f3", "#fbcfe8"),
+        "wait": _kind("#1a2e05", "#a3e635", "#ecfccb", "#d9f99d"),
+        "sleep": _kind("#042f2e", "#2dd4bf", "#ccfbf1", "#99f6e4"),
+        "race": _kind("#431407", "#fb923c", "#ffedd5", "#fed7aa"),
         "workflow": _kind("#083344", "#22d3ee", "#e2e8f0", "#a5f3fc"),
         "cluster": Style(fill="#161b22", stroke="#22d3ee", text="#e2e8f0", muted="#94a3b8", width=1, dashed=True),
         "fold": Style(fill="#161b22", stroke="#64748b", text="#e2e8f0", muted="#94a3b8", dashed=True),
@@ -182,10 +206,12 @@ DARK: Final = Palette(
         Status.RETRIED: Style(fill="#052e16", stroke="#fbbf24", text="#dcfce7", muted="#86efac", width=3),
         Status.RUNNING: Style(fill="#172554", stroke="#60a5fa", text="#dbeafe", muted="#93c5fd", width=3),
         Status.PENDING: Style(fill="#0d1117", stroke="#60a5fa", text="#dbeafe", muted="#93c5fd", dashed=True),
-        Status.WAITING: Style(fill="#451a03", stroke="#fbbf24", text="#fef3c7", muted="#fcd34d", width=3),
+        Status.WAITING: Style(
+            fill="#451a03", stroke="#fbbf24", text="#fef3c7", muted="#fcd34d", width=3, dashed=True, hatch="#6b2f0a"
+        ),
         Status.FAILED: Style(fill="#b91c1c", stroke="#fca5a5", text="#ffffff", muted="#fee2e2", width=3),
         Status.CAUGHT: Style(fill="#450a0a", stroke="#fca5a5", text="#fee2e2", muted="#fecaca", dashed=True),
-        Status.REUSED: Style(fill="#1e293b", stroke="#4ade80", text="#dcfce7", muted="#86efac"),
+        Status.REUSED: Style(fill="#1e293b", stroke="#4ade80", text="#dcfce7", muted="#86efac", dashed=True),
         Status.CANCELLED: Style(fill="#334155", stroke="#94a3b8", text="#e2e8f0", muted="#cbd5e1"),
         Status.UNREACHED: Style(
             fill="#0f172a", stroke="#64748b", text="#94a3b8", muted="#94a3b8", width=1, dashed=True

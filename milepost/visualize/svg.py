@@ -13,10 +13,11 @@ from milepost.visualize.diagram import Diagram
 from milepost.visualize.dot import FONT, dot
 from milepost.visualize.escape import clean, one_line, slugs
 from milepost.visualize.layout import Layout, choose
-from milepost.visualize.palette import DARK, LIGHT, Style, Theme
+from milepost.visualize.palette import DARK, LIGHT, Palette, Status, Style, Theme
 
 _SVG: Final = "http://www.w3.org/2000/svg"
 _XLINK: Final = "{http://www.w3.org/1999/xlink}"
+_PATTERN: Final = f"{{{_SVG}}}pattern"
 _FONTS: Final = 'Arial, "Liberation Sans", Helvetica, sans-serif'
 """Metric-compatible with the font that Graphviz measured with."""
 
@@ -94,9 +95,10 @@ def draw(
     root = ElementTree.fromstring(layout.draw(source, "svg"))
     _unlink(root)
     _name(root, diagram, links)
+    _hatch(root, colours, f"{prefix}hatch")
     css = marks.apply(root, prefix) if marks else ""
     for element in root.iter() if prefix else ():
-        if "id" in element.attrib:
+        if "id" in element.attrib and element.tag != _PATTERN:
             element.set("id", prefix + element.attrib["id"])
     ElementTree.register_namespace("", _SVG)
     return Drawing(ElementTree.tostring(root, encoding="unicode"), css)
@@ -146,6 +148,20 @@ def _name(root: ElementTree.Element, diagram: Diagram, links: Mapping[str, str])
             _link(element, links[node.id], f"Inside {one_line(node.title)}")
 
 
+def _hatch(root: ElementTree.Element, colours: Palette, name: str) -> None:
+    """Put stripes on what waits. name: of their pattern, in the page."""
+    style = colours.statuses[Status.WAITING]
+    waiting = [element for element in root.iter() if element.get("fill") == style.fill]
+    for element in waiting:
+        element.set("fill", f"url(#{name})")
+    if waiting:
+        turned = {"id": name, "width": "9", "height": "9", "patternTransform": "rotate(45)"}
+        pattern = ElementTree.Element(_PATTERN, {**turned, "patternUnits": "userSpaceOnUse"})
+        ElementTree.SubElement(pattern, f"{{{_SVG}}}rect", {"width": "9", "height": "9", "fill": style.fill})
+        ElementTree.SubElement(pattern, f"{{{_SVG}}}rect", {"width": "4", "height": "9", "fill": style.hatch})
+        root.insert(0, pattern)
+
+
 def _link(element: ElementTree.Element, target: str, label: str) -> None:
     """Make a node lead to a part of the page."""
     link = ElementTree.Element(f"{{{_SVG}}}a", {"href": f"#{target}", "aria-label": label})
@@ -184,6 +200,7 @@ class _Marks:
             stroke=self._both(light.stroke, dark.stroke),
             text=self._both(light.text, dark.text),
             muted=self._both(light.muted, dark.muted),
+            hatch=self._both(light.hatch, dark.hatch) if light.hatch else "",
         )
 
     def apply(self, root: ElementTree.Element, prefix: str) -> str:

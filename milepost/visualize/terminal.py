@@ -16,7 +16,7 @@ from rich.text import Text
 from milepost.engine.trace import TaskTrace, Trace
 from milepost.visualize.children import cause_of, child_of, usage_of
 from milepost.visualize.diagram import MAX_STRIP, Diagram, DrawnEdge, DrawnNode
-from milepost.visualize.escape import clean, one_line
+from milepost.visualize.escape import clean, flat, one_line
 from milepost.visualize.overlay import (
     error_name,
     facts,
@@ -50,7 +50,10 @@ _SIGNS: Final = {
     "decision": "◇",
     "map": "▤",
     "join": "◎",
-    "human": "▽",
+    "ask": "▽",
+    "wait": "▱",
+    "sleep": "△",
+    "race": "⚑",
     "fold": "…",
     "workflow": "▣",
 }
@@ -77,7 +80,7 @@ def flow_view(diagram: Diagram) -> RenderableType:
     levels = diagram.levels
     for node in diagram.nodes:
         level = levels[node.cluster] - (node.id == node.cluster)  # what heads a cluster stands where it would if closed
-        row = _node(node), Text(one_line(node.detail), style=MUTED), _ways(ways[node.id], names)
+        row = _node(node), Text(one_line(flat(node.detail), 160), style=MUTED), _ways(ways[node.id], names)
         table.add_row(_indented(row[0], level), *row[1:])
     parts: list[RenderableType] = [title]
     if diagram.notice_status:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given, settings
 
@@ -26,8 +28,8 @@ def test_dot_draws_a_definition_with_titles_and_muted_lines(dot_program: Dot) ->
 
 def test_dot_draws_the_items_of_a_map_as_a_strip(dot_program: Dot) -> None:
     texts = dot_program.texts(dot(traced(FAILED)))
-    detail = "1 of 3 done · ValueError · ↻ 1 retry · 9.0 s · 4.0k tok · $0.04"
-    assert texts["n_review"] == ["✗ review × 3", detail, "✓", "✗", "⊘"]
+    detail = ["1 of 3 done · ↻ 1 retry · 9.0 s · 4.0k tok · $0.04", "ValueError: no weight"]
+    assert texts["n_review"] == ["✗ review × 3", *detail, "✓", "✗", "⊘"]
 
 
 def test_plain_labels_say_the_same_as_rich_ones(dot_program: Dot) -> None:
@@ -60,7 +62,9 @@ def test_nasty_labels_are_shown_as_they_were_written(dot_program: Dot, rich: boo
         assert _bare("".join(texts[f"n_{number}"])) == _bare(wanted), label
 
 
-@pytest.mark.parametrize("kind", ["decision", "join", "agent", "map", "human", "fold", "start", "nobody knows"])
+@pytest.mark.parametrize(
+    "kind", ["decision", "join", "agent", "map", "ask", "wait", "sleep", "race", "fold", "start", "other"]
+)
 @pytest.mark.parametrize("rich", [True, False])
 def test_every_shape_holds_nasty_labels(dot_program: Dot, kind: str, rich: bool) -> None:
     nodes = tuple(DrawnNode(id=label, kind=kind, base=kind, title=label) for label in NASTY)
@@ -82,6 +86,23 @@ def test_dot_draws_any_run(dot_program: Dot, trace: Trace) -> None:
     for rich in (True, False):
         texts = dot_program.texts(dot(diagram, "dark", rich=rich, legend=False))
         assert len(texts) == len(diagram.nodes) + len(diagram.edges)
+
+
+def test_a_definition_has_a_legend_of_its_kinds_when_one_is_asked_for(dot_program: Dot) -> None:
+    for rich in (True, False):
+        texts = dot_program.texts(dot(declared(CLAIMS), rich=rich, legend=True))
+        assert {("agent",), ("once per item",), ("join",)} <= {tuple(text) for text in texts.values()}
+        assert ("a person answers",) not in {tuple(text) for text in texts.values()}
+
+
+@pytest.mark.parametrize("kind", ["ask", "wait", "sleep"])
+def test_a_slanted_shape_is_about_as_wide_as_its_text(dot_program: Dot, kind: str) -> None:
+    detail = "waits for whoever has the time to look at it"
+    nodes = (DrawnNode(id="a", kind=kind, base=kind, title="approval", detail=detail),)
+    svg = dot_program.svg(dot(Diagram(name="", facts=(), nodes=nodes, edges=())))
+    points = re.findall(r"([\d.-]+),[\d.-]+", re.findall(r'<polygon[^>]* points="([^"]*)"', svg)[-1])
+    across = [float(point) for point in points]
+    assert max(across) - min(across) < 8 * len(detail)
 
 
 def test_back_edges_are_dashed_and_do_not_pull_at_the_layout() -> None:

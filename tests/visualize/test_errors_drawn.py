@@ -105,7 +105,7 @@ def test_a_task_whose_failure_was_caught_is_told_from_one_that_failed_the_run() 
     diagram = traced(RESCUED)
     box = drawn(diagram, "charge")
     assert (box.status, box.strip) == (Status.CAUGHT, (Status.DONE, Status.CAUGHT, Status.DONE))
-    assert box.detail == "2 of 3 done · TimeoutError · ↻ 1 retry · 3.0 s"
+    assert box.detail == "2 of 3 done · ↻ 1 retry · 3.0 s\nTimeoutError: gateway"
     assert drawn(diagram, "note").detail == "not taken"
     assert diagram.notice == "✓ completed"
     assert task_status(task("a", None, status="caught")) is Status.CAUGHT
@@ -114,12 +114,10 @@ def test_a_task_whose_failure_was_caught_is_told_from_one_that_failed_the_run() 
 def test_a_long_map_counts_what_failed_and_what_was_caught() -> None:
     items = [task("charge", (0, 1), visit=number + 1, index=number) for number in range(40)]
     items[3] = task("charge", (0, 1), status="caught", error="KeyError: 'x'")
-    assert drawn(traced(replace(RESCUED, tasks=tuple(items))), "charge").detail.startswith(
-        "39 of 40, 1 caught · KeyError"
-    )
+    assert drawn(traced(replace(RESCUED, tasks=tuple(items))), "charge").detail.startswith("39 of 40, 1 caught")
     items[4] = task("charge", (0, 1), status="failed", error="OSError: disk")
     box = drawn(traced(replace(RESCUED, tasks=tuple(items))), "charge")
-    assert box.detail.startswith("38 of 40, 1 failed, 1 caught · OSError")
+    assert box.detail.startswith("38 of 40, 1 failed, 1 caught")
 
 
 @pytest.mark.anyio

@@ -13,7 +13,7 @@ from milepost.visualize.diagram import Diagram, DrawnEdge, DrawnNode, declared
 from milepost.visualize.escape import clean, mermaid_text, shorten
 from milepost.visualize.mermaid import MAX_TEXT, mermaid
 from milepost.visualize.overlay import traced
-from milepost.visualize.palette import Theme
+from milepost.visualize.palette import KIND_WORDS, Theme
 from milepost.visualize.render import render
 from tests.visualize.conftest import Mermaid
 from tests.visualize.subjects import CLAIMS, COMPLETED, FAILED, NASTY, RUNNING, hostile_definitions, hostile_traces
@@ -134,6 +134,21 @@ def test_a_legend_can_be_left_out_and_a_definition_has_none() -> None:
     assert "g_legend" not in render(COMPLETED, "mermaid", legend=False)
     assert "g_legend" not in render(CLAIMS, "mermaid")
     assert "g_legend" in render(COMPLETED, "mermaid")
+
+
+def test_a_definition_has_a_legend_of_its_kinds_when_one_is_asked_for(mermaid_js: Mermaid) -> None:
+    text = render(CLAIMS, "mermaid", legend=True)
+    assert '    l_function("function"):::function ~~~ l_agent{{"agent"}}:::agent ~~~ l_decision{"decision"}' in text
+    seen = mermaid_js.understand(text)
+    assert {"l_function", "l_agent", "l_decision", "l_map", "l_join"} <= set(seen.nodes)
+    assert "l_ask" not in seen.nodes
+
+
+def test_every_kind_of_node_has_a_shape_that_mermaid_knows(mermaid_js: Mermaid) -> None:
+    for kind in KIND_WORDS:
+        nodes = (DrawnNode(id="a", kind=kind, base=kind, title="a"),)
+        text = mermaid(Diagram(name="", facts=(), nodes=nodes, edges=()), legend=True)
+        assert mermaid_js.understand(text).nodes[f"l_{kind}"] == KIND_WORDS[kind]
 
 
 def test_escaping_leaves_words_readable() -> None:

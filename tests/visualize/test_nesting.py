@@ -134,10 +134,10 @@ def test_what_is_inside_is_put_into_words_too() -> None:
 def test_the_runs_of_one_node_are_drawn_as_one_with_counts() -> None:
     diagram = drawn(FAILED_BATCH, depth=1)
     head, inner = box(diagram, "check"), box(diagram, "check/look_up")
-    assert head.detail == "credit check · 2 of 3 done · ConnectionError · 4.0 s · 6.0k tok · $0.06"
+    assert head.detail == "credit check · 2 of 3 done · 4.0 s · 6.0k tok · $0.06\nConnectionError: no line"
     assert head.strip == (Status.DONE, Status.DONE, Status.FAILED)
     assert (inner.status, inner.times) == (Status.FAILED, "× 3")
-    assert inner.detail == "2 of 3 done · ConnectionError · ↻ 3 retries · 4.0 s · 2.0k tok · $0.02"
+    assert inner.detail == "2 of 3 done · ↻ 3 retries · 4.0 s · 2.0k tok · $0.02\nConnectionError: no line"
     assert box(diagram, "check/accept").times == ""
     taken = {(one.source, one.target): one.taken for one in diagram.edges}
     assert (taken["check", "check/look_up"], taken["check/look_up", "check/rate"]) == (3, 2)

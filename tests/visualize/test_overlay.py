@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from milepost.engine.trace import JoinTrace, TaskTrace, Trace
 from milepost.visualize.diagram import Diagram, DrawnEdge, DrawnNode
-from milepost.visualize.overlay import error_name, facts, notice, task_name, task_status, traced
+from milepost.visualize.overlay import error_line, error_name, facts, notice, spread, task_name, task_status, traced
 from milepost.visualize.palette import Status
 from tests.visualize.subjects import CLAIMS, COMPLETED, FAILED, RUNNING, START, definition, edge, node, task
 
@@ -49,7 +49,15 @@ def test_a_strip_that_is_too_long_becomes_words() -> None:
     assert mapped(*items).detail.startswith("40 of 40 done")
     items[3] = task("review", (0, 1), status="failed", error="KeyError: 'x'")
     items[4] = task("review", None, status="pending", attempts=0)
-    assert mapped(*items).detail.startswith("38 of 40, 1 failed · KeyError")
+    assert mapped(*items).detail.startswith("38 of 40, 1 failed")
+    assert mapped(*items).detail.endswith("\nKeyError: 'x'")
+
+
+def test_a_large_group_says_how_long_its_tasks_took_by_percentiles() -> None:
+    items = [task("review", (0, number + 1), visit=number + 1, index=number) for number in range(100)]
+    assert "\np50 50.0 s · p95 1 min 35 s · max 1 min 40 s" in mapped(*items).detail
+    assert spread(items[:12]) == ""
+    assert spread(items[:13]) == "p50 7.0 s · p95 13.0 s · max 13.0 s"
 
 
 def test_an_empty_map_that_was_passed_has_no_items() -> None:
@@ -62,7 +70,9 @@ def test_the_failure_is_solid_and_named_in_the_title() -> None:
     diagram = traced(FAILED)
     assert drawn(diagram, "review").status is Status.FAILED
     assert diagram.notice == "✗ failed at review[1] · ValueError"
-    assert drawn(diagram, "review").detail.startswith("1 of 3 done · ValueError")
+    assert drawn(diagram, "review").detail == (
+        "1 of 3 done · ↻ 1 retry · 9.0 s · 4.0k tok · $0.04\nValueError: no weight"
+    )
 
 
 def test_a_run_that_failed_outside_a_task_still_says_why() -> None:
@@ -195,3 +205,5 @@ def test_names_and_statuses_of_tasks() -> None:
     assert task_name(task("a", None)) == "a"
     assert task_status(task("a", None, status="pending")) is Status.PENDING
     assert error_name("pkg.mod.Strange: it") == "Strange"
+    assert error_line("pkg.mod.Strange: it broke\n  at line 3") == "Strange: it broke"
+    assert error_line("out of luck, said pkg.mod: twice") == "out of luck, said pkg.mod: twice"

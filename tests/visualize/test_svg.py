@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from xml.etree import ElementTree
 
 import pytest
@@ -11,10 +12,10 @@ from hypothesis import given, settings
 from milepost.engine.trace import Trace
 from milepost.visualize.diagram import declared
 from milepost.visualize.overlay import traced
-from milepost.visualize.palette import DARK, LIGHT, Theme
-from milepost.visualize.svg import png, svg
+from milepost.visualize.palette import DARK, LIGHT, Status, Theme
+from milepost.visualize.svg import draw, png, svg
 from tests.visualize.conftest import Dot
-from tests.visualize.subjects import CLAIMS, COMPLETED, FAILED, hostile_traces
+from tests.visualize.subjects import CLAIMS, COMPLETED, FAILED, hostile_traces, task
 
 pytestmark = pytest.mark.usefixtures("dot_program")
 SVG = "{http://www.w3.org/2000/svg}"
@@ -56,6 +57,23 @@ def test_an_auto_picture_holds_both_themes_and_no_stand_in_colour() -> None:
     assert DARK.taken in text
     assert not re.search(r"#fe00[0-9a-f]{2}", text)
     assert svg(traced(FAILED), "light").count("<path") == text.count("<path")
+
+
+def test_what_waits_is_striped_in_the_colours_of_the_theme() -> None:
+    waiting = replace(COMPLETED, status="waiting", tasks=(task("gather", (0, None), status="waiting"),))
+    themes: tuple[Theme, ...] = ("light", "dark", "auto")
+    for theme in themes:
+        text = svg(traced(waiting), theme)
+        assert 'fill="url(#hatch)"' in text
+        assert (DARK if theme == "dark" else LIGHT).statuses[Status.WAITING].hatch in text
+    assert "hatch" not in svg(traced(COMPLETED))
+
+
+def test_a_page_of_several_pictures_has_stripes_for_each() -> None:
+    waiting = replace(COMPLETED, status="waiting", tasks=(task("gather", (0, None), status="waiting"),))
+    drawing = draw(traced(waiting), "light", prefix="one_")
+    assert 'id="one_hatch"' in drawing.element
+    assert 'fill="url(#one_hatch)"' in drawing.element
 
 
 def test_fonts_are_the_ones_that_are_as_wide_as_measured() -> None:
