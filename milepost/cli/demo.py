@@ -14,7 +14,7 @@ import click
 from milepost.cli.contracts import read_contract
 from milepost.cli.exits import CheckFailed
 from milepost.cli.options import common_options
-from milepost.cli.pictures import draw
+from milepost.cli.pictures import Look, draw
 from milepost.cli.screen import Invocation, console, print_json
 from milepost.engine.errors import InputError, MilepostError
 
@@ -132,7 +132,7 @@ def leave(rehearsal: Rehearsal, trace: Trace, report: Mapping[str, object]) -> t
     left[str(rehearsal.out / "report.md")] = looked_at
     for name, (what, form) in pictures.items():
         try:
-            picture = draw(trace, form, theme="light")
+            picture = draw(trace, form, Look(theme="light"))
         except DrawingError as error:
             missing = str(error)
             continue

@@ -11,12 +11,12 @@ import click
 from milepost.cli.exits import CheckFailed
 from milepost.cli.options import common_options
 from milepost.cli.pictures import (
+    Look,
     chosen_format,
-    depth_option,
     draw,
     format_option,
+    look_options,
     output_option,
-    theme_option,
     write_picture,
 )
 from milepost.cli.screen import Invocation, json_text, say
@@ -29,8 +29,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("target")
 @format_option
-@theme_option
-@depth_option
+@look_options
 @output_option
 @click.option(
     "--check",
@@ -45,8 +44,7 @@ def render(
     asked: Invocation,
     target: str,
     format: str | None,
-    theme: str,
-    depth: int | None,
+    look: Look,
     output: str | None,
     committed: str | None,
 ) -> None:
@@ -55,11 +53,11 @@ def render(
 
     workflow = find_workflow(target)
     chosen = "json" if asked.as_json and format is None else chosen_format(format, committed or output, "mermaid")
-    picture = _definition(workflow) if chosen == "json" else draw(workflow, chosen, theme=theme, depth=depth)
+    picture = _definition(workflow) if chosen == "json" else draw(workflow, chosen, look)
     if committed is None:
         write_picture(picture, output)
     else:
-        _compare(picture, committed, target if depth is None else f"{target} --depth {depth}")
+        _compare(picture, committed, f"{target} {look.options()}".rstrip())
 
 
 def _definition(workflow: AnyWorkflow) -> str:

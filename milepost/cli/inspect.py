@@ -9,13 +9,14 @@ import click
 from milepost.cli.moments import changes_of, describe_snapshot, snapshot_lines
 from milepost.cli.options import common_options, store_option
 from milepost.cli.pictures import (
+    Look,
     chosen_format,
     depth_option,
     draw,
     format_option,
+    look_options,
     output_option,
     show_trace,
-    theme_option,
     write_picture,
 )
 from milepost.cli.records import describe_run, describe_trace, find_run, read_store
@@ -138,22 +139,20 @@ def _show_checkpoint(asked: Invocation, store: str, run: str, at: int, depth: in
 @click.command()
 @click.argument("run", metavar="RUN")
 @format_option
-@theme_option
-@depth_option
+@look_options
+@click.option("--steps", is_flag=True, help="Draw every visit and attempt by itself, in the order they came.")
 @output_option
 @store_option
 @common_options
 @click.pass_obj
-def trace(
-    asked: Invocation, run: str, format: str | None, theme: str, depth: int | None, output: str | None, store: str
-) -> None:
+def trace(asked: Invocation, run: str, format: str | None, look: Look, output: str | None, store: str) -> None:
     """Draw what RUN did: taken edges, counts, attempts and times on the workflow, as text, a picture or a page."""
     chosen = "json" if asked.as_json and format is None else chosen_format(format, output, "text")
-    summary, traced, _ = _read(store, run, depth if chosen == "json" else None)
+    summary, traced, _ = _read(store, run, look.depth if chosen == "json" else None)
     if chosen == "json":
         write_picture(json_text({**describe_run(summary), "trace": describe_trace(traced)}), output)
     else:
-        write_picture(draw(traced, chosen, theme=theme, depth=depth), output)
+        write_picture(draw(traced, chosen, look), output)
 
 
 def _read(store: str, run: str, depth: int | None) -> tuple[RunSummary, Trace, list[RunSummary]]:

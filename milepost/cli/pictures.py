@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
@@ -17,7 +20,7 @@ if TYPE_CHECKING:
 
     from milepost.engine.trace import Trace
     from milepost.visualize.palette import Theme
-    from milepost.visualize.render import Format, Subject
+    from milepost.visualize.render import Direction, Format, Subject
 
 CommandT = TypeVar("CommandT", bound=Callable[..., Any])
 
@@ -52,6 +55,71 @@ def theme_option(command: CommandT) -> CommandT:
     )(command)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """How a picture is wanted, as the options of a command say it. steps: of a run, unrolled."""
+
+    theme: str = "auto"
+    direction: str = "TB"
+    types: bool = False
+    legend: bool | None = None
+    depth: int | None = None
+    only: tuple[str, ...] = ()
+    collapse: tuple[str, ...] = ()
+    steps: bool = False
+
+    def options(self) -> str:
+        """Return the options again, as they have to be typed, but for those that say nothing."""
+        words = ["--theme", self.theme] if self.theme != "auto" else []
+        words += ["--direction", self.direction] if self.direction != "TB" else []
+        words += ["--types"] if self.types else []
+        words += [] if self.legend is None else ["--legend" if self.legend else "--no-legend"]
+        words += [] if self.depth is None else ["--depth", str(self.depth)]
+        words += [word for name in self.only for word in ("--only", name)]
+        words += [word for name in self.collapse for word in ("--collapse", name)]
+        return shlex.join(words)
+
+
+PLAIN: Final = Look()
+
+
+def look_options(command: CommandT) -> CommandT:
+    """Add the options that every picture has, and give them to the command as one `look`."""
+
+    @wraps(command)
+    def gathered(*arguments: Any, **options: Any) -> Any:
+        known = {name: options.pop(name) for name in Look.__slots__ if name in options}
+        return command(*arguments, look=Look(**known), **options)
+
+    for option in _LOOK[::-1]:
+        option(gathered)
+    return cast("CommandT", depth_option(theme_option(gathered)))
+
+
+_LOOK: Final = (
+    click.option(
+        "--direction",
+        type=click.Choice(["TB", "LR"], case_sensitive=False),
+        default="TB",
+        show_default=True,
+        help="From top to bottom, or from left to right.",
+    ),
+    click.option("--types", is_flag=True, help="Write on each edge what flows along it."),
+    click.option(
+        "--legend/--no-legend",
+        default=None,
+        help="Explain what the colours and shapes mean; of a run it is explained if left out.",
+    ),
+    click.option("--only", metavar="NODE", multiple=True, help="Draw this node and no other; again for more."),
+    click.option(
+        "--collapse",
+        metavar="NODES",
+        multiple=True,
+        help="Draw as one box: FIRST..LAST, or A,B,C, or a node that runs a workflow; again for more.",
+    ),
+)
+
+
 def depth_option(command: CommandT) -> CommandT:
     """Add `--depth N`."""
     return click.option(
@@ -84,11 +152,22 @@ def chosen_format(given: str | None, file: str | None, fallback: str) -> str:
     return FORMAT_OF_SUFFIX.get(suffix, fallback)
 
 
-def draw(subject: Subject, form: str, *, theme: str = "auto", depth: int | None = None) -> str | bytes:
-    """Draw a workflow or a trace. form, theme, depth: as the options allow them, but "json", which is no picture."""
+def draw(subject: Subject, form: str, look: Look = PLAIN) -> str | bytes:
+    """Draw a workflow or a trace. form: as the option allows it, but "json", which is no picture."""
     from milepost.visualize.render import render
 
-    return render(subject, cast("Format", form), theme=cast("Theme", theme), depth=depth)  # click has checked both
+    return render(
+        subject,
+        cast("Format", form),  # click has checked this and the two below
+        theme=cast("Theme", look.theme),
+        direction=cast("Direction", look.direction),
+        types=look.types,
+        legend=look.legend,
+        depth=look.depth,
+        only=look.only,
+        collapse=look.collapse,
+        kind="steps" if look.steps else "overlay",
+    )
 
 
 def show_trace(screen: Console, trace: Trace, *, indent: int = 0, depth: int | None = None) -> None:
@@ -100,7 +179,7 @@ def show_trace(screen: Console, trace: Trace, *, indent: int = 0, depth: int | N
     if screen.is_terminal:
         screen.print(Padding(run_view(trace, depth=depth), (0, 0, 0, indent)))
         return
-    for line in str(draw(trace, "text", depth=depth)).splitlines():
+    for line in str(draw(trace, "text", Look(depth=depth))).splitlines():
         screen.out(" " * indent + line if line else "")
 
 

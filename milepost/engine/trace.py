@@ -46,6 +46,7 @@ class TaskTrace:
     spawned: when that was committed. cause: the key of the task whose result spawned it; of what a join let go, the
     task whose item completed the join; None for what the run's input spawned. tried: its attempts as far as they are
     known, in order. seq: of the record that finished it; finished is when that was committed where no attempt ended it.
+    cached: its output was taken from the cache.
     """
 
     key: str
@@ -63,6 +64,7 @@ class TaskTrace:
     cause: str | None = None
     tried: tuple[AttemptTrace, ...] = ()
     seq: int | None = None
+    cached: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

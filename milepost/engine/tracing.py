@@ -99,7 +99,6 @@ class Tracer:
         self._chosen: dict[Edge, str] = {}
         self._items: dict[str, int] = {}
         self._fired: dict[str, int] = {}
-        self._cached: set[str] = set()
         self._origin: tuple[str, int] | None = None
         self._edits: list[Edit] = []
         self._edited: set[int] = set()
@@ -195,13 +194,13 @@ class Tracer:
         traced = self._tasks.get(task_of(record))
         if traced is None or not (record.kind is Kind.EMITTED or record.kind in STATUSES):
             return
-        if record.cached:
-            self._cached.add(traced.key)
         timing = record.timing or Timing(attempts=0)
-        usage = total_usage(traced.usage, record.usage)
+        usage, cached = total_usage(traced.usage, record.usage), traced.cached or record.cached
         if record.kind is Kind.EMITTED or begins_stream(record):
             started = traced.started or (moment(timing.started) if timing.started else None)
-            self._tasks[traced.key] = replace(traced, status="pending", started=started, error=None, usage=usage)
+            self._tasks[traced.key] = replace(
+                traced, status="pending", started=started, error=None, usage=usage, cached=cached
+            )
             return
         streamed = record.kind is Kind.EXHAUSTED
         self._tasks[traced.key] = replace(
@@ -214,6 +213,7 @@ class Tracer:
             usage=usage,
             tried=(*traced.tried, *tried_by(timing, record.error if record.kind in FAILING else None)),
             seq=record.seq,
+            cached=cached,
         )
 
     # --- the whole ---------------------------------------------------------------------------------------------------
@@ -260,6 +260,6 @@ class Tracer:
 
     def _with_child(self, run_id: str, task: TaskTrace) -> TaskTrace:
         """Say which run a task of a node that runs a workflow drives."""
-        if task.key in self._cached:
+        if task.cached:
             return task
         return replace(task, child=child_run(self._drivers.get(task.key, run_id), task.key))

@@ -13,7 +13,7 @@ MAX_NODES = 60
 MAX_EDGES = 480
 """Mermaid refuses 500, and a legend needs some."""
 
-_WORST = (
+WORST = (
     Status.FAILED,
     Status.WAITING,
     Status.RUNNING,
@@ -38,9 +38,9 @@ def fold(diagram: Diagram, *, max_nodes: int = MAX_NODES, max_edges: int = MAX_E
     """
     nodes, edges = len(diagram.nodes), len(diagram.edges)
     if nodes > max_nodes and not diagram.clusters:
-        diagram = _merge(diagram, _chain_plan(diagram, len(diagram.nodes) - max_nodes))
+        diagram = merge(diagram, _chain_plan(diagram, len(diagram.nodes) - max_nodes))
     if len(diagram.nodes) > max_nodes and not diagram.clusters:
-        diagram = _merge(diagram, _rest_plan(diagram, max_nodes))
+        diagram = merge(diagram, _rest_plan(diagram, max_nodes))
     if len(diagram.edges) > max_edges:
         diagram = replace(diagram, edges=_bundled(diagram.edges)[:max_edges])
     said = [f"{plural(nodes, 'node')} folded into {len(diagram.nodes)}"] if len(diagram.nodes) < nodes else []
@@ -79,18 +79,23 @@ def _rest_plan(diagram: Diagram, max_nodes: int) -> dict[str, int]:
     def worth(node: DrawnNode) -> tuple[int, int]:
         if node.kind in ("start", "end"):
             return (0, order[node.id])
-        return (1 + _WORST.index(node.status) if node.status else 1, order[node.id])
+        return (1 + WORST.index(node.status) if node.status else 1, order[node.id])
 
     kept = {node.id for node in sorted(diagram.nodes, key=worth)[: max_nodes - 1]}
     return {node.id: 0 for node in diagram.nodes if node.id not in kept}
 
 
-def _merge(diagram: Diagram, plan: Mapping[str, int]) -> Diagram:
+def merge(diagram: Diagram, plan: Mapping[str, int], *, noun: str = "node") -> Diagram:
+    """Make boxes one that have the same number in the plan, and what leads to or from them lead to or from that.
+
+    plan: by the id of a box. Of a cluster that is drawn open its whole content has to be in the plan, or not its head.
+    noun: what the boxes are, for the one that is made of them.
+    """
     members: dict[int, list[DrawnNode]] = {}
     for node in diagram.nodes:
         if node.id in plan:
             members.setdefault(plan[node.id], []).append(node)
-    folds = {number: _folded(group) for number, group in members.items()}
+    folds = {number: _folded(diagram, group, noun) for number, group in members.items()}
     owner = {node.id: folds[plan[node.id]].id if node.id in plan else node.id for node in diagram.nodes}
     nodes: dict[str, DrawnNode] = {}
     for node in diagram.nodes:
@@ -103,21 +108,47 @@ def _merge(diagram: Diagram, plan: Mapping[str, int]) -> Diagram:
     ids = {item.id for item in folds.values()}
     plain = tuple(edge for edge in edges if edge.source not in ids and edge.target not in ids)
     moved = tuple(edge for edge in edges if edge.source in ids or edge.target in ids)
-    return replace(diagram, nodes=tuple(nodes.values()), edges=(*plain, *_bundled(moved)))
+    clusters = tuple(cluster for cluster in diagram.clusters if cluster.id not in plan)
+    return replace(diagram, nodes=tuple(nodes.values()), edges=(*plain, *_bundled(moved)), clusters=clusters)
 
 
-def _folded(group: list[DrawnNode]) -> DrawnNode:
-    first, last = group[0], group[-1]
-    statuses = {node.status for node in group}
+def _folded(diagram: Diagram, group: list[DrawnNode], noun: str) -> DrawnNode:
+    first = group[0]
+    present = {node.status for node in group}
+    status = next((status for status in WORST if status in present), None)
+    cluster = _around(diagram, group)
+    parents = {one.id: one.parent for one in diagram.clusters}
+    if len(group) == 1 or all(first.id in _path(node.cluster, parents) for node in group):
+        return replace(first, cluster=cluster)  # a cluster that is closed again
+    direct = [node for node in group if parents.get(node.id, node.cluster) == cluster]
     return DrawnNode(
         id=first.id,
         kind="fold",
         base="fold",
-        title=f"{first.title} … {last.title}",
-        detail=f"{len(group)} nodes",
-        status=next((status for status in _WORST if status in statuses), None),
+        title=f"{first.title} … {(direct or group)[-1].title}",
+        detail=plural(len(group), noun),
+        status=status,
         tooltip=", ".join(node.title for node in group),
+        own=first.own,
+        cluster=cluster,
     )
+
+
+def _around(diagram: Diagram, group: list[DrawnNode]) -> str | None:
+    """Return the innermost cluster around all of some boxes; one whose head is among them is not around it."""
+    parents = {cluster.id: cluster.parent for cluster in diagram.clusters}
+    paths = [_path(parents[node.id] if node.cluster == node.id else node.cluster, parents) for node in group]
+    common = set(paths[0]).intersection(*paths[1:])
+    return next((cluster for cluster in paths[0] if cluster in common), None)
+
+
+def _path(cluster: str | None, parents: Mapping[str, str | None]) -> list[str]:
+    """Return the clusters around something, the innermost first."""
+    found: list[str] = []
+    while cluster is not None:
+        found.append(cluster)
+        cluster = parents[cluster]
+    return found
 
 
 def _bundled(edges: tuple[DrawnEdge, ...]) -> tuple[DrawnEdge, ...]:

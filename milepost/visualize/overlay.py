@@ -36,13 +36,12 @@ def traced(trace: Trace, *, types: bool = False) -> Diagram:
     taken, extra = _taken(grouping, trace)
     view = _View(trace, grouping, taken)
     status = run_status(trace)
-    place = failed_place(trace)
     overlay = Overlay(
         nodes={id_: view.node(box) for id_, box in grouping.boxes.items()},
         taken=taken,
         lines={index: view.lines(index, link) for index, link in enumerate(grouping.links)},
         facts=facts(trace),
-        notice=f"{GLYPHS[status]} {notice(trace)}" + (f" · {place}" if place else ""),
+        notice=headline(trace),
         status=status,
         extra=extra,
     )
@@ -59,6 +58,21 @@ def task_status(task: TaskTrace) -> Status:
     if task.status == "completed":
         return Status.RETRIED if task.attempts > 1 else Status.DONE
     return _STATUS[task.status]
+
+
+def standing(task: TaskTrace, trace: Trace) -> Status:
+    """Return how one task of a run stands; one whose output was there already, without any work, is told apart.
+
+    That is what came from a cache, and what a fork has from the run that it left.
+    """
+    if task.status in ("completed", "caught") and (task.cached or is_inherited(task, trace)):
+        return Status.REUSED
+    return task_status(task)
+
+
+def is_inherited(task: TaskTrace, trace: Trace) -> bool:
+    """Tell whether a task was finished in the run that this one was forked from."""
+    return trace.forked_from is not None and task.seq is not None and task.seq <= trace.forked_from[1]
 
 
 def task_name(task: TaskTrace) -> str:
@@ -92,6 +106,12 @@ def notice(trace: Trace) -> str:
         shown = one_line(", ".join(names), 48)
         return f"{word} {link} {shown}" if shown else word
     return word
+
+
+def headline(trace: Trace) -> str:
+    """Return what stands below the title: how the run stands, where, and what ended it."""
+    place = failed_place(trace)
+    return f"{GLYPHS[run_status(trace)]} {notice(trace)}" + (f" · {place}" if place else "")
 
 
 def failed_place(trace: Trace) -> str:
@@ -142,9 +162,11 @@ def facts(trace: Trace) -> tuple[str, ...]:
     """Return the totals of a run, one short piece each."""
     shown = one_line(trace.run_id, 28)
     parts = [f"run {shown}", f"{duration(_busy(trace.tasks, trace))} active"]
-    parts += _spent(usage_of(trace.tasks, trace), "tokens")
+    parts += spent(usage_of(trace.tasks, trace), "tokens")
     if trace.checkpoints:
         parts.append(plural(trace.checkpoints, "checkpoint"))
+    if trace.forked_from is not None:
+        parts.append(f"forked from {one_line(trace.forked_from[0], 20)}")
     if trace.resumes:
         parts.append("resumed" if len(trace.resumes) == 1 else f"resumed {len(trace.resumes)} times")
     return tuple(parts)
@@ -174,7 +196,8 @@ class _View:
         plain = declared_node(box)
         status = self.statuses[box.id]
         tasks = self.tasks[box.id]
-        strip = tuple(task_status(task) for task in tasks) if box.kind == "map" and 1 < len(tasks) <= MAX_STRIP else ()
+        is_strip = box.kind == "map" and 1 < len(tasks) <= MAX_STRIP
+        strip = tuple(standing(task, self.trace) for task in tasks) if is_strip else ()
         detail = self._detail(box, status)
         return replace(
             plain,
@@ -234,6 +257,7 @@ class _View:
             since = min((task.started for task in tasks if task.status == "waiting" and task.started), default=None)
             yield f"waiting {duration((self.trace.updated - since).total_seconds())}" if since else "waiting"
         yield from _progress(box, tasks)
+        yield from _reused(tasks, self.trace)
         retries = sum(max(0, task.attempts - 1) for task in tasks)
         if retries:
             yield f"{RETRY} {plural(retries, 'retry')}"
@@ -241,7 +265,7 @@ class _View:
         seconds = _busy(worked, self.trace)
         if worked and (box.kind != "decision" or seconds >= 1):
             yield duration(seconds)
-        yield from _spent(usage_of(tasks, self.trace), "tok")
+        yield from spent(usage_of(tasks, self.trace), "tok")
 
     def _is_passed_by(self, box: Box) -> bool:
         """Tell whether the run has gone another way, so that an unreached box will not be reached any more."""
@@ -311,6 +335,8 @@ def _worst(tasks: Sequence[TaskTrace], trace: Trace) -> Status:
             return _STATUS[status]
     if "completed" not in present or ("cancelled" in present and trace.status == "cancelled"):
         return Status.CANCELLED
+    if all(standing(task, trace) is Status.REUSED for task in tasks if task.status == "completed"):
+        return Status.REUSED
     return Status.RETRIED if any(task.attempts > 1 for task in tasks) else Status.DONE
 
 
@@ -324,6 +350,16 @@ def _progress(box: Box, tasks: Sequence[TaskTrace]) -> Iterable[str]:
         yield f"{done} of {len(tasks)}, {', '.join(bad)}"
     elif done < len(tasks) or (box.kind == "map" and len(tasks) > MAX_STRIP):
         yield f"{done} of {len(tasks)} done"
+
+
+def _reused(tasks: Sequence[TaskTrace], trace: Trace) -> Iterable[str]:
+    """Say how much of the work was there already, and from where."""
+    for number, words in (
+        (sum(task.cached for task in tasks), "from the cache"),
+        (sum(is_inherited(task, trace) and not task.cached for task in tasks), "from the run before"),
+    ):
+        if number:
+            yield words if number == len(tasks) else f"{number} of {len(tasks)} {words}"
 
 
 def _busy(tasks: Iterable[TaskTrace], trace: Trace) -> float:
@@ -341,7 +377,8 @@ def _busy(tasks: Iterable[TaskTrace], trace: Trace) -> float:
     return total
 
 
-def _spent(usage: Usage | None, unit: str) -> Iterable[str]:
+def spent(usage: Usage | None, unit: str) -> Iterable[str]:
+    """Say what something cost, in tokens and money, as far as that is known."""
     if usage is not None and usage.input_tokens + usage.output_tokens:
         yield f"{count(usage.input_tokens + usage.output_tokens)} {unit}"
     if usage is not None and usage.cost is not None:

@@ -2,30 +2,52 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib import import_module
 from typing import Any, Literal, assert_never, overload
 
 from milepost.engine.definition import Definition, describe
+from milepost.engine.errors import InputError
 from milepost.engine.trace import Trace
 from milepost.engine.workflow import Workflow
 from milepost.visualize.diagram import Diagram
 from milepost.visualize.dot import dot
 from milepost.visualize.folding import fold
 from milepost.visualize.mermaid import mermaid
-from milepost.visualize.nesting import readable
+from milepost.visualize.nesting import drawn, readable
 from milepost.visualize.palette import Theme
+from milepost.visualize.selection import part
 
 Format = Literal["mermaid", "dot", "svg", "png", "html", "text"]
 Direction = Literal["TB", "LR"]
+Kind = Literal["overlay", "steps"]
 Subject = Workflow[Any, Any, Any, Any] | Definition | Trace
 
 FORMATS: tuple[Format, ...] = ("mermaid", "dot", "svg", "png", "html", "text")
 
 
-def picture(subject: Subject, *, types: bool = False, depth: int | None = None) -> Diagram:
-    """Describe the picture of a workflow or definition as it was declared, or of a run as it went; never too large."""
+def picture(
+    subject: Subject,
+    *,
+    types: bool = False,
+    depth: int | None = None,
+    only: Sequence[str] = (),
+    collapse: Sequence[str] = (),
+    kind: Kind = "overlay",
+) -> Diagram:
+    """Describe the picture of a workflow or definition as it was declared, or of a run as it went; never too large.
+
+    The options are those of `render`.
+    """
     plain = subject if isinstance(subject, (Definition, Trace)) else describe(subject)
-    return fold(readable(plain, types=types, depth=depth))
+    if kind == "steps":
+        if not isinstance(plain, Trace):
+            raise InputError("Steps are drawn of a run; a workflow has none. Draw it as it is declared, or draw a run.")
+        steps: Diagram = import_module("milepost.visualize.steps").stepped(plain)
+        return part(steps, only=only, collapse=collapse)
+    if depth and (only or collapse):  # who says what is left out need not be saved from a large picture
+        return fold(part(drawn(plain, types=types, depth=depth), only=only, collapse=collapse))
+    return fold(part(readable(plain, types=types, depth=depth), only=only, collapse=collapse))
 
 
 @overload
@@ -38,6 +60,9 @@ def render(
     types: bool = False,
     legend: bool | None = None,
     depth: int | None = None,
+    only: Sequence[str] = (),
+    collapse: Sequence[str] = (),
+    kind: Kind = "overlay",
 ) -> bytes: ...
 
 
@@ -51,6 +76,9 @@ def render(
     types: bool = False,
     legend: bool | None = None,
     depth: int | None = None,
+    only: Sequence[str] = (),
+    collapse: Sequence[str] = (),
+    kind: Kind = "overlay",
 ) -> str: ...
 
 
@@ -64,6 +92,9 @@ def render(
     types: bool = False,
     legend: bool | None = None,
     depth: int | None = None,
+    only: Sequence[str] = (),
+    collapse: Sequence[str] = (),
+    kind: Kind = "overlay",
 ) -> str | bytes: ...
 
 
@@ -76,25 +107,33 @@ def render(
     types: bool = False,
     legend: bool | None = None,
     depth: int | None = None,
+    only: Sequence[str] = (),
+    collapse: Sequence[str] = (),
+    kind: Kind = "overlay",
 ) -> str | bytes:
     """Draw `subject`: as it was declared, or with what happened when it is a trace.
 
     theme: "auto" suits a light and a dark page (a README, or a reader's own setting). direction: from top to bottom or
-    from left to right. types: write on each edge what flows along it. legend: of the statuses in use; None for one in
-    the picture of a run. depth: how many levels of workflows inside workflows are drawn open, as clusters; None for one
-    level, if the picture stays small. Returns bytes for "png", else text. Mermaid, DOT and text need nothing installed.
-    Raises InputError: a negative depth. DrawingError: SVG, PNG or HTML was asked for and no Graphviz is there (it says
-    what to install), or it refused.
+    from left to right. types: write on each edge what flows along it. legend: of the statuses in use in the picture of
+    a run, of the kinds of nodes in that of a definition; None for one of a run only. depth: how many levels of
+    workflows inside workflows are drawn open, as clusters; None for one level, if the picture stays small. only: the
+    names of nodes; these are drawn, and what joins them. collapse: what is drawn as one box: "first..last", all that is
+    on a way between two nodes; "a,b,c", these nodes; the name of a node that runs a workflow, with all that is in it.
+    kind: of the picture of a run, "overlay", on what was declared, or "steps", one box for each visit and attempt.
+    Returns bytes for "png", else text. Mermaid, DOT and text need nothing installed.
+    Raises InputError: a negative depth, a name that no node has, the steps of what has not run. DrawingError: SVG, PNG
+    or HTML was asked for and no Graphviz is there (it says what to install), or it refused.
     """
     plain = subject if isinstance(subject, (Definition, Trace)) else describe(subject)
-    diagram = picture(plain, types=types, depth=depth)
+    diagram = picture(plain, types=types, depth=depth, only=only, collapse=collapse, kind=kind)
     match format:
         case "mermaid":
             return mermaid(diagram, theme, direction=direction, legend=legend)
         case "dot":
             return dot(diagram, theme, direction=direction, legend=legend)
         case "text":
-            return _text(plain, diagram, depth)
+            whole = kind == "overlay" and not only and not collapse
+            return _text(plain if whole else None, diagram, depth)
         case "svg":
             svg: str = import_module("milepost.visualize.svg").svg(diagram, theme, direction=direction, legend=legend)
             return svg
@@ -109,7 +148,8 @@ def render(
             assert_never(format)
 
 
-def _text(subject: Definition | Trace, diagram: Diagram, depth: int | None) -> str:
+def _text(subject: Definition | Trace | None, diagram: Diagram, depth: int | None) -> str:
+    """Write a run as its tasks, anything else as its flow. subject: None where the diagram is all that is wanted."""
     terminal = import_module("milepost.visualize.terminal")
     view = terminal.run_view(subject, depth=depth) if isinstance(subject, Trace) else terminal.flow_view(diagram)
     text: str = terminal.plain(view)

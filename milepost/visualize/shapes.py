@@ -50,7 +50,7 @@ def shape(node: DrawnNode, *, rich: bool) -> str:
     """Return the attributes that give a node its shape. rich: its label is HTML-like, which is measured otherwise."""
     usual = (SHAPES if rich else _PLAIN_SHAPES).get(node.kind, _BOX)
     lines = title_lines(node)
-    if node.kind == "join" and _is_measured(lines):
+    if node.kind == "join" and not node.detail and _is_measured(lines):
         width = math.hypot(max(map(_inches, lines)) + 0.06, 0.19 * len(lines))
         return f"shape=circle, fixedsize=true, width={max(0.58, width):.2f}, margin=0"
     details = shorten(node.detail).split("\n") if node.detail else []

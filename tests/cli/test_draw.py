@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from milepost.cli.pictures import Look
 from tests.cli.conftest import Call
 
 
@@ -35,6 +36,36 @@ def test_a_committed_diagram_is_checked(call: Call, folder: Path) -> None:
     stale = call("render", "flows:workflow", "--check", "flow.mmd")
     assert (stale.code, stale.out) == (7, "")
     assert stale.err == "'flow.mmd' is stale. Draw it again: milepost render flows:workflow -o flow.mmd\n"
+
+
+def test_a_picture_can_be_told_how_to_look(call: Call) -> None:
+    options = ("--direction", "lr", "--types", "--legend", "--theme", "dark")
+    text = call("render", "flows:workflow", *options).out
+    assert "flowchart LR" in text
+    assert '-->|"Order"| n_ship' in text
+    assert 'l_function("function")' in text
+    assert "darkMode: true" in text
+    assert "l_function" not in call("render", "flows:workflow").out
+
+
+def test_only_some_nodes_are_drawn_and_others_as_one_box(call: Call) -> None:
+    text = call("render", "flows:workflow", "--only", "start", "--only", "ship").out
+    assert '  n_start -->|"via price"| n_ship' in text
+    text = call("render", "flows:workflow", "--collapse", "price..ship", "--format", "text").out
+    assert "price … ship   2 nodes" in text
+    answer = call("render", "flows:workflow", "--only", "prize")
+    assert (answer.code, answer.err) == (2, "There is no node 'prize' in this picture. Did you mean 'price'?\n")
+
+
+def test_how_to_draw_a_stale_diagram_again_is_said_with_all_that_was_asked_for(call: Call) -> None:
+    options = ("--direction", "LR", "--types", "--no-legend", "--depth", "1", "--only", "price", "--collapse", "a b")
+    answer = call("render", "flows:workflow", "--check", "flow.mmd", *options[:-2])
+    assert answer.err == (
+        "There is no 'flow.mmd' yet. Draw it: milepost render flows:workflow --direction LR --types --no-legend "
+        "--depth 1 --only price -o flow.mmd\n"
+    )
+    assert Look(collapse=("a b", "c")).options() == "--collapse 'a b' --collapse c"
+    assert Look(theme="dark", legend=True).options() == "--theme dark --legend"
 
 
 def test_a_sound_workflow_passes_its_check(call: Call) -> None:

@@ -77,6 +77,14 @@ def test_show_as_json_has_the_run_and_its_trace(call: Call) -> None:
 
 
 @pytest.mark.usefixtures("two_runs")
+def test_a_trace_can_be_drawn_step_by_step(call: Call) -> None:
+    text = call("trace", "done-1", "--steps", "--format", "mermaid").out
+    assert "1 price" in text
+    assert "2 ship" in text
+    assert "steps in order" in call("trace", "done-1", "--steps").out
+
+
+@pytest.mark.usefixtures("two_runs")
 @pytest.mark.parametrize(
     ("form", "beginning"), [("mermaid", ""), ("dot", "digraph"), ("html", "<!doctype html>"), ("text", "")]
 )

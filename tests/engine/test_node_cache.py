@@ -65,6 +65,19 @@ async def ran(
         return output
 
 
+async def test_a_trace_says_what_came_from_the_cache() -> None:
+    workflow, calls, journals, clock = cached(Cache()), Calls(), Journals(), Clock()
+    async with Engine(MemoryStore(journals, clock=clock), clock=clock) as engine:
+        for run_id in ("first", "second"):
+            run = await engine.start(workflow, inputs=[9, 9], deps=calls, run_id=run_id)
+            await run.result()
+        traces = [await engine.trace(run_id) for run_id in ("first", "second")]
+
+    found = [[(task.node, task.cached) for task in trace.tasks] for trace in traces]
+    assert found[0] == [("total", False), ("is_big", False), ("shrink", False)]
+    assert found[1] == [("total", True), ("is_big", True), ("shrink", False)]
+
+
 async def test_the_same_inputs_are_not_worked_on_twice() -> None:
     workflow, calls, journals, clock = cached(Cache()), Calls(), Journals(), Clock()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 Triple = tuple[float, float, float]
@@ -35,7 +36,7 @@ def linear(colour: str) -> Triple:
 
 
 def _linear(part: float) -> float:
-    return part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4
+    return part / 12.92 if part <= 0.04045 else math.pow((part + 0.055) / 1.055, 2.4)
 
 
 def luminance(colour: str) -> float:
@@ -52,7 +53,7 @@ def contrast(one: str, other: str) -> float:
 def distance(one: str, other: str, blindness: Matrix | None = None) -> float:
     """Return the CIE76 delta E of two colours, as seen with that colour blindness; 2.3 is just noticeable."""
     first, second = _lab(one, blindness), _lab(other, blindness)
-    return sum((a - b) ** 2 for a, b in zip(first, second, strict=True)) ** 0.5
+    return math.dist(first, second)
 
 
 def _lab(colour: str, blindness: Matrix | None) -> Triple:
@@ -74,4 +75,4 @@ def _bounded(part: float) -> float:
 
 
 def _cube_root(part: float) -> float:
-    return part ** (1 / 3) if part > 216 / 24389 else (24389 / 27 * part + 16) / 116
+    return math.cbrt(part) if part > 216 / 24389 else (24389 / 27 * part + 16) / 116

@@ -190,6 +190,28 @@ def test_a_node_that_names_the_next_one_itself_is_drawn_past_the_decision() -> N
     assert arrow(diagram, "Repair", "Parse").taken == 1
 
 
+def test_what_was_there_already_is_told_apart_and_says_from_where() -> None:
+    cached = replace(task("prepare", (0, 0.1)), cached=True)
+    inherited = replace(task("gather", (0, 1)), seq=4)
+    fresh = replace(task("score", (0, 1)), seq=5)
+    diagram = traced(replace(COMPLETED, tasks=(cached, inherited, fresh), forked_from=("the run before", 4)))
+    assert (drawn(diagram, "prepare").status, drawn(diagram, "prepare").detail) == (
+        Status.REUSED,
+        "from the cache · 100 ms",
+    )
+    assert drawn(diagram, "gather").detail == "from the run before · 1.0 s"
+    assert drawn(diagram, "score").status is Status.DONE
+    assert "forked from the run before" in diagram.facts
+    assert Status.REUSED in diagram.legend
+
+
+def test_a_map_with_some_items_from_the_cache_says_how_many() -> None:
+    items = tuple(replace(task("review", (0, 1), index=index), cached=index < 2) for index in range(3))
+    box = mapped(*items)
+    assert (box.status, box.detail) == (Status.DONE, "2 of 3 from the cache · 1.0 s")
+    assert box.strip == (Status.REUSED, Status.REUSED, Status.DONE)
+
+
 def test_the_legend_has_only_what_is_used() -> None:
     assert traced(FAILED).legend == (
         Status.DONE,
