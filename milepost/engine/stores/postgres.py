@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from itertools import count
+from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 from uuid import uuid4
 
@@ -50,6 +51,9 @@ T = TypeVar("T")
 
 _SCHEMA: Final = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 _PATIENCE_FOR_VACUUM: Final = 3600.0
+_PATIENCE_WITH_OWNERS: Final = 2.0
+"""Seconds that an owner has to connect again, as after a restart of the server, before it counts as dead."""
+_LOOK_AGAIN_AFTER: Final = 0.1
 _PATIENCE_AT_THE_END: Final = 1.0
 """Seconds for giving up leases: those that cannot be given up run out by themselves."""
 
@@ -62,7 +66,8 @@ class PostgresStore:
     of this process share a transaction. "process" and "none": the death of this process at any instant; a server that
     dies may lose the commits of its last second, never the order or the integrity. schema: where the tables are; it is
     made if it is missing, unless create is False. connections: at most so many, and two more for committing and for
-    leases. ttl: seconds that a lease lasts unless it is renewed. max_takeovers: how often a run is taken over from dead
+    leases. ttl: seconds that a lease lasts unless it is renewed; an owner without any connection to the server is dead
+    before that, after two seconds. max_takeovers: how often a run is taken over from dead
     owners without a new record, until CrashLoop. patience: seconds for which the server may be away, e.g. while it
     restarts: until then what is written waits, and is written once. clock: seconds since 1970 UTC, for people; leases
     go by the server's own clock.
@@ -103,7 +108,7 @@ class PostgresStore:
         self._max_takeovers = max_takeovers
         self._owner = owner_here()
         self._reach: Callable[[], Connections] = lambda: Connections(
-            dsn, schema=schema, durability=durability, most=connections, patience=patience
+            dsn, schema=schema, owner=self._owner, durability=durability, most=connections, patience=patience
         )
         self._name = self._reach().name
         self._connections: Connections | None = None
@@ -111,6 +116,7 @@ class PostgresStore:
         self._heartbeat: Heartbeat | None = None
         self._entering = anyio.Lock()
         self._owned: dict[str, int] = {}  # run id: epoch
+        self._owning: Counter[str] = Counter()  # how many are about to own a run just now
         # (run id, epoch) of leases that are still to be given up; None where nobody knows whether one was got
         self._unreleased: deque[tuple[str, int | None]] = deque()
 
@@ -136,7 +142,7 @@ class PostgresStore:
         try:
             await connections.use("opened", job, once=True)
         except BaseException:
-            await connections.close()
+            await connections.end()
             raise
         self._connections = connections
         self._committer = Committer(connections)
@@ -160,28 +166,34 @@ class PostgresStore:
                 )
         self._owned.clear()
         self._unreleased.clear()
-        await connections.close()
+        await connections.end()
 
     async def create(self, run: NewRun, first: Entry) -> bool:
         await self._enter()
         creating = uuid4().hex
-        is_new = await self._own(
-            run.run_id, lambda connection: journal.create(connection, self._owner, run, first, creating)
-        )
-        if is_new:
-            self._owned[run.run_id] = first.epoch
-        return is_new
+
+        async def job(connection: Link) -> bool:
+            is_new = await journal.create(connection, self._owner, run, first, creating)
+            if is_new:
+                self._owned[run.run_id] = first.epoch
+            return is_new
+
+        return await self._own(run.run_id, job)
 
     async def acquire(self, run_id: str) -> RunRow:
         await self._enter()
         at = self._clock()
+        gone: str | None = None
 
-        async def job(connection: Link) -> RunRow:
-            return await journal.acquire(connection, self._owner, run_id, at, self._max_takeovers)
+        async def job(connection: Link) -> RunRow | journal.Absent:
+            found = await journal.acquire(connection, self._owner, run_id, at, self._max_takeovers, gone=gone)
+            if isinstance(found, RunRow):
+                self._owned[run_id] = found.epoch
+            return found
 
-        row = await self._own(run_id, job)
-        self._owned[run_id] = row.epoch
-        return row
+        while not isinstance(found := await self._own(run_id, job), RunRow):
+            gone = found.owner if await self._stays_away(found) else None
+        return found
 
     async def release(self, run_id: str, epoch: int) -> None:
         connections = self._reached()
@@ -313,17 +325,37 @@ class PostgresStore:
         connection.execute(journal.BEAT, (self._owner, self._ttl))
         while self._unreleased:
             run_id, epoch = self._unreleased[0]
-            if epoch is not None or run_id not in self._owned:
+            if epoch is None:
+                epoch = self._got_unheard(connection, run_id)
+            if epoch is not None:
                 connection.execute(journal.LET_GO, (run_id, self._owner, epoch))
             self._unreleased.popleft()
 
+    def _got_unheard(self, connection: Connection[TupleRow], run_id: str) -> int | None:
+        """Return the number of a lease that this store has got without having heard of it; None for no such."""
+        found = connection.execute(journal.EPOCH, (run_id, self._owner)).fetchone()
+        # Only now, as whoever owns the run since then has another number, or is among these.
+        return None if found is None or run_id in self._owned or self._owning[run_id] else int(found[0])
+
     async def _own(self, run_id: str, job: Callable[[Link], Awaitable[T]]) -> T:
         """Do a job that makes this store the owner of a run."""
+        self._owning[run_id] += 1
         try:
             return await self._write(job)
         except (StoreError, anyio.get_cancelled_exc_class()):
             self._unreleased.append((run_id, None))
             raise
+        finally:
+            self._owning[run_id] -= 1
+
+    async def _stays_away(self, absent: journal.Absent) -> bool:
+        """Wait for an owner to connect again, for a while. Returns whether it has not."""
+        until = monotonic() + min(_PATIENCE_WITH_OWNERS, absent.seconds)
+        while monotonic() < until:
+            await anyio.sleep(_LOOK_AGAIN_AFTER)
+            if await self._reached().use("read", lambda connection: journal.is_there(connection, absent.owner)):
+                return False
+        return True
 
     def _reached(self) -> Connections:
         if self._connections is None:

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import socket
 from collections import deque
 from collections.abc import Sequence
-from contextlib import suppress
 from time import monotonic
 from typing import Final
 
@@ -18,7 +15,7 @@ from psycopg.rows import TupleRow
 from milepost.engine.errors import LeaseLost, StoreError
 from milepost.engine.stores import postgres_journal as journal
 from milepost.engine.stores.postgres_batch import Chain, chains_of
-from milepost.engine.stores.postgres_connections import Connections, Link, is_passing, longer
+from milepost.engine.stores.postgres_connections import Connections, Link, hang_up, is_passing, longer
 from milepost.engine.stores.store import Acknowledge, Entry
 
 _MOST: Final = 1000
@@ -36,8 +33,7 @@ class Committer:
     def __init__(self, connections: Connections) -> None:
         self.pending = 0
         self._connections = connections
-        self._connection: Link | None = None
-        self._cursor: AsyncCursor[TupleRow] | None = None
+        self._link: tuple[Link, AsyncCursor[TupleRow]] | None = None
         self._queue: deque[tuple[Entry, Acknowledge]] = deque()
         self._task: asyncio.Task[None] | None = None
         self._away_since: float | None = None
@@ -129,18 +125,17 @@ class Committer:
 
     async def _try_in_time(self, chains: Sequence[Chain], is_known: bool) -> dict[str, StoreError]:
         """Commit chains once. Raises TimeoutError: the server is there and says nothing."""
+        connection, cursor = self._link or await self._connect()
         is_late = False
 
-        def hang_up() -> None:  # a tenth of what it costs to have a timeout cancel it, and it does not ask the server
+        def give_up() -> None:  # a tenth of what it costs to have a timeout cancel it, and it does not ask the server
             nonlocal is_late
             is_late = True
-            if self._connection is not None:
-                with socket.socket(fileno=os.dup(self._connection.fileno())) as line, suppress(OSError):
-                    line.shutdown(socket.SHUT_RDWR)
+            hang_up(connection)
 
-        watchdog = asyncio.get_running_loop().call_later(self._connections.patience, hang_up)
+        watchdog = asyncio.get_running_loop().call_later(self._connections.patience, give_up)
         try:
-            return await self._try(chains, is_known)
+            return await self._try(connection, cursor, chains, is_known)
         except Exception as error:
             if is_late:
                 raise TimeoutError from error
@@ -148,15 +143,20 @@ class Committer:
         finally:
             watchdog.cancel()
 
-    async def _try(self, chains: Sequence[Chain], is_known: bool) -> dict[str, StoreError]:
+    async def _connect(self) -> tuple[Link, AsyncCursor[TupleRow]]:
+        """Connect, with one cursor for all commits. Raises TimeoutError: the server is there and says nothing."""
+        with anyio.fail_after(self._connections.patience):
+            connection = await self._connections.connect()
+        self._link = connection, connection.cursor()
+        return self._link
+
+    async def _try(
+        self, connection: Link, cursor: AsyncCursor[TupleRow], chains: Sequence[Chain], is_known: bool
+    ) -> dict[str, StoreError]:
         """Commit chains once. is_known: whether nothing can have been committed of them before."""
-        if self._connection is None:
-            self._connection = await self._connections.connect()
-            self._cursor = self._connection.cursor()
-        assert self._cursor is not None
-        moved = await journal.append(self._cursor, chains)
+        moved = await journal.append(cursor, chains)
         refused = [chain for chain in chains if chain.run_id not in moved]
-        fates = await journal.fates(self._connection, refused) if refused and self._was_away else {}
+        fates = await journal.fates(connection, refused) if refused and self._was_away else {}
         self._away_since = None
         return {
             chain.run_id: self._refusal(chain.run_id, fates.get(chain.run_id, "taken over"))
@@ -175,13 +175,13 @@ class Committer:
     async def _sweep(self, items: Sequence[tuple[Entry, Acknowledge]]) -> None:
         """Make room in the cache for what was kept, if that is possible just now."""
         times = [entry.at for entry, _ in items if entry.cache is not None]
-        if times and self._connection is not None:
+        if times and self._link is not None:
             try:
-                await journal.sweep(self._connection, max(times))
+                await journal.sweep(self._link[0], max(times))
             except Exception:  # nobody waits for it, and whatever it is, the next commit meets it
                 await self._disconnect()
 
     async def _disconnect(self) -> None:
-        if self._connection is not None:
-            await self._connection.close()
-            self._connection = self._cursor = None
+        if self._link is not None:
+            await self._link[0].close()
+            self._link = None

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+import os
+import socket
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping
+from contextlib import asynccontextmanager, contextmanager, suppress
+from threading import Timer
 from time import monotonic
 from typing import Final, TypeVar
 
@@ -17,6 +20,7 @@ from psycopg.rows import TupleRow
 
 from milepost.engine.errors import InputError, StoreError
 from milepost.engine.stores import postgres_text
+from milepost.engine.stores.postgres_presence import ENTER
 from milepost.engine.stores.store import Durability
 
 T = TypeVar("T")
@@ -30,10 +34,12 @@ _DEFAULTS: Final = {  # of libpq; what the address says comes first
     "keepalives_idle": "10",
     "keepalives_interval": "5",
     "keepalives_count": "3",
+    "tcp_user_timeout": "15000",
     "application_name": "milepost",
 }
 _SETTINGS: Final = (
-    "SELECT current_setting('server_encoding'), set_config('search_path', %s, false), "
+    f"SELECT current_setting('server_encoding'), {ENTER}, "
+    "set_config('search_path', %s, false), "
     "set_config('default_transaction_isolation', 'read committed', false), "
     "set_config('synchronous_commit', CASE WHEN %s THEN 'off' WHEN current_setting('synchronous_commit') = 'off' "
     "THEN 'on' ELSE current_setting('synchronous_commit') END, false)"
@@ -71,6 +77,25 @@ def longer(pause: float) -> float:
     return min(max(2 * pause, _FIRST_PAUSE), _LONGEST_PAUSE)
 
 
+def hang_up(connection: Link | Connection[TupleRow]) -> None:
+    """Cut the line of a connection: whoever waits for an answer on it is told at once, whatever the server does."""
+    with suppress(OSError, psycopg.Error), socket.socket(fileno=os.dup(connection.fileno())) as line:
+        line.shutdown(socket.SHUT_RDWR)
+
+
+@contextmanager
+def in_time(connection: Connection[TupleRow], seconds: float) -> Generator[None]:
+    """Hang up on a server that does not answer in time; for a thread, which nobody else can wake."""
+    timer = Timer(seconds, hang_up, [connection])
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        timer.join()
+
+
 def _is_mangled(given: Mapping[str, str]) -> bool:
     """Whether a part of what was meant to be the password was taken for something else."""
     hosts, ports = given.get("host", "").split(","), given.get("port", "").split(",")
@@ -84,13 +109,15 @@ def _is_mangled(given: Mapping[str, str]) -> bool:
 class Connections:
     """The connections of one open store.
 
-    dsn: the address, a URL or what libpq calls a connection string. schema: where the tables are. most: connections
-    that are lent out at once. patience: seconds for which the server may be away.
+    dsn: the address, a URL or what libpq calls a connection string. schema: where the tables are. owner: the store that
+    they belong to. most: connections that are lent out at once. patience: seconds for which the server may be away.
     name: the database as messages call it, without the password.
     Raises InputError: the address cannot be read.
     """
 
-    def __init__(self, dsn: str, *, schema: str, durability: Durability, most: int, patience: float) -> None:
+    def __init__(
+        self, dsn: str, *, schema: str, owner: str, durability: Durability, most: int, patience: float
+    ) -> None:
         try:
             given = {key: str(value) for key, value in conninfo_to_dict(dsn).items() if value is not None}
         except psycopg.Error:
@@ -104,8 +131,9 @@ class Connections:
         self.patience = patience
         self._password = given.get("password")
         self._conninfo = make_conninfo(**(_DEFAULTS | given))
-        self._settings = (f'"{schema}"', durability != "power")
+        self._settings = (owner, f'"{schema}"', durability != "power")
         self._idle: list[Link] = []
+        self._is_ended = False
         self._room = anyio.Semaphore(most)
         where = f" on {given['host']}" if "host" in given else ""
         self.name = f"in schema {schema!r} of database {given.get('dbname', given.get('user', 'default'))!r}{where}"
@@ -113,24 +141,26 @@ class Connections:
     async def connect(self) -> Link:
         """Connect; every statement is a transaction of its own, unless one is begun. Raises psycopg.Error."""
         connection = await AsyncConnection.connect(self._conninfo, autocommit=True)
+        postgres_text.register(connection.adapters)
         try:
             cursor = await connection.execute(_SETTINGS, self._settings)
             self._check(connection, await cursor.fetchone())
         except BaseException:
             await connection.close()
             raise
-        postgres_text.register(connection.adapters)
         return connection
 
     def connect_blocking(self) -> Connection[TupleRow]:
         """Connect, for a thread. Raises psycopg.Error."""
         connection = Connection.connect(self._conninfo, autocommit=True)
+        postgres_text.register(connection.adapters)
         try:
-            self._check(connection, connection.execute(_SETTINGS, self._settings).fetchone())
+            with in_time(connection, _FIRST_PATIENCE):
+                found = connection.execute(_SETTINGS, self._settings).fetchone()
+            self._check(connection, found)
         except BaseException:
             connection.close()
             raise
-        postgres_text.register(connection.adapters)
         return connection
 
     def _check(self, connection: Link | Connection[TupleRow], found: TupleRow | None) -> None:
@@ -185,10 +215,15 @@ class Connections:
             try:
                 yield connection
             finally:
-                if connection.info.transaction_status == TransactionStatus.IDLE:
+                if connection.info.transaction_status == TransactionStatus.IDLE and not self._is_ended:
                     self._idle.append(connection)
                 else:
                     await connection.close()
+
+    async def end(self) -> None:
+        """Close all of them: those that somebody uses, as soon as they are given back."""
+        self._is_ended = True
+        await self.close()
 
     async def close(self) -> None:
         """Close the connections that nobody uses."""

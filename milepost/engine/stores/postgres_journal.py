@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from milepost.engine.errors import CrashLoop, UnknownRun
 from milepost.engine.stores import postgres_batch as batch
 from milepost.engine.stores.owner import busy
 from milepost.engine.stores.postgres_batch import Chain
+from milepost.engine.stores.postgres_presence import IS_THERE
 from milepost.engine.stores.postgres_rows import COLUMNS, NOW, columns_of, row_of
 from milepost.engine.stores.store import Entry, Message, NewRun, RunRow
 
@@ -22,7 +23,8 @@ BEAT: Final = (
     f"INSERT INTO owners (owner, lease_until) VALUES (%s, {NOW} + %s) "
     "ON CONFLICT (owner) DO UPDATE SET lease_until = excluded.lease_until"
 )
-LET_GO: Final = "UPDATE runs SET owner = NULL WHERE run_id = %s AND owner = %s AND epoch = coalesce(%s::bigint, epoch)"
+LET_GO: Final = "UPDATE runs SET owner = NULL WHERE run_id = %s AND owner = %s AND epoch = %s"
+EPOCH: Final = "SELECT epoch FROM runs WHERE run_id = %s AND owner = %s"
 
 _CREATE: Final = (
     "WITH made AS (INSERT INTO runs (run_id, workflow, version, fingerprint, status, isolation, created, updated, seq, "
@@ -43,7 +45,7 @@ _SHARED: Final = "SELECT 1 FROM runs WHERE run_id = %s FOR KEY SHARE"  # so that
 _CREATED: Final = "SELECT creating FROM runs WHERE run_id = %s"
 _LOCK: Final = "SELECT owner, owned_since, takeovers, inside FROM runs WHERE run_id = %s FOR UPDATE"
 # Not joined to the statement above: that one may wait for the lock, and then sees the other tables as they were before.
-_LEASE: Final = f"SELECT lease_until FROM owners WHERE owner = %s AND lease_until > {NOW}"
+_LEASE: Final = f"SELECT lease_until, lease_until - {NOW} FROM owners WHERE owner = %s AND lease_until > {NOW}"
 _TAKE: Final = (
     f"UPDATE runs SET epoch = epoch + 1, owner = %s, owned_since = {NOW}, takeovers = %s, inside = %s "
     f"WHERE run_id = %s RETURNING {COLUMNS}"
@@ -75,6 +77,13 @@ _BURY: Final = (
 )
 
 Fate = Literal["committed", "taken over", "gone"]
+
+
+class Absent(NamedTuple):
+    """An owner without a connection to the server. seconds: for which its lease is still good."""
+
+    owner: str
+    seconds: float
 
 
 async def enter(connection: Link, owner: str, ttl: float) -> None:
@@ -125,8 +134,14 @@ async def _create(connection: Link, owner: str, run: NewRun, first: Entry, creat
     return found is not None and found[0] == creating
 
 
-async def acquire(connection: Link, owner: str, run_id: str, at: float, most: int) -> RunRow:
-    """Become the owner of a run. most: takeovers without a new record that are let through."""
+async def acquire(
+    connection: Link, owner: str, run_id: str, at: float, most: int, *, gone: str | None = None
+) -> RunRow | Absent:
+    """Become the owner of a run, and return its row; or return the owner that it has, who is not connected any more.
+
+    most: takeovers without a new record that are let through. gone: an owner whose lease counts no more unless it has
+    come back.
+    """
     loop: CrashLoop | None = None
     async with connection.transaction():
         found = await (await connection.execute(_LOCK, (run_id,))).fetchone()
@@ -136,7 +151,10 @@ async def acquire(connection: Link, owner: str, run_id: str, at: float, most: in
         if before not in (None, owner):
             lease = await (await connection.execute(_LEASE, (before,))).fetchone()
             if lease is not None:
-                raise busy(run_id, before, since=since, expires=lease[0])
+                if await is_there(connection, before):
+                    raise busy(run_id, before, since=since, expires=lease[0])
+                if before != gone:
+                    return Absent(str(before), float(lease[1]))
             records = await _records_inside(connection, run_id)
             takeovers, inside = (takeovers + 1 if records == inside else 1), records
         if takeovers > most and before not in (None, owner):
@@ -150,6 +168,12 @@ async def acquire(connection: Link, owner: str, run_id: str, at: float, most: in
             return row_of(taken)
     assert loop is not None
     raise loop
+
+
+async def is_there(connection: Link, owner: str) -> bool:
+    """Tell whether an owner has a connection to the server."""
+    found = await (await connection.execute(IS_THERE, (owner,))).fetchone()
+    return found is not None and bool(found[0])
 
 
 async def _records_inside(connection: Link, run_id: str) -> int:

@@ -15,6 +15,8 @@ class Proxy:
 
     lose: from when it is set, what the server says next on any connection is dropped, and the connection is cut, once.
     open: cleared, nothing is handed on until it is set again. then_stall: whether it is cleared with the loss.
+    deaf_to: a connection on which a client says something with this in it is silent from then on. withheld: what the
+    server says with this in it waits for `given`, with all that follows on that connection.
     """
 
     def __init__(self, dsn: str) -> None:
@@ -27,13 +29,24 @@ class Proxy:
         self.open = Event()
         self.open.set()
         self.then_stall = False
+        self.deaf_to = b""
+        self.withheld = b""
+        self.is_withheld = Event()
+        self.given = Event()
+        self._is_closing = Event()
+        self._freezes = 0
         self._guard = Lock()
         self._sockets: list[socket.socket] = []
         self._threads = [Thread(target=self._accept, daemon=True)]
         self._threads[0].start()
 
+    def freeze(self) -> None:
+        """Have the connections that there are say nothing any more, as when a router forgets them."""
+        self._freezes += 1
+
     def close(self) -> None:
-        self.open.set()
+        for event in (self.open, self.given, self._is_closing):
+            event.set()
         with suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
@@ -66,11 +79,17 @@ class Proxy:
         return server
 
     def _hand_on(self, source: socket.socket, target: socket.socket, is_answer: bool) -> None:
+        freezes = self._freezes
         with suppress(OSError):
             while data := source.recv(65536):
                 self.open.wait(60)
                 if is_answer and self._loses():
                     break
+                if is_answer and self.withheld and self.withheld in data:
+                    self.is_withheld.set()
+                    self.given.wait(60)
+                if freezes < self._freezes or (not is_answer and self.deaf_to and self.deaf_to in data):
+                    self._is_closing.wait(60)
                 target.sendall(data)
         for each in (source, target):
             with suppress(OSError):

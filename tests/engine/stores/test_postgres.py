@@ -314,7 +314,7 @@ async def test_the_durability_is_the_one_that_was_asked_for_whatever_the_server_
     schema: Schema, durability: Durability, setting: str, kept: str
 ) -> None:
     dsn = make_conninfo(schema.dsn, options=f"-c synchronous_commit={setting}")
-    connections = Connections(dsn, schema=schema.name, durability=durability, most=1, patience=10.0)
+    connections = Connections(dsn, schema=schema.name, owner="me", durability=durability, most=1, patience=10.0)
 
     async def job(connection: Link) -> object:
         return (await (await connection.execute("SHOW synchronous_commit")).fetchone() or [None])[0]

@@ -8,8 +8,10 @@ from time import monotonic
 import anyio
 import anyio.lowlevel
 import pytest
+from psycopg.conninfo import make_conninfo
 
-from milepost.engine.errors import LeaseLost, StoreError
+from milepost.engine.errors import LeaseLost, RunBusy, StoreError
+from milepost.engine.stores import postgres_heartbeat
 from milepost.engine.stores.postgres import PostgresStore
 from milepost.engine.stores.store import CacheEntry
 from milepost.testing.contract.place import opened
@@ -19,6 +21,13 @@ from tests.loops import asyncio_only
 from tests.postgres import Schema, Server, running
 
 pytestmark = [pytest.mark.anyio, asyncio_only]
+
+
+class Unsure(PostgresStore):
+    """A store that can be as after an acquisition that got no answer."""
+
+    def doubt(self, run_id: str) -> None:
+        self._unreleased.append((run_id, None))
 
 
 @pytest.fixture
@@ -164,6 +173,98 @@ async def test_a_server_that_stands_still_is_told_when_patience_is_over(schema: 
         assert "could not be written: the server did not answer for 0.5 seconds." in str(error)
         proxy.open.set()
         assert len(await store.records("run")) in (2, 3)
+
+
+async def test_a_server_that_stands_still_while_it_is_connected_to_is_told_when_patience_is_over(
+    schema: Schema, proxy: Proxy
+) -> None:
+    dsn = make_conninfo(proxy.dsn, application_name=schema.name)
+    async with opened(PostgresStore(dsn, schema=schema.name, patience=0.5)) as store:
+        await begin(store, length=2)
+        proxy.deaf_to = b"search_path"  # in what is first said when a connection is there
+        schema.cut()
+        with pytest.raises(StoreError, match=r"could not be written: the server did not answer for 0\.5 seconds\."):
+            await append(store, entry("run", 3))
+        proxy.deaf_to = b""
+        await append(store, entry("run", 3))
+
+
+async def test_a_lease_is_renewed_though_its_connection_has_gone_silent(
+    schema: Schema, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgres_heartbeat, "_SHORTEST_PATIENCE", 0.5)
+    async with opened(PostgresStore(proxy.dsn, schema=schema.name, ttl=0.6)) as store:
+        await begin(store)
+        proxy.freeze()
+        schema.execute("UPDATE owners SET lease_until = 0")
+        while schema.execute("SELECT lease_until FROM owners") == [(0.0,)]:
+            await anyio.lowlevel.checkpoint()
+
+
+async def test_a_lease_that_is_got_just_now_is_not_given_up_with_one_that_was_not_heard_of(
+    schema: Schema, proxy: Proxy
+) -> None:
+    renewals = "SELECT count(*) FROM owners WHERE lease_until > %s"
+    store = Unsure(proxy.dsn, schema=schema.name, ttl=0.6, patience=0.5)
+    async with (
+        opened(store),
+        opened(PostgresStore(schema.dsn, schema=schema.name)) as other,
+        anyio.create_task_group() as tasks,
+    ):
+        await begin(store)
+        await store.release("run", 1)
+        store.doubt("run")
+        proxy.withheld = b"COMMIT"
+        tasks.start_soon(store.acquire, "run")
+        while not proxy.is_withheld.is_set():
+            await anyio.lowlevel.checkpoint()
+        for _ in range(2):
+            ((until,),) = schema.execute("SELECT max(lease_until) FROM owners")
+            while schema.execute(renewals, until) == [(0,)]:
+                await anyio.lowlevel.checkpoint()
+        proxy.given.set()
+        row = await other.row("run")
+        assert row is not None
+        assert row.owner is not None
+        assert row.epoch == 2
+
+
+async def test_an_owner_whose_connections_were_all_cut_keeps_its_run(schema: Schema) -> None:
+    async with (
+        opened(PostgresStore(schema.dsn, schema=schema.name)) as store,
+        opened(PostgresStore(schema.dsn, schema=schema.name)) as other,
+    ):
+        await begin(store)
+        for seq in range(2, 5):
+            schema.cut()
+            with pytest.raises(RunBusy):
+                await other.acquire("run")
+            await append(store, entry("run", seq))
+
+
+async def test_an_owner_that_does_not_connect_again_counts_as_dead_after_a_moment(schema: Schema) -> None:
+    async with opened(PostgresStore(schema.dsn, schema=schema.name)) as store:
+        await begin(store)
+        schema.execute("INSERT INTO owners VALUES ('a ghost', 9e9)")
+        schema.execute("UPDATE runs SET owner = 'a ghost'")
+        begun = monotonic()
+        assert (await store.acquire("run")).epoch == 2
+        assert monotonic() - begun > 1.5
+
+
+async def test_a_connection_that_is_given_back_after_closing_is_closed(schema: Schema) -> None:
+    used = "SELECT count(*) FROM pg_stat_activity WHERE application_name = %s AND pid <> pg_backend_pid()"
+    store = PostgresStore(schema.dsn, schema=schema.name)
+    await store.open()
+    async with anyio.create_task_group() as tasks:
+        with schema.locked("definitions"):
+            tasks.start_soon(store.define, "f", "{}")
+            while not schema.execute("SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'"):
+                await anyio.lowlevel.checkpoint()
+            await store.close()
+            assert schema.execute(used, schema.name) == [(1,)]
+    while schema.execute(used, schema.name) != [(0,)]:
+        await anyio.lowlevel.checkpoint()
 
 
 async def test_a_run_that_cannot_be_let_go_is_let_go_as_soon_as_the_server_is_back(
