@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, LiteralString
 
+from milepost.engine.stores.postgres_presence import ARE_THERE
 from milepost.engine.stores.store import RunRow
 from milepost.engine.stores.terms import Terms
 from milepost.engine.trace import RunStatus
@@ -54,7 +55,8 @@ NEWS: Final = "SELECT number, run_id FROM inbox WHERE taken IS NULL AND number >
 
 _IS_FREE: Final = "(owner IS NULL OR owner NOT IN (SELECT owner FROM alive))"
 READY: Final = (
-    f"WITH RECURSIVE alive AS MATERIALIZED (SELECT owner FROM owners WHERE lease_until > {NOW} UNION SELECT %s), "
+    f"WITH RECURSIVE alive AS MATERIALIZED (SELECT owner FROM owners WHERE lease_until > {NOW} AND {ARE_THERE} "
+    "UNION SELECT %s), "
     "going AS ("
     f"SELECT run_id, parent_run FROM runs WHERE status = 'running' AND {_IS_FREE} "
     "UNION SELECT run_id, parent_run FROM runs WHERE status = 'waiting' AND due <= %s "

@@ -5,15 +5,29 @@ from __future__ import annotations
 import socket
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from threading import Event, Lock, Thread
 
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 
+@dataclass
+class Made:
+    """How far a connection is made. is_done: it is, and something else was asked of the server since."""
+
+    is_done: bool = False
+    _is_greeted: bool = False
+
+    def hear(self, request: bytes) -> None:
+        self.is_done = self._is_greeted
+        self._is_greeted = self._is_greeted or b"search_path" in request
+
+
 class Proxy:
     """Hands on what client and server say to each other.
 
-    lose: from when it is set, what the server says next on any connection is dropped, and the connection is cut, once.
+    lose: from when it is set, what the server says next on any connection is dropped, and the connection is cut, once;
+    but for what it says while the connection is being made.
     open: cleared, nothing is handed on until it is set again. then_stall: whether it is cleared with the loss.
     deaf_to: a connection on which a client says something with this in it is silent from then on. withheld: what the
     server says with this in it waits for `given`, with all that follows on that connection.
@@ -66,8 +80,9 @@ class Proxy:
                 return
             server = self._connect()
             self._sockets += [client, server]
+            made = Made()
             for source, target, is_answer in ((client, server, False), (server, client, True)):
-                thread = Thread(target=self._hand_on, args=(source, target, is_answer), daemon=True)
+                thread = Thread(target=self._hand_on, args=(source, target, is_answer, made), daemon=True)
                 self._threads.append(thread)
                 thread.start()
 
@@ -78,12 +93,14 @@ class Proxy:
         server.connect(f"{self._host}/.s.PGSQL.{self._port}")
         return server
 
-    def _hand_on(self, source: socket.socket, target: socket.socket, is_answer: bool) -> None:
+    def _hand_on(self, source: socket.socket, target: socket.socket, is_answer: bool, made: Made) -> None:
         freezes = self._freezes
         with suppress(OSError):
             while data := source.recv(65536):
                 self.open.wait(60)
-                if is_answer and self._loses():
+                if not is_answer:
+                    made.hear(data)
+                elif made.is_done and self._loses():
                     break
                 if is_answer and self.withheld and self.withheld in data:
                     self.is_withheld.set()
