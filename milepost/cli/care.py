@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
-from typing import TYPE_CHECKING, Final, cast, get_args
+from typing import TYPE_CHECKING, cast, get_args
 
 import click
 
+from milepost.cli.ages import seconds_of
 from milepost.cli.exits import CheckFailed, Exit
 from milepost.cli.options import common_options, store_option
 from milepost.cli.records import find_run, read_store
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from milepost.engine.stored_runs import RunSummary
     from milepost.engine.stores.encrypted import Rotated
     from milepost.engine.verifying import Finding
-
-UNITS: Final = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 7 * 86400.0}
 
 
 @click.command()
@@ -65,18 +63,6 @@ def counted(number: int, noun: str) -> str:
     ('1 run', '2,000 runs')
     """
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
-
-
-def seconds_of(age: str) -> float:
-    """Return an age in seconds.
-
-    >>> seconds_of("30d"), seconds_of("1.5h"), seconds_of("20")
-    (2592000.0, 5400.0, 20.0)
-    """
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smhdw]?)", age.strip())
-    if match is None:
-        raise InputError(f"{age!r} is no age. Write a number with s, m, h, d or w behind it, e.g. 30d or 12h.")
-    return float(match[1]) * UNITS[match[2] or "s"]
 
 
 def size_of(count: int) -> str:

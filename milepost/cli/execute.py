@@ -19,6 +19,7 @@ from milepost.cli.screen import Invocation, print_json, print_value, prints_to_s
 from milepost.cli.signals import stopping
 from milepost.cli.stores import DEFAULT_STORE, prepare, require, with_durability
 from milepost.engine.errors import InputError, StoreError
+from milepost.engine.tags import checked_tags
 
 if TYPE_CHECKING:
     from milepost.cli.target import AnyWorkflow
@@ -59,6 +60,7 @@ class Drive:
 )
 @click.option("--state", metavar="JSON|@FILE", help="The state to begin with.")
 @click.option("--run-id", metavar="ID", help="Makes the call idempotent: a run of that id is gone on with.")
+@click.option("--tag", "tags", metavar="TAG", multiple=True, help="What the run can be found by. Repeatable.")
 @store_option
 @durability_option
 @common_options
@@ -69,6 +71,7 @@ def run(
     inputs: str | None,
     state: str | None,
     run_id: str | None,
+    tags: Sequence[str],
     store: str,
     durability: str | None,
 ) -> int:
@@ -84,11 +87,12 @@ def run(
     value = parse(inputs, workflow.input_type, what="input")
     begin = _initial_state(workflow, state)
     check_ready(workflow, run_id)
+    checked_tags(tags)
     url = with_durability(store, durability)
     prepare(url)
 
     async def start(engine: Engine, deps: Any) -> Run:
-        return await engine.start(workflow, inputs=value, state=begin, deps=deps, run_id=run_id)
+        return await engine.start(workflow, inputs=value, state=begin, deps=deps, run_id=run_id, tags=tags)
 
     return drive_run(asked, Drive(workflow, url, target, start))
 

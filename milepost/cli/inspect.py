@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
 
 import click
 
+from milepost.cli.ages import moment_of
 from milepost.cli.moments import changes_of, describe_snapshot, snapshot_lines
 from milepost.cli.options import common_options, store_option
 from milepost.cli.pictures import (
@@ -22,6 +25,7 @@ from milepost.cli.pictures import (
 from milepost.cli.records import describe_run, describe_trace, find_run, read_store
 from milepost.cli.screen import Invocation, console, json_text, print_json, say
 from milepost.cli.stores import require
+from milepost.engine.errors import InputError
 from milepost.engine.stores.address import without_password
 
 if TYPE_CHECKING:
@@ -30,41 +34,60 @@ if TYPE_CHECKING:
     from milepost.engine.checkpoints import Snapshot
     from milepost.engine.engine import Engine
     from milepost.engine.stored_runs import RunSummary
-    from milepost.engine.trace import Trace
+    from milepost.engine.trace import RunStatus, Trace
 
-STATUSES = ("running", "waiting", "completed", "failed", "cancelled")
+STATUSES: Final[tuple[RunStatus, ...]] = ("running", "waiting", "completed", "failed", "cancelled")
 STATUS_STYLES = {"running": "blue", "waiting": "yellow", "completed": "green", "failed": "bold red", "cancelled": "dim"}
 
 
 @click.command()
 @click.option("--status", type=click.Choice(STATUSES), help="Only runs of this status.")
+@click.option("--waiting", is_flag=True, help="Only runs that wait, and how many stand how.")
 @click.option("--workflow", metavar="NAME", help="Only runs of this workflow.")
+@click.option("--tag", metavar="TAG", help="Only runs that have this tag.")
+@click.option("--since", metavar="WHEN", help="Only runs begun since then: 2026-11-28, 2026-11-28T09:30Z, or 2d, 12h.")
 @click.option("--limit", metavar="N", type=click.IntRange(min=1), help="At most this many, the latest ones.")
 @click.option("--nested", is_flag=True, help="Also the runs inside other runs.")
 @store_option
 @common_options
 @click.pass_obj
 def runs(
-    asked: Invocation, status: str | None, workflow: str | None, limit: int | None, nested: bool, store: str
+    asked: Invocation,
+    status: RunStatus | None,
+    waiting: bool,
+    workflow: str | None,
+    tag: str | None,
+    since: str | None,
+    limit: int | None,
+    nested: bool,
+    store: str,
 ) -> None:
-    """List the runs of a store, the latest first."""
+    """List the runs of a store, the one that was begun last first."""
+    if waiting and status not in (None, "waiting"):
+        raise InputError(f"--waiting and --status {status} cannot both hold. Give one of them.")
+    status = "waiting" if waiting else status
+    begun = None if since is None else moment_of(since, datetime.now(UTC))
     require(store)
-    found = read_store(store, lambda engine: engine.runs(nested=nested))
-    kept = [
-        summary
-        for summary in sorted(found, key=lambda summary: summary.updated, reverse=True)
-        if status in (None, summary.status) and workflow in (None, summary.workflow)
-    ][:limit]
+
+    async def look(engine: Engine) -> tuple[list[RunSummary], Mapping[RunStatus, int], bool]:
+        found = await engine.runs(status=status, workflow=workflow, tag=tag, since=begun, nested=nested, limit=limit)
+        counts = await engine.counts(workflow=workflow, tag=tag, since=begun, nested=nested)
+        return found, counts, bool(counts or await engine.runs(nested=nested, limit=1))
+
+    found, counts, is_filled = read_store(store, look)
     if asked.as_json:
-        print_json({"runs": [describe_run(summary) for summary in kept]})
-    elif kept:
-        console(stderr=False).print(_table(kept, nested=nested))
+        print_json({"runs": [describe_run(summary) for summary in found], "counts": {**counts}})
+        return
+    if found:
+        console(stderr=False).print(_table(found, nested=nested))
     else:
-        say(f"No runs in {without_password(store)!r}." if not found else "No run fits.")
+        say("No run fits." if is_filled else f"No runs in {without_password(store)!r}.")
+    if waiting and counts:
+        say(", ".join(f"{counts[each]:,} {each}" for each in STATUSES if each in counts) + ".")
 
 
 def _table(summaries: list[RunSummary], *, nested: bool = False) -> Table:
-    """Return runs as a table. nested: say of each which run it is inside of."""
+    """Return runs as a table. nested: say of each which run it is inside of. Tags are shown where a run has any."""
     from rich.table import Table
     from rich.text import Text
 
@@ -74,6 +97,9 @@ def _table(summaries: list[RunSummary], *, nested: bool = False) -> Table:
     table.add_column("CHECKPOINTS", justify="right")
     if nested:
         table.add_column("INSIDE", overflow="fold", style="dim")
+    is_tagged = any(summary.tags for summary in summaries)
+    if is_tagged:
+        table.add_column("TAGS", overflow="fold")
     for summary in summaries:
         table.add_row(
             Text(summary.run_id),
@@ -82,6 +108,7 @@ def _table(summaries: list[RunSummary], *, nested: bool = False) -> Table:
             Text(f"{summary.updated:%Y-%m-%d %H:%M:%S}Z", style="dim"),
             str(summary.seq),
             *([Text(summary.parent_run or "")] if nested else []),
+            *([Text(", ".join(summary.tags))] if is_tagged else []),
         )
     return table
 

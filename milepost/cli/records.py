@@ -74,6 +74,8 @@ def describe_run(summary: RunSummary) -> Mapping[str, object]:
         "checkpoints": summary.seq,
         "created": _iso(summary.created),
         "updated": _iso(summary.updated),
+        "due": None if summary.due is None else _iso(summary.due),
+        "tags": list(summary.tags),
         "output": None if summary.output is None else json.loads(summary.output),
         "error": summary.error,
         "parent_run": summary.parent_run,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from functools import partial
@@ -64,6 +64,7 @@ from milepost.engine.state import StoredState
 from milepost.engine.stores.address import open_store
 from milepost.engine.stores.encrypted import opened
 from milepost.engine.stores.store import NewRun, RunRow, Store
+from milepost.engine.tags import checked_tags
 from milepost.engine.trace import RunStatus
 from milepost.engine.workflow import Workflow
 
@@ -138,34 +139,46 @@ class Engine(CaredRuns):
         deps: Any = None,
         run_id: str | None = None,
         isolation: Isolation | None = None,
+        tags: Sequence[str] = (),
     ) -> Run[Any]:
         """Start a run in the background and return at once, after its first checkpoint.
 
         run_id: makes this idempotent. A run of that id that is under way is attached to or resumed, one that failed
-        tries its failed task again, one that is completed gives its recorded output. Raises InputError, NotStorable;
+        tries its failed task again, one that is completed gives its recorded output. tags: what the run can be found by
+        in the store, each at most 100 characters; a run that exists keeps those it has. Raises InputError, NotStorable;
         RunMismatch: the id belongs to another workflow, other inputs or another state; RunCancelled, RunBusy,
         IncompatibleWorkflow, MigrationError, StoreError.
         """
-        run_id = run_id or uuid4().hex[:12]
+        run_id, tags = run_id or uuid4().hex[:12], checked_tags(tags)
         if self._store is None:
             return self._runs.get(run_id) or self._start_live(workflow, run_id, inputs, state, deps, isolation)
         lock = self._starting.setdefault(run_id, anyio.Lock())
         try:
             async with lock:
-                return await self._start_stored(self._store, workflow, run_id, inputs, state, deps, isolation or "task")
+                return await self._start_stored(
+                    self._store, workflow, run_id, inputs, state, deps, isolation or "task", tags
+                )
         finally:
             if not lock.statistics().tasks_waiting:
                 self._starting.pop(run_id, None)
 
     async def _start_stored(
-        self, store: Store, workflow: AnyWorkflow, run_id: str, inputs: Any, state: Any, deps: Any, isolation: Isolation
+        self,
+        store: Store,
+        workflow: AnyWorkflow,
+        run_id: str,
+        inputs: Any,
+        state: Any,
+        deps: Any,
+        isolation: Isolation,
+        tags: tuple[str, ...],
     ) -> Run[Any]:
         prepared = prepare(workflow)
         row = await store.row(run_id)
         if row is None:
             check_given(workflow, deps)
             place = Place(workflow=prepared.definition.name, isolation=isolation)
-            run = await self._create(store, prepared, run_id, inputs, state, deps, place)
+            run = await self._create(store, prepared, run_id, inputs, state, deps, place, tags)
             if run is not None:
                 return run
             row = await store.row(run_id)
@@ -216,7 +229,15 @@ class Engine(CaredRuns):
             run.tell_circuit(change)
 
     async def _create(
-        self, store: Store, prepared: Prepared, run_id: str, inputs: Any, state: Any, deps: Any, place: Place
+        self,
+        store: Store,
+        prepared: Prepared,
+        run_id: str,
+        inputs: Any,
+        state: Any,
+        deps: Any,
+        place: Place,
+        tags: tuple[str, ...] = (),
     ) -> Run[Any] | None:
         """Create a run with its first checkpoint. Returns None when somebody else took the id meanwhile."""
         workflow = prepared.plan.workflow
@@ -238,6 +259,7 @@ class Engine(CaredRuns):
             isolation=place.isolation or "task",
             parent_run=place.parent_run,
             parent_task=place.parent_task,
+            tags=tags,
         )
         if not await store.create(new, entry._replace(epoch=1)):
             return None

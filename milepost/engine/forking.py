@@ -71,6 +71,7 @@ async def first_of_fork(
         forked_from=shared,
         forked_at=at,
         snapshot_seq=before.snapshot_seq,
+        tags=row.tags,
     )
     return new, entry._replace(epoch=1)
 

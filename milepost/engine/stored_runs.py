@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, overload
+from typing import Any, Final, overload
 
 from typing_extensions import TypeVar
 
@@ -34,7 +34,7 @@ class RunSummary:
     version: of the definition that it follows now. seq: how many checkpoints it has. output: JSON text. parent_run,
     parent_task: the run that this one is inside of, and the key of the task that drives it; None for a run of its own.
     forked_from, forked_at: the run, and the last of its checkpoints, that this one shares; None and 0 for a run that
-    was not forked.
+    was not forked. tags: what it can be found by. due: when it goes on by itself, if it waits for a time.
     """
 
     run_id: str
@@ -50,6 +50,12 @@ class RunSummary:
     parent_task: str | None = None
     forked_from: str | None = None
     forked_at: int = 0
+    tags: tuple[str, ...] = ()
+    due: datetime | None = None
+
+
+HALF_A_MICROSECOND: Final = 5e-7
+"""What a time that was rounded to a datetime may lie before it: a run is found by its own `created`."""
 
 
 class StoredRuns:
@@ -71,16 +77,48 @@ class StoredRuns:
         *,
         status: RunStatus | None = None,
         workflow: str | None = None,
+        tag: str | None = None,
+        since: datetime | None = None,
         nested: bool = False,
         limit: int | None = None,
+        before: str | RunSummary | None = None,
     ) -> list[RunSummary]:
-        """Return stored runs, the newest first.
+        """Return stored runs, the one that was created last first.
 
-        status, workflow: only runs that stand so, or are of the workflow of this name. nested: with those that are
-        inside other runs. limit: how many at most.
+        status, workflow, tag: only runs that stand so, are of the workflow of this name, have this tag. since: only
+        those that were created at this moment or later. nested: with those that are inside other runs. limit: how many
+        at most. before: the last run of the page before this one, or its id. Raises InputError; UnknownRun: there is no
+        run of the id that was given as `before`. StoreError.
         """
-        rows = await self._need_store().rows(status=status, workflow=workflow, nested=nested, limit=limit)
+        if limit is not None and limit < 0:
+            raise InputError(f"limit={limit} is no number of runs. Give 0 or more, or None for all.")
+        rows = await self._need_store().rows(
+            status=status,
+            workflow=workflow,
+            tag=tag,
+            since=_seconds_of(since),
+            nested=nested,
+            limit=limit,
+            before=None if before is None else await self._place_of_page(before),
+        )
         return [await self._summary(row) for row in rows]
+
+    async def counts(
+        self,
+        *,
+        workflow: str | None = None,
+        tag: str | None = None,
+        since: datetime | None = None,
+        nested: bool = False,
+    ) -> Mapping[RunStatus, int]:
+        """Return how many stored runs stand how, without what there is none of; the options are those of `runs`."""
+        return await self._need_store().counts(workflow=workflow, tag=tag, since=_seconds_of(since), nested=nested)
+
+    async def _place_of_page(self, before: str | RunSummary) -> RunRow:
+        """Return the row that a page comes after; of a run that is gone since, what it takes to go on from there."""
+        if isinstance(before, str):
+            return await self._row(before)
+        return await self._need_store().row(before.run_id) or row_like(before)
 
     async def _summary(self, row: RunRow) -> RunSummary:
         """Return a row as a list shows it. It says itself only the version that the run was begun with."""
@@ -209,4 +247,36 @@ def summary(row: RunRow, version: int) -> RunSummary:
         parent_task=row.parent_task,
         forked_from=row.forked_from,
         forked_at=row.forked_at,
+        tags=row.tags,
+        due=None if row.due is None else moment(row.due),
     )
+
+
+def row_like(summary: RunSummary) -> RunRow:
+    """Return a row with what a list has shown of it."""
+    return RunRow(
+        run_id=summary.run_id,
+        workflow=summary.workflow,
+        version=summary.version,
+        fingerprint="",
+        status=summary.status,
+        isolation="task",
+        created=summary.created.timestamp(),
+        updated=summary.updated.timestamp(),
+        seq=summary.seq,
+        hash="",
+        snapshot_seq=0,
+        epoch=0,
+        owner=None,
+        error=summary.error,
+        output=summary.output,
+    )
+
+
+def _seconds_of(since: datetime | None) -> float | None:
+    """Return a moment in seconds since 1970 UTC. Raises InputError: it does not say in which time zone it is."""
+    if since is None:
+        return None
+    if since.utcoffset() is None:
+        raise InputError(f"since={since!r} has no time zone. Give one, e.g. datetime(2026, 11, 1, tzinfo=UTC).")
+    return since.timestamp() - HALF_A_MICROSECOND

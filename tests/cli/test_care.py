@@ -15,7 +15,7 @@ import anyio
 import pytest
 from anyio import to_thread
 
-from milepost.cli.care import seconds_of
+from milepost.cli.ages import seconds_of
 from milepost.engine.errors import InputError
 from milepost.engine.stores.sqlite import SqliteStore
 from tests.cli.conftest import ORDER, Call

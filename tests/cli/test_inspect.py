@@ -5,8 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from xml.etree import ElementTree
 
+import anyio
 import pytest
 
+from milepost.engine.stores.sqlite import SqliteStore
+from milepost.testing.contract.place import opened
+from milepost.testing.contract.writing import entry, new_run
 from tests.cli.conftest import ORDER, Call
 
 RUN = ("run", "flows:workflow", "--input", ORDER)
@@ -51,6 +55,89 @@ def test_runs_can_be_narrowed(call: Call) -> None:
     assert [run["run_id"] for run in call("runs", "--status", "completed", "--json").document["runs"]] == ["done-1"]
     assert [run["run_id"] for run in call("runs", "--limit", "1", "--json").document["runs"]] == ["failed-1"]
     assert call("runs", "--workflow", "other").err == "No run fits.\n"
+
+
+@pytest.fixture
+def tagged(call: Call, folder: Path) -> None:
+    """Three runs, the last of which failed."""
+    call(*RUN, "--run-id", "a", "--tag", "nightly", "--tag", "customer-7")
+    call(*RUN, "--run-id", "b")
+    (folder / "broken").touch()
+    call(*RUN, "--run-id", "c", "--tag", "nightly")
+
+
+def ids(call: Call, *words: str) -> list[str]:
+    return [run["run_id"] for run in call("runs", *words, "--json").document["runs"]]
+
+
+@pytest.mark.usefixtures("tagged")
+def test_runs_are_found_by_their_tags(call: Call) -> None:
+    assert ids(call, "--tag", "nightly") == ["c", "a"]
+    assert ids(call, "--tag", "nightly", "--status", "completed") == ["a"]
+    assert ids(call, "--tag", "nobody") == []
+    document = call("runs", "--tag", "nightly", "--limit", "1", "--json").document
+    assert document["runs"][0]["tags"] == ["nightly"]
+    assert document["counts"] == {"completed": 1, "failed": 1}
+    lines = call("runs").out.splitlines()
+    assert lines[0].split()[-1] == "TAGS"
+    place = lines[0].index("TAGS")
+    assert [line[place:].strip() for line in lines[1:]] == ["nightly", "", "nightly, customer-7"]
+    assert call("show", "a", "--json").document["tags"] == ["nightly", "customer-7"]
+
+
+@pytest.mark.usefixtures("two_runs")
+def test_tags_are_no_column_where_no_run_has_any(call: Call) -> None:
+    assert "TAGS" not in call("runs").out
+
+
+def test_tags_that_cannot_be_are_refused_before_anything_is_opened(call: Call, folder: Path) -> None:
+    answer = call(*RUN, "--tag", "a", "--tag", "a", "--tag", "")
+    assert (answer.code, answer.out) == (2, "")
+    assert "These tags cannot be given to a run: 'a' is there twice; '' is empty." in answer.err
+    assert not (folder / ".milepost").exists()
+
+
+@pytest.mark.usefixtures("tagged")
+def test_runs_are_found_by_when_they_began(call: Call) -> None:
+    for since in ("2d", "1h", "2026-01-01", "2026-01-01T10:00+02:00", "2026-01-01T08:00Z"):
+        assert ids(call, "--since", since) == ["c", "b", "a"]
+    (newest, *_) = call("runs", "--json").document["runs"]
+    assert ids(call, "--since", "2999-01-01") == []
+    assert newest["run_id"] == "c"
+    assert call("runs", "--since", "2999-01-01").err == "No run fits.\n"
+    answer = call("runs", "--since", "yesterday")
+    assert answer.code == 2
+    assert answer.err == (
+        "'yesterday' is no moment. Write a date, e.g. 2026-11-28 or 2026-11-28T09:30Z, or how long ago it was, e.g. 2d "
+        "or 12h.\n"
+    )
+
+
+@pytest.mark.usefixtures("tagged")
+def test_runs_that_wait_are_listed_with_how_many_stand_how(call: Call) -> None:
+    answer = call("runs", "--waiting")
+    assert (answer.code, answer.out, answer.err) == (0, "", "No run fits.\n2 completed, 1 failed.\n")
+    assert ids(call, "--waiting") == []
+    assert call("runs", "--waiting", "--tag", "customer-7").err == "No run fits.\n1 completed.\n"
+    assert call("runs", "--waiting", "--tag", "nobody").err == "No run fits.\n"
+    answer = call("runs", "--waiting", "--status", "failed")
+    assert answer.code == 2
+    assert "--waiting and --status failed cannot both hold" in answer.err
+    assert call("runs", "--waiting", "--status", "waiting").code == 0
+
+
+def test_a_run_that_waits_is_listed_with_its_time(folder: Path, call: Call) -> None:
+    async def put() -> None:
+        async with opened(SqliteStore(folder / "wait.db")) as store:
+            first = entry("w", 1, at=1795276657.5, status="waiting", due=1795363057.0)
+            assert await store.create(new_run("w"), first)
+
+    anyio.run(put)
+    answer = call("runs", "--waiting", "--store", "sqlite:///wait.db")
+    assert answer.out.splitlines()[1].split()[:4] == ["w", "claims", "v3", "waiting"]
+    assert answer.err == "1 waiting.\n"
+    (run,) = call("runs", "--waiting", "--store", "sqlite:///wait.db", "--json").document["runs"]
+    assert (run["status"], run["due"]) == ("waiting", "2026-11-22T15:57:37.000+00:00")
 
 
 @pytest.mark.usefixtures("two_runs")

@@ -14,7 +14,7 @@ from milepost.engine.stores.sqlite import SqliteStore
 from milepost.engine.stores.sqlite_rows import in_order
 from milepost.engine.stores.store import CacheEntry
 from milepost.testing.contract.place import opened
-from milepost.testing.contract.writing import append, begin, entry, message
+from milepost.testing.contract.writing import append, begin, entry, message, new_run
 from tests.engine.stores.test_sqlite import execute
 
 pytestmark = pytest.mark.anyio
@@ -67,6 +67,54 @@ async def test_a_changed_row_is_told(path: Path, change: str) -> None:
         other = await store.row("other")
         assert other is not None
         assert other.seq == 1
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        """tags='["a","c"]'""",
+        "tags='['",
+        "tags=NULL",
+        "tags=7",
+        "tags_crc=tags_crc+1",
+        "tags_crc=NULL",
+        "due=7.25",
+        "due=NULL",
+        "due='soon'",
+        "due_mark='1:1'",
+        "due_mark='0:1'",
+        "due_mark=NULL",
+        "due_mark=7",
+    ],
+)
+async def test_changed_tags_and_a_changed_time_are_told(tmp_path: Path, change: str) -> None:
+    path = tmp_path / "tagged.db"
+    async with opened(SqliteStore(path)) as store:
+        await store.create(new_run("run", tags=("a", "b")), entry("run", 1, status="waiting", due=7.5))
+    execute(path, f"UPDATE runs SET {change} WHERE run_id='run'")
+    async with opened(SqliteStore(path)) as store:
+        for reads in (store.row("run"), store.rows(), store.rows(limit=5), store.acquire("run")):
+            with pytest.raises(DamagedStore, match="run 'run'"):
+                await reads
+
+
+@pytest.mark.parametrize("change", ["DELETE FROM tags WHERE tag='b'", "UPDATE tags SET tag='c' WHERE tag='b'"])
+async def test_a_run_that_is_not_found_by_its_tags_is_told(tmp_path: Path, change: str) -> None:
+    path = tmp_path / "tagged.db"
+    async with opened(SqliteStore(path)) as store:
+        await store.create(new_run("run", tags=("a", "b")), entry("run", 1))
+    execute(path, change)
+    async with opened(SqliteStore(path)) as store:
+        for reads in (store.rows(tag="b"), store.rows(tag="b", limit=5), store.counts(tag="b"), store.rows()):
+            with pytest.raises(DamagedStore, match="run 'run' is damaged: it cannot be found by its tags"):
+                await reads
+
+
+async def test_a_run_that_stands_as_nothing_does_is_told_where_it_is_counted(path: Path) -> None:
+    execute(path, "UPDATE runs SET status='complete' WHERE run_id='run'")
+    async with opened(SqliteStore(path)) as store:
+        with pytest.raises(DamagedStore, match="1 of them stand 'complete', which nothing does"):
+            await store.counts()
 
 
 @pytest.mark.parametrize(

@@ -7,19 +7,21 @@ import sqlite3
 from collections.abc import Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
+from zlib import crc32
 
 import pytest
 from pydantic import BaseModel
 
 from milepost.engine.engine import Engine
-from milepost.engine.errors import ForeignStore, StoreError
+from milepost.engine.errors import ForeignStore, RunCancelled, StoreError
 from milepost.engine.stores.sqlite import SqliteStore
+from milepost.engine.stores.sqlite_checks import crc_of
 from milepost.engine.stores.sqlite_file import VERSION, connect, step
 from milepost.engine.stores.store import CacheEntry, Message
 from milepost.engine.typed import StepContext, reduce_list_append
 from milepost.engine.workflow import Workflow
 from milepost.testing.contract.place import opened
-from milepost.testing.contract.writing import append, entry, message
+from milepost.testing.contract.writing import append, entry, message, new_run
 from milepost.workflows.builder import WorkflowBuilder
 from tests.engine.stores.children import child
 from tests.engine.stores.test_sqlite import DURABILITIES, execute
@@ -144,12 +146,86 @@ async def test_an_earlier_store_can_do_all_that_a_new_one_can(path: Path) -> Non
         assert [notice.run_id for notice in await store.news(0)] == ["failed", "failed"]
 
 
-@pytest.mark.parametrize("run_id", ["failed", "killed", "completed"])
+@pytest.mark.parametrize("run_id", ["killed", "completed"])
 async def test_a_run_that_version_1_began_goes_on(path: Path, run_id: str) -> None:
     async with Engine(SqliteStore(path)) as engine:
         run = await engine.resume(run_id, tally())
         assert await run.result() == 15
         assert [task.node for task in (await engine.trace(run_id)).tasks] == ["double"] * 3 + ["note", "check"]
+
+
+async def test_what_was_asked_of_a_run_that_version_1_began_is_done(path: Path) -> None:
+    async with Engine(SqliteStore(path)) as engine:
+        with pytest.raises(RunCancelled):
+            await engine.resume("failed", tally())
+        run = await engine.resume("failed", tally(), reopen=True)
+        assert await run.result() == 15
+
+
+@pytest.fixture
+def path_of_version_3(tmp_path: Path) -> Path:
+    """A store of version 3 with a run in it, as version 3 wrote it."""
+    path = tmp_path / "three.db"
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        for statement in (text for number in (1, 2, 3) for text in step(number)):
+            connection.execute(statement)
+        connection.execute("PRAGMA journal_mode=WAL")
+        write_as_version_3(connection, "three")
+    return path
+
+
+def write_as_version_3(connection: sqlite3.Connection, run_id: str) -> None:
+    """Write what version 3 wrote for a new run that nobody owns."""
+    fixed = crc_of(run_id, "claims", 3, "task", 1000.0, None, None, None, 0)
+    mark = f"1:{crc32(f'{run_id}1hash 1running1000.0NoneNone'.encode())}"
+    connection.execute("INSERT OR IGNORE INTO definitions VALUES ('f1', '{}')")
+    connection.execute(
+        "INSERT INTO runs (run_id, workflow, version, fingerprint, status, isolation, created, updated, seq, hash, "
+        "snapshot_seq, epoch, owner, error, output, parent_run, parent_task, forked_from, forked_at, crc, mark, "
+        "lock_file, lease_until, takeovers) VALUES (?, 'claims', 3, 'f1', 'running', 'task', 1000.0, 1000.0, 1, "
+        "'hash 1', 0, 1, NULL, NULL, NULL, NULL, NULL, NULL, 0, ?, ?, NULL, 0, 0)",
+        (run_id, fixed, mark),
+    )
+    (number,) = connection.execute("SELECT number FROM runs WHERE run_id=?", (run_id,)).fetchone()
+    connection.execute(
+        "INSERT INTO records (run, seq, body, content, hash, at, snapshot, crc) "
+        "VALUES (?, 1, '{}', '[]', 'hash 1', 1000.0, NULL, ?)",
+        (number, crc32(b"1hash 11000.0")),
+    )
+    connection.execute("INSERT INTO openings VALUES (?, 1, 'me', 1.0, ?)", (run_id, crc_of(run_id, 1, "me", 1.0)))
+
+
+async def test_a_run_of_version_3_has_no_tags_and_waits_for_no_time(path_of_version_3: Path) -> None:
+    async with opened(SqliteStore(path_of_version_3)) as store:
+        (row,) = await store.rows()
+        assert (row.run_id, row.tags, row.due) == ("three", (), None)
+        assert dict(await store.counts()) == {"running": 1}
+        assert [each.run_id for each in await store.ready(0.0, ["claims"], limit=9)] == ["three"]
+        await store.acquire("three")
+        await append(store, entry("three", 2, epoch=2, status="waiting", due=7.5))
+        waiting = await store.row("three")
+        assert waiting is not None
+        assert (waiting.status, waiting.due) == ("waiting", 7.5)
+
+
+async def test_a_process_of_version_3_writes_to_a_run_that_waited(path_of_version_3: Path) -> None:
+    async with opened(SqliteStore(path_of_version_3)) as store:
+        await store.create(new_run("run", tags=("a", "b")), entry("run", 1, status="waiting", due=7.5))
+        await store.release("run", 1)
+        mark = f"2:{crc32(b'run2hash 2cancelled2000.0NoneNone')}"
+        with closing(connect(path_of_version_3, "process")) as old:
+            write_as_version_3(old, "late")
+            old.execute("UPDATE runs SET epoch=2, owner='me' WHERE run_id='run'")
+            old.execute(
+                "UPDATE runs SET seq=2, hash='hash 2', status='cancelled', updated=2000.0, error=NULL, output=NULL, "
+                "snapshot_seq=max(snapshot_seq, 0), mark=?, takeovers=0 WHERE run_id='run' AND epoch=2 AND seq=1",
+                (mark,),
+            )
+        row = await store.row("run")
+        assert row is not None
+        assert (row.status, row.seq, row.tags, row.due) == ("cancelled", 2, ("a", "b"), None)
+        assert [each.run_id for each in await store.ready(9e9, ["claims"], limit=9)] == ["late", "three"]
+        assert dict(await store.counts()) == {"running": 2, "cancelled": 1}
 
 
 async def test_an_earlier_store_that_may_not_be_changed_is_told(path: Path) -> None:
