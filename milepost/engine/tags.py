@@ -10,7 +10,7 @@ from milepost.engine.errors import InputError
 MOST_CHARACTERS: Final = 100
 
 
-def checked_tags(tags: Sequence[str]) -> tuple[str, ...]:
+def checked_tags(tags: Sequence[object]) -> tuple[str, ...]:
     """Return the tags of a run, in the order they were given. Raises InputError, which says all that is wrong.
 
     >>> checked_tags(["nightly", "customer-7"])
@@ -18,8 +18,9 @@ def checked_tags(tags: Sequence[str]) -> tuple[str, ...]:
     """
     if isinstance(tags, str):
         raise InputError(f"tags={tags!r} is one text. Give several, e.g. tags=({tags!r},).")
+    kept: list[str] = []
     faults: list[str] = []
-    for number, tag in enumerate(tags):
+    for tag in tags:
         if not isinstance(tag, str):
             faults.append(f"{tag!r} is no text")
         elif not tag.strip():
@@ -28,8 +29,10 @@ def checked_tags(tags: Sequence[str]) -> tuple[str, ...]:
             faults.append(f"{tag[:20]!r}… has {len(tag)} characters, and may have {MOST_CHARACTERS}")
         elif not tag.isprintable():
             faults.append(f"{tag!r} has characters that cannot be printed")
-        elif tag in tags[:number]:
+        elif tag in kept:
             faults.append(f"{tag!r} is there twice")
+        else:
+            kept.append(tag)
     if faults:
         raise InputError(f"These tags cannot be given to a run: {'; '.join(faults)}.")
-    return tuple(tags)
+    return tuple(kept)

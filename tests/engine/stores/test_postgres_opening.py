@@ -8,9 +8,9 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from milepost.engine.errors import ForeignStore, StoreError
 from milepost.engine.stores.address import open_store
 from milepost.engine.stores.postgres import PostgresStore
-from milepost.engine.stores.postgres_schema import VERSION
+from milepost.engine.stores.postgres_schema import VERSION, step
 from milepost.testing.contract.place import opened
-from milepost.testing.contract.writing import begin
+from milepost.testing.contract.writing import append, begin, entry, new_run
 from tests.loops import asyncio_only
 from tests.postgres import Schema
 
@@ -69,6 +69,33 @@ async def test_an_empty_schema_becomes_a_store(schema: Schema) -> None:
         await begin(store)
     async with opened(PostgresStore(schema.dsn, schema=schema.name, create=False)) as store:
         assert len(await store.rows()) == 1
+
+
+async def test_a_store_of_version_1_is_brought_up_to_date(schema: Schema) -> None:
+    schema.execute(f'CREATE SCHEMA "{schema.name}"')
+    schema.execute(step(1).decode())
+    schema.execute("INSERT INTO milepost VALUES (1)")
+    schema.execute("INSERT INTO definitions VALUES ('f1', '{}')")
+    schema.execute(
+        "INSERT INTO runs (run_id, workflow, version, fingerprint, status, isolation, created, updated, seq, hash, "
+        "snapshot_seq, epoch, owned_since, takeovers, creating, inside, forked_at) "
+        "VALUES ('old', 'claims', 3, 'f1', 'running', 'task', 1000, 1000, 1, 'h', 0, 1, 0, 0, 'c', 0, 0)"
+    )
+    schema.execute("INSERT INTO records SELECT number, 1, 1, '{}', '[]', 'h', 1000, NULL FROM runs")
+    async with opened(PostgresStore(schema.dsn, schema=schema.name)) as store:
+        (row,) = await store.rows()
+        assert (row.run_id, row.tags, row.due) == ("old", (), None)
+        assert [each.run_id for each in await store.ready(0.0, ["claims"], limit=9)] == ["old"]
+        await store.acquire("old")
+        await append(store, entry("old", 2, epoch=2, status="waiting", due=7.5))
+        assert [each.due for each in await store.rows(status="waiting")] == [7.5]
+        await store.create(new_run("new", tags=("a",)), entry("new", 1))
+        assert [each.run_id for each in await store.rows(tag="a")] == ["new"]
+    assert schema.execute("SELECT version FROM milepost") == [(VERSION,)]
+    brought = tables(schema)
+    schema.execute(f'DROP SCHEMA "{schema.name}" CASCADE')
+    async with opened(PostgresStore(schema.dsn, schema=schema.name)):
+        assert tables(schema) == brought
 
 
 async def test_a_step_that_fails_leaves_nothing_behind(schema: Schema) -> None:
