@@ -14,7 +14,7 @@ from milepost.engine.fields import fields_of, shape_of, whole_of
 from milepost.engine.fitting import fit
 from milepost.engine.following import similar_runs
 from milepost.engine.journal import Record, apply
-from milepost.engine.opening import Opened, read_position
+from milepost.engine.opening import Opened, output_of, read_position
 from milepost.engine.patch import difference
 from milepost.engine.position import Finish, Position
 from milepost.engine.reading import read_definition
@@ -97,6 +97,7 @@ async def changed(
     if fitted is not None:  # it has moved the position
         opened = await read_position(store, row, seq)
     if opened.position.output is not None:
+        output_of(row.run_id, opened.position, prepared.plan, prepared.codec)  # so that no fork is made in vain
         record.ops.append(Finish("", opened.position.output))
     apply(opened.position, record)
     return opened

@@ -15,7 +15,7 @@ from milepost.engine.fields import whole_of
 from milepost.engine.fitting import fit
 from milepost.engine.journal import Kind, Record
 from milepost.engine.logs import status_of
-from milepost.engine.opening import read_position
+from milepost.engine.opening import output_of, read_position
 from milepost.engine.pending import text_of
 from milepost.engine.position import Position
 from milepost.engine.reading import read_definition, read_record
@@ -107,7 +107,8 @@ async def snapshot_at(store: Store, row: RunRow, seq: int) -> Snapshot:
     """
     position = (await read_position(store, row, seq)).position
     state = whole_of(position.fields) if position.fields else None
-    return _made(row, await _record(store, row, seq), position, state, text_of)
+    output = None if position.output is None else text_of(position.output)
+    return _made(row, await _record(store, row, seq), position, state, output, text_of)
 
 
 async def typed_snapshot_at(
@@ -125,7 +126,9 @@ async def typed_snapshot_at(
     fit(row.run_id, plan, codec, followed, prepared.definition, position)
     stateless = workflow.state_type in (None, NoneType)
     state = None if stateless else codec.decode(whole_of(position.fields), workflow.state_type, "state")
-    return _made(row, await _record(store, row, seq), position, state, StoredValues(codec, plan.type_of).load)
+    output = None if position.output is None else output_of(row.run_id, position, plan, codec)
+    value = StoredValues(codec, plan.type_of).load
+    return _made(row, await _record(store, row, seq), position, state, output, value)
 
 
 async def _record(store: Store, row: RunRow, seq: int) -> Record:
@@ -135,7 +138,7 @@ async def _record(store: Store, row: RunRow, seq: int) -> Record:
 
 
 def _made(
-    row: RunRow, record: Record, position: Position, state: Any, value: Callable[[Ref], Any]
+    row: RunRow, record: Record, position: Position, state: Any, output: Any, value: Callable[[Ref], Any]
 ) -> Snapshot[Any, Any, Any]:
     """Return the value. record: of the checkpoint. value: returns what is behind a reference."""
     status = status_of(record)
@@ -150,7 +153,7 @@ def _made(
         status=status,
         error=record.error if status in ("failed", "cancelled") else None,
         state=state,
-        output=None if position.output is None else value(position.output),
+        output=output,
         tasks=tuple(
             PendingTask(
                 key=task.key,

@@ -417,7 +417,7 @@ class Engine(CaredRuns):
             run = self._new_run(row.run_id, plan.workflow)
             if state is not None:
                 StoredState(codec, plan.workflow.state_type, state, opened.position, isolated=True).settle()
-            run.ended("completed", output_of(opened.position, plan, codec))
+            run.ended("completed", output_of(row.run_id, opened.position, plan, codec))
             return run
         check_given(plan.workflow, deps)
         if not owned:

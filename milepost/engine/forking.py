@@ -39,6 +39,8 @@ async def forked(
         at = there.forked_at if there is not None and is_of_this else row.seq
     if not 0 < at <= row.seq:
         raise UnknownCheckpoint(origin, at, row.seq)
+    if there is not None and change == Change() and await is_plain_fork(store, there, row, at):
+        return there, False  # also where the workflow is such by now that it could not be made again
     new, first = await first_of_fork(store, prepared, row, run_id, at, change, clock)
     if there is None and await store.create(new, first):
         return new.row(first, ""), True
@@ -92,6 +94,14 @@ async def owner_of(store: Store, row: RunRow, seq: int) -> str:
     """Return the run that a record of a run belongs to: itself, or one that it shares the record with."""
     line = await line_of(store, row, seq)
     return line[0][0] if line else row.run_id
+
+
+async def is_plain_fork(store: Store, there: RunRow, row: RunRow, at: int) -> bool:
+    """Tell whether a run goes on from a checkpoint of another, and was given nothing that this one did not have."""
+    if there.forked_at != at or there.forked_from != await owner_of(store, row, at):
+        return False
+    begun = await store.record(there.run_id, at + 1)
+    return begun is not None and from_text(begun.seq, begun.body, "[]").given is None
 
 
 async def check_same_fork(store: Store, there: RunRow, new: NewRun, first: Entry) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from milepost.engine.codec import Codec
-from milepost.engine.errors import BrokenJournal, UnknownCheckpoint
+from milepost.engine.errors import BrokenJournal, IncompatibleWorkflow, NotStorable, UnknownCheckpoint
 from milepost.engine.journal import pointed_at
 from milepost.engine.pending import text_of
 from milepost.engine.plan import Plan
@@ -100,11 +100,19 @@ async def fetch(store: Store, run_id: str, seq: int) -> list[Value]:
     return read_record(run_id, stored).values
 
 
-def output_of(position: Position, plan: Plan, codec: Codec) -> object:
-    """Return the recorded output of a completed run, as the workflow declares it now. Raises NotStorable."""
+def output_of(run_id: str, position: Position, plan: Plan, codec: Codec) -> object:
+    """Return the recorded output of a completed run, as the workflow declares it now. Raises IncompatibleWorkflow."""
     ref = position.output
     assert ref is not None
     assert ref.value is not None
     tag = ref.value.tag if ref.index < 0 else f"item:{ref.value.tag}"
-    known, text = Rereading(plan, codec, {}, changed=False).read(tag, text_of(ref), END, "the run's output")
-    return codec.decode(text, plan.type_of(known), known)
+    try:
+        known, text = Rereading(plan, codec, {}, changed=False).read(tag, text_of(ref), END, "output")
+        return codec.decode(text, plan.type_of(known), known)
+    except NotStorable as error:
+        reason = error.reason.splitlines()[0].rstrip(".")
+        fault = (
+            f"The stored output of the run does not fit any more: at {error.path}, {reason}. Let the output type take "
+            f"what is stored, or look at it without the workflow: milepost show {run_id}."
+        )
+        raise IncompatibleWorkflow(run_id, [fault]) from error

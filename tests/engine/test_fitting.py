@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 from milepost import (
     Engine,
+    IncompatibleWorkflow,
     NodeError,
     RunMismatch,
     StepContext,
@@ -80,6 +81,46 @@ async def test_the_output_of_a_run_that_ended_before_is_given_whatever_the_workf
         await (await engine.start(chain(["first", "second"]), inputs=1, deps=deps, run_id=RUN)).result()
         assert await engine.check(chain(["other"])) == []
     assert await resumed(world, chain(["other"]), deps) == 3
+
+
+async def test_an_output_that_the_workflow_cannot_read_any_more_is_refused_and_no_fork_of_it_is_made(
+    world: World,
+) -> None:
+    def made(type_: Any) -> AnyWorkflow:
+        wf: Any = WorkflowBuilder(name="chain", deps_type=Deps, input_type=int, output_type=type_)
+        one = wf.function(node_id="one")(returning(type_))
+        wf.edge(wf.start_node, one)
+        wf.edge(one, wf.end_node)
+        built: AnyWorkflow = wf.build()
+        return built
+
+    def returning(type_: Any) -> Any:
+        async def give(ctx: StepContext[None, Deps, int]) -> Any:
+            return 3 if type_ is int else ["new"]
+
+        give.__annotations__["return"] = type_
+        return give
+
+    new = made(list[str])
+    async with Engine(world()) as engine:
+        assert await (await engine.start(made(int), inputs=1, deps=Deps(), run_id=RUN)).result() == 3
+        for asked in (
+            lambda: engine.resume(RUN, new, deps=Deps()),
+            lambda: engine.start(new, inputs=1, deps=Deps(), run_id=RUN),
+            lambda: engine.fork(RUN, new, deps=Deps()),
+            lambda: engine.at(RUN, 2, workflow=new),
+        ):
+            with pytest.raises(IncompatibleWorkflow) as raised:
+                await asked()
+            (change,) = raised.value.changes
+            assert change == (
+                "The stored output of the run does not fit any more: at output, it is the int 3, which its declared "
+                "type does not take: input should be a valid array. Let the output type take what is stored, or look "
+                f"at it without the workflow: milepost show {RUN}."
+            )
+        assert [one.run_id for one in await engine.runs()] == [RUN]
+        fork = await engine.fork(RUN, new, at=1, deps=Deps())
+        assert await fork.result() == ["new"]
 
 
 # --- nodes ------------------------------------------------------------------------------------------------------------

@@ -602,6 +602,26 @@ async def test_a_workflow_that_does_not_fit_what_is_pending_is_refused() -> None
         assert [row.run_id for row in await engine.runs()] == [fork.id, RUN]
 
 
+@pytest.mark.parametrize("ends", [True, False])
+async def test_a_fork_that_is_there_is_told_again_whatever_the_workflow_has_become(ends: bool) -> None:
+    """It could not be made any more, but it was; whether it can go on is a matter of where it stands itself."""
+    async with Engine("memory://") as engine:
+        old, new = chained("first", "second"), chained("first", "third")
+        run = await engine.start(old, inputs=1, deps=Deps(), run_id=RUN)
+        await run.result()
+        fork = await engine.fork(RUN, old, at=2, deps=Deps(faulty=set() if ends else {"second"}), run_id="fork")
+        await fork.wait()
+        with pytest.raises(IncompatibleWorkflow):
+            await engine.fork(RUN, new, at=2, deps=Deps(), run_id="another")
+        if ends:
+            assert await (await engine.fork(RUN, new, at=2, deps=Deps(), run_id="fork")).result() == 3
+        else:
+            with pytest.raises(IncompatibleWorkflow, match=r"^Run 'fork' cannot go on"):
+                await engine.fork(RUN, new, at=2, deps=Deps(), run_id="fork")
+        with pytest.raises(RunMismatch, match="another origin"):
+            await engine.fork(RUN, new, at=1, deps=Deps(), run_id="fork")
+
+
 # --- crashes ----------------------------------------------------------------------------------------------------------
 
 
