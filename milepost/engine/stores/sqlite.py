@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
+from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from glob import escape
 from json import dumps
 from pathlib import Path
@@ -127,6 +129,7 @@ class SqliteStore:
         )
         self._lock: LockFile | None = None
         self._owned: dict[str, int] = {}  # run id: epoch
+        self._unreleased: deque[tuple[str, int]] = deque()  # leases that are still to be given up
         self._numbers: journal.Numbers = {}
         self._reader: sqlite3.Connection | None = None
         self._direct: sqlite3.Cursor | None = None
@@ -157,7 +160,8 @@ class SqliteStore:
         try:
             if self._owned:
                 run_ids = list(self._owned)
-                await self._write(lambda connection: journal.release(connection, self._owner, run_ids))
+                with suppress(StoreError):  # nothing is lost: without its lock file this owner counts as dead
+                    await self._write(lambda connection: journal.release(connection, self._owner, run_ids))
         finally:
             reader.close()
             if self._direct is not None:
@@ -165,6 +169,7 @@ class SqliteStore:
             self._reader = self._direct = self._writer = None
             await writer.stop()  # the last: closing the last connection moves the log into the database
             self._owned.clear()
+            self._unreleased.clear()
             self._numbers.clear()
             if self._lock is not None:
                 self._lock.remove()
@@ -193,13 +198,15 @@ class SqliteStore:
         return await self._write(job)
 
     async def release(self, run_id: str, epoch: int) -> None:
-        def job(connection: sqlite3.Connection) -> None:
-            journal.release(connection, self._owner, [run_id], epoch)
-            if self._owned.get(run_id) == epoch:
-                del self._owned[run_id]
-                self._numbers.pop(run_id, None)
-
-        await self._write(job)
+        if self._owned.get(run_id) == epoch:
+            del self._owned[run_id]
+            self._numbers.pop(run_id, None)
+        try:
+            await self._write(lambda connection: journal.release(connection, self._owner, [run_id], epoch))
+        except StoreError:
+            if self._writer is None:
+                raise
+            self._unreleased.append((run_id, epoch))  # it is tried again with every renewal
 
     def append(self, entry: Entry, acknowledge: Acknowledge) -> None:
         writer = self._writer
@@ -400,3 +407,7 @@ class SqliteStore:
 
     def _renew(self, connection: sqlite3.Connection) -> None:
         journal.renew(connection, self._owner, list(self._owned))
+        while self._unreleased:
+            run_id, epoch = self._unreleased[0]
+            journal.release(connection, self._owner, [run_id], epoch)
+            self._unreleased.popleft()

@@ -298,6 +298,32 @@ async def test_a_disk_without_room_is_told_and_costs_nothing_that_was_committed(
         assert len(await store.records("run")) == 6
 
 
+@pytest.mark.parametrize("durability", DURABILITIES)
+async def test_a_run_that_cannot_be_let_go_for_want_of_room_is_let_go_when_there_is_some(
+    path: Path, durability: Durability
+) -> None:
+    async with opened(SqliteStore(path, durability=durability, ttl=0.3)) as store:
+        await begin(store)
+        with room_for(0, Path(f"{path}-wal")):
+            await store.release("run", 1)
+            row = await store.row("run")
+            assert row is not None
+            assert row.owner is not None
+        while (row := await store.row("run")) is None or row.owner is not None:
+            await anyio.lowlevel.checkpoint()
+
+
+@pytest.mark.parametrize("durability", DURABILITIES)
+async def test_a_store_without_room_closes_and_its_runs_are_free(path: Path, durability: Durability) -> None:
+    store = SqliteStore(path, durability=durability)
+    await store.open()
+    await begin(store)
+    with room_for(0, Path(f"{path}-wal")):
+        await store.close()
+    async with opened(SqliteStore(path)) as heir:
+        assert (await heir.acquire("run")).epoch == 2
+
+
 def test_a_full_disk_is_told_in_words(path: Path) -> None:
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("CREATE TABLE t (a)")

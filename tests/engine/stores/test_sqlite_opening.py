@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from contextlib import closing
+from collections.abc import Generator
+from contextlib import closing, contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import anyio
 import pytest
@@ -19,6 +21,8 @@ from milepost.testing.contract.writing import begin
 from tests.engine.stores.test_sqlite import damage
 
 pytestmark = pytest.mark.anyio
+
+NOBODY = 65534
 
 
 @pytest.fixture
@@ -142,13 +146,26 @@ async def test_a_store_cannot_be_made_where_nothing_can_be_written() -> None:
         await SqliteStore("/proc/runs.db").open()
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
-async def test_a_folder_that_may_not_be_written_to_is_told(path: Path) -> None:
-    path.parent.chmod(0o500)
+@contextmanager
+def held_back(folder: Path) -> Generator[None]:
+    """Be somebody who may read a folder, and not write to it: root may do anything, so be nobody instead."""
+    folder.chmod(0o500)
+    is_root = os.geteuid() == 0
+    if is_root:
+        os.chown(folder, NOBODY, -1)
+        os.seteuid(NOBODY)
     try:
-        text = await refusal(path)
+        yield
     finally:
-        path.parent.chmod(0o700)
+        if is_root:
+            os.seteuid(0)
+        folder.chmod(0o700)
+
+
+async def test_a_folder_that_may_not_be_written_to_is_told() -> None:
+    with TemporaryDirectory() as folder, held_back(Path(folder)):  # pytest's own folders are closed to others
+        path = Path(folder) / "runs.db"
+        text = await refusal(path)
     assert text == f"StoreError: There can be no store at {path}: Permission denied. Choose another place."
 
 

@@ -55,7 +55,10 @@ def parts(module: Path) -> Iterator[tuple[int, str]]:
                 assert not (isinstance(part, ast.BinOp) and isinstance(part.op, ast.Mod)), (module, node.lineno)
 
 
-OURS = {"_SYNCHRONOUS[durability]", "order", "term", "name", "{seconds * 1000:.0f}", "seconds * 1000", "how"}
+OURS = {"_SYNCHRONOUS[durability]", "order", "term", "name", "how", "terms.where()"} | {
+    "{seconds * 1000:.0f}",
+    "seconds * 1000",
+}
 """What is put into statements besides constants: words of ours, and numbers."""
 
 
