@@ -219,22 +219,24 @@ class _Writer:
             yield f"  {{ rank=same; {'; '.join(row)} }}"
             if len(row) > 1:
                 yield f"  {' -> '.join(row)} [style=invis]"
-            if start:
-                yield f"  l_{legend[start - ROW].name} -> {row[0]} [style=invis]"
-            else:
-                yield from self._pinned(row[len(row) // 2])
+            for place, slug in enumerate(row):
+                if start:
+                    yield f"  l_{legend[start - ROW + place].name} -> {slug} [style=invis]"
+                else:
+                    yield from self._pinned(slug, weight=1)
 
     def _sample(self, entry: Entry) -> Iterator[str]:
         style = self.colours.kind("function" if entry.kind == "map" else entry.kind)
         words = dot_string(entry.words)
-        yield f"label={words}, fontsize=10, tooltip={words}"
+        yield f"label={words}, fontsize=9, tooltip={words}"
         yield shape(DrawnNode(id=entry.name, kind=entry.kind, base=entry.kind, title=entry.words), rich=False)
+        yield "width=0.9, height=0.5" if entry.kind == "decision" else "height=0.25"
         yield _painted(entry.kind, style)
 
-    def _pinned(self, slug: str) -> Iterator[str]:
+    def _pinned(self, slug: str, weight: int = 10) -> Iterator[str]:
         """Keep a legend below the picture."""
         if self.direction != "LR" and self.diagram.nodes:
-            yield f"  {self.slugs[self.diagram.nodes[-1].id]} -> {slug} [style=invis, weight=10]"
+            yield f"  {self.slugs[self.diagram.nodes[-1].id]} -> {slug} [style=invis, weight={weight}]"
 
     def _chip(self, entry: Entry) -> str:
         style = self.colours.statuses[entry.status or Status.DONE]

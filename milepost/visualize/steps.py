@@ -93,7 +93,7 @@ class _Unrolled:
     def _boxes(self, step: _Step) -> Iterator[DrawnNode]:
         first = step.tasks[0]
         box = self.grouping.boxes.get(self.grouping.owners.get(first.node, ""))
-        kind = "function" if box is None else box.node.kind
+        kind = self._kind(first)
         name = first.node if box is None else box.name
         title = f"{step.number} {name}"
         if step.is_many:
@@ -117,17 +117,19 @@ class _Unrolled:
         times = f"try {max(first.attempts, len(earlier) + 1)}" if earlier else ""
         yield replace(plain, times=times, status=status, detail=detail, tooltip=tooltip)
 
+    def _kind(self, task: TaskTrace) -> str:
+        box = self.grouping.boxes.get(self.grouping.owners.get(task.node, ""))
+        return "function" if box is None else box.node.kind
+
     def _details(self, task: TaskTrace, earlier: int, status: Status) -> Iterator[str]:
         last = task.tried[-1] if earlier and task.tried and task.status != "running" else None
         seconds = (last.finished - last.started).total_seconds() if last else task_seconds(task, self.trace)
         child = child_of(task, self.trace)
         parts = ["from the cache"] if task.cached else ["from the run before"] if status is Status.REUSED else []
         parts += [f"{RETRY} {plural(task.attempts - 1, 'retry')}"] if task.attempts > 1 and not earlier else []
-        parts += (
-            []
-            if seconds is None
-            else [f"waiting {duration(seconds)}" if status is Status.WAITING else duration(seconds)]
-        )
+        is_shown = status is Status.WAITING or self._kind(task) != "decision" or (seconds or 0) >= 1
+        if seconds is not None and is_shown:
+            parts.append(f"waiting {duration(seconds)}" if status is Status.WAITING else duration(seconds))
         parts += spent(usage_of((task,), self.trace), "tok")
         parts += [f"run {one_line(child.run_id, 12)}"] if child is not None else []
         yield " · ".join(parts)

@@ -318,6 +318,10 @@ NASTY: Final = (
     "🎉" * 500,
     '"]]:::x\nclick n_a href "javascript:alert(1)"',
     "---\ntitle: x\n---",
+    '<img src="x" onerror="document.documentElement.dataset.ran=1">',
+    "<svg/onload=document.documentElement.dataset.ran=1>",
+    '<a href="javascript:document.documentElement.dataset.ran=1">x</a>',
+    "${document.documentElement.dataset.ran=1} {{7*7}}",
 )
 
 hostile = st.one_of(
@@ -332,7 +336,7 @@ hostile = st.one_of(
 @st.composite
 def hostile_definitions(draw: st.DrawFn) -> Definition:
     """A definition of every kind of node whose ids, labels, docs, marks, types and conditions are hostile."""
-    kinds = ["function", "agent", "decision", "join", "map", "function", "agent", "broadcast"]
+    kinds = ["function", "agent", "decision", "join", "map", "ask", "wait", "sleep", "race", "function", "broadcast"]
     ids = draw(st.lists(hostile, min_size=2, max_size=len(kinds), unique=True))
     ids = [id_ for id_ in ids if id_ not in ("__start__", "__end__")]
     text = st.none() | hostile
