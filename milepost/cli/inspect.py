@@ -168,18 +168,43 @@ def _show_checkpoint(asked: Invocation, store: str, run: str, at: int, depth: in
 @format_option
 @look_options
 @click.option("--steps", is_flag=True, help="Draw every visit and attempt by itself, in the order they came.")
+@click.option(
+    "--lanes",
+    type=click.Choice(["node", "branch"]),
+    default="node",
+    show_default=True,
+    help="Of a timeline: a lane per node, or per branch.",
+)
 @output_option
 @store_option
 @common_options
 @click.pass_obj
 def trace(asked: Invocation, run: str, format: str | None, look: Look, output: str | None, store: str) -> None:
-    """Draw what RUN did: taken edges, counts, attempts and times on the workflow, as text, a picture or a page."""
+    """Draw what RUN did: taken edges, counts, attempts and times on the workflow, as text, a picture or a page.
+
+    As a timeline: what ran and what waited when; on a terminal as text, else as SVG, or with `gantt` as Mermaid.
+    """
     chosen = "json" if asked.as_json and format is None else chosen_format(format, output, "text")
     summary, traced, _ = _read(store, run, look.depth if chosen == "json" else None)
     if chosen == "json":
         write_picture(json_text({**describe_run(summary), "trace": describe_trace(traced)}), output)
     else:
-        write_picture(draw(traced, chosen, look), output)
+        _draw(traced, chosen, look, output)
+
+
+def _draw(traced: Trace, chosen: str, look: Look, output: str | None) -> None:
+    """Draw a run. A timeline is text on a terminal and in a file of text, and SVG everywhere else."""
+    if chosen == "timeline":
+        from milepost.cli.timelines import timeline_text, timeline_view
+
+        screen = console(stderr=False)
+        if output is None and screen.is_terminal:
+            screen.print(timeline_view(traced, look))
+            return
+        if output is not None and output.endswith(".txt"):
+            write_picture(timeline_text(traced, look), output)
+            return
+    write_picture(draw(traced, chosen, look), output)
 
 
 def _read(store: str, run: str, depth: int | None) -> tuple[RunSummary, Trace, list[RunSummary]]:

@@ -19,12 +19,13 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from milepost.engine.trace import Trace
+    from milepost.visualize.lanes import By
     from milepost.visualize.palette import Theme
     from milepost.visualize.render import Direction, Format, Subject
 
 CommandT = TypeVar("CommandT", bound=Callable[..., Any])
 
-FORMATS: Final = ("text", "mermaid", "dot", "svg", "png", "html", "json")
+FORMATS: Final = ("text", "mermaid", "dot", "svg", "png", "html", "timeline", "gantt", "json")
 FORMAT_OF_SUFFIX: Final = {
     ".txt": "text",
     ".mmd": "mermaid",
@@ -57,7 +58,10 @@ def theme_option(command: CommandT) -> CommandT:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
-    """How a picture is wanted, as the options of a command say it. steps: of a run, unrolled."""
+    """How a picture is wanted, as the options of a command say it.
+
+    steps: of a run, unrolled. lanes: of a timeline, one per node or per branch.
+    """
 
     theme: str = "auto"
     direction: str = "TB"
@@ -67,6 +71,7 @@ class Look:
     only: tuple[str, ...] = ()
     collapse: tuple[str, ...] = ()
     steps: bool = False
+    lanes: str = "node"
 
     def options(self) -> str:
         """Return the options again, as they have to be typed, but for those that say nothing."""
@@ -158,7 +163,7 @@ def draw(subject: Subject, form: str, look: Look = PLAIN) -> str | bytes:
 
     return render(
         subject,
-        cast("Format", form),  # click has checked this and the two below
+        cast("Format", form),  # click has checked this and the three below
         theme=cast("Theme", look.theme),
         direction=cast("Direction", look.direction),
         types=look.types,
@@ -167,6 +172,7 @@ def draw(subject: Subject, form: str, look: Look = PLAIN) -> str | bytes:
         only=look.only,
         collapse=look.collapse,
         kind="steps" if look.steps else "overlay",
+        lanes=cast("By", look.lanes),
     )
 
 

@@ -13,17 +13,18 @@ from milepost.engine.workflow import Workflow
 from milepost.visualize.diagram import Diagram
 from milepost.visualize.dot import dot
 from milepost.visualize.folding import fold
+from milepost.visualize.lanes import By
 from milepost.visualize.mermaid import mermaid
 from milepost.visualize.nesting import drawn, readable
 from milepost.visualize.palette import Theme
 from milepost.visualize.selection import part
 
-Format = Literal["mermaid", "dot", "svg", "png", "html", "text"]
+Format = Literal["mermaid", "dot", "svg", "png", "html", "text", "timeline", "gantt"]
 Direction = Literal["TB", "LR"]
 Kind = Literal["overlay", "steps"]
 Subject = Workflow[Any, Any, Any, Any] | Definition | Trace
 
-FORMATS: tuple[Format, ...] = ("mermaid", "dot", "svg", "png", "html", "text")
+FORMATS: tuple[Format, ...] = ("mermaid", "dot", "svg", "png", "html", "text", "timeline", "gantt")
 
 
 def picture(
@@ -63,13 +64,14 @@ def render(
     only: Sequence[str] = (),
     collapse: Sequence[str] = (),
     kind: Kind = "overlay",
+    lanes: By = "node",
 ) -> bytes: ...
 
 
 @overload
 def render(
     subject: Subject,
-    format: Literal["mermaid", "dot", "svg", "html", "text"] = "mermaid",
+    format: Literal["mermaid", "dot", "svg", "html", "text", "timeline", "gantt"] = "mermaid",
     *,
     theme: Theme = "light",
     direction: Direction = "TB",
@@ -79,6 +81,7 @@ def render(
     only: Sequence[str] = (),
     collapse: Sequence[str] = (),
     kind: Kind = "overlay",
+    lanes: By = "node",
 ) -> str: ...
 
 
@@ -95,6 +98,7 @@ def render(
     only: Sequence[str] = (),
     collapse: Sequence[str] = (),
     kind: Kind = "overlay",
+    lanes: By = "node",
 ) -> str | bytes: ...
 
 
@@ -110,6 +114,7 @@ def render(
     only: Sequence[str] = (),
     collapse: Sequence[str] = (),
     kind: Kind = "overlay",
+    lanes: By = "node",
 ) -> str | bytes:
     """Draw `subject`: as it was declared, or with what happened when it is a trace.
 
@@ -120,11 +125,15 @@ def render(
     names of nodes; these are drawn, and what joins them. collapse: what is drawn as one box: "first..last", all that is
     on a way between two nodes; "a,b,c", these nodes; the name of a node that runs a workflow, with all that is in it.
     kind: of the picture of a run, "overlay", on what was declared, or "steps", one box for each visit and attempt.
-    Returns bytes for "png", else text. Mermaid, DOT and text need nothing installed.
-    Raises InputError: a negative depth, a name that no node has, the steps of what has not run. DrawingError: SVG, PNG
-    or HTML was asked for and no Graphviz is there (it says what to install), or it refused.
+    lanes: of the timeline of a run, which "timeline" draws as SVG and "gantt" as Mermaid: one per node, or one per
+    branch; theme, legend and depth are its only other options.
+    Returns bytes for "png", else text. Mermaid, DOT, text and timelines need nothing installed.
+    Raises InputError: a negative depth, a name that no node has, steps or a timeline of what has not run. DrawingError:
+    SVG, PNG or HTML was asked for and no Graphviz is there (it says what to install), or it refused.
     """
     plain = subject if isinstance(subject, (Definition, Trace)) else describe(subject)
+    if format == "timeline" or format == "gantt":
+        return _timeline(plain, format, theme, legend=legend, depth=depth, lanes=lanes)
     diagram = picture(plain, types=types, depth=depth, only=only, collapse=collapse, kind=kind)
     match format:
         case "mermaid":
@@ -154,3 +163,25 @@ def _text(subject: Definition | Trace | None, diagram: Diagram, depth: int | Non
     view = terminal.run_view(subject, depth=depth) if isinstance(subject, Trace) else terminal.flow_view(diagram)
     text: str = terminal.plain(view)
     return text
+
+
+def _timeline(
+    subject: Definition | Trace,
+    format: Literal["timeline", "gantt"],
+    theme: Theme,
+    *,
+    legend: bool | None,
+    depth: int | None,
+    lanes: By,
+) -> str:
+    if not isinstance(subject, Trace):
+        raise InputError(
+            f"A timeline is of a run, and {subject.name!r} is a workflow as it is declared. "
+            "Draw the trace of one of its runs: await engine.trace(run_id)."
+        )
+    shown = import_module("milepost.visualize.timeline").timeline(subject, by=lanes, depth=depth)
+    if format == "gantt":
+        text: str = import_module("milepost.visualize.gantt").gantt(shown, theme)
+        return text
+    svg: str = import_module("milepost.visualize.timeline_svg").timeline_svg(shown, theme, legend=legend is not False)
+    return svg

@@ -173,7 +173,15 @@ def test_a_trace_can_be_drawn_step_by_step(call: Call) -> None:
 
 @pytest.mark.usefixtures("two_runs")
 @pytest.mark.parametrize(
-    ("form", "beginning"), [("mermaid", ""), ("dot", "digraph"), ("html", "<!doctype html>"), ("text", "")]
+    ("form", "beginning"),
+    [
+        ("mermaid", ""),
+        ("dot", "digraph"),
+        ("html", "<!doctype html>"),
+        ("text", ""),
+        ("timeline", "<svg"),
+        ("gantt", "---"),
+    ],
 )
 def test_a_trace_is_drawn_in_every_text_format(call: Call, form: str, beginning: str) -> None:
     answer = call("trace", "done-1", "--format", form)

@@ -20,6 +20,22 @@ const understand = async (text) => {
   try {
     await mermaid.parse(text);
     const diagram = await mermaid.mermaidAPI.getDiagramFromText(text);
+    if (diagram.type === "gantt") {
+      const tasks = diagram.db.getTasks();
+      return {
+        type: diagram.type,
+        title: diagram.db.getDiagramTitle(),
+        sections: diagram.db.getSections().map(decode),
+        bars: tasks.map((bar) => ({
+          section: decode(bar.section),
+          text: decode(bar.task).trimEnd(),
+          start: bar.startTime.getTime(),
+          stop: bar.endTime.getTime(),
+          critical: Boolean(bar.crit),
+          milestone: Boolean(bar.milestone),
+        })),
+      };
+    }
     const vertices = [...diagram.db.getVertices().values()];
     return {
       type: diagram.type,

@@ -1,0 +1,103 @@
+"""The time axis: straight where something ran, folded where nothing did."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from milepost.visualize.axis import END, MOST_FOLDS, Axis, fold_idle
+
+_STRETCHES = st.lists(
+    st.tuples(st.floats(0, 10**6), st.floats(0, 10**5)).map(lambda one: (one[0], one[0] + one[1])), max_size=30
+)
+
+
+def shown_seconds(axis: Axis) -> float:
+    """Return the seconds that are not folded."""
+    return axis.length - sum(gap.seconds for gap in axis.gaps)
+
+
+def test_without_idle_time_the_axis_is_straight() -> None:
+    axis = fold_idle(10.0, [(0.0, 6.0), (5.0, 10.0)])
+    assert axis.gaps == ()
+    assert [axis.place(at) for at in (-1.0, 0.0, 5.0, 10.0, 11.0)] == [0.0, 0.0, END / 2, END, END]
+
+
+def test_a_night_in_which_nothing_ran_is_folded() -> None:
+    axis = fold_idle(28_820.0, [(0.0, 10.0), (28_810.0, 28_820.0)])
+    (gap,) = axis.gaps
+    assert (gap.start, gap.stop, gap.seconds) == (10.0, 28_810.0, 28_800.0)
+    assert gap.right - gap.left == pytest.approx(0.04)
+    assert axis.place(10.0) == pytest.approx(END - axis.place(28_810.0))
+
+
+def test_ten_nights_are_all_folded_and_days_are_not() -> None:
+    days = [(day * 24.0, day * 24.0 + 8.0) for day in range(11)]
+    axis = fold_idle(days[-1][1], days)
+    assert [gap.seconds for gap in axis.gaps] == [16.0] * 10
+
+
+def test_a_short_pause_is_not_worth_a_fold() -> None:
+    assert fold_idle(12.0, [(0.0, 5.0), (7.0, 12.0)]).gaps == ()
+
+
+def test_where_nothing_ran_at_all_nothing_is_folded() -> None:
+    assert fold_idle(86_400.0, []).gaps == ()
+    assert fold_idle(86_400.0, [(5.0, 5.0)]).gaps == ()
+
+
+def test_what_was_waited_for_at_the_beginning_and_at_the_end_is_folded_too() -> None:
+    axis = fold_idle(1_000.0, [(490.0, 510.0)])
+    assert [(gap.start, gap.stop) for gap in axis.gaps] == [(0.0, 490.0), (510.0, 1_000.0)]
+    assert [axis.gaps[0].left, axis.gaps[1].right] == pytest.approx([0.0, END])
+
+
+def test_a_run_of_no_length_has_an_axis() -> None:
+    axis = fold_idle(0.0, [(0.0, 0.0)])
+    assert axis.length > 0
+    assert axis.place(0.0) == 0.0
+    assert axis.ticks()
+
+
+@given(st.floats(1e-3, 10**6), _STRETCHES)
+def test_time_never_runs_backwards_and_what_ran_is_never_folded(length: float, busy: list[tuple[float, float]]) -> None:
+    axis = fold_idle(length, busy)
+    assert len(axis.gaps) <= MOST_FOLDS
+    moments = sorted({0.0, length, *(min(end, length) for stretch in busy for end in stretch)})
+    places = [axis.place(moment) for moment in moments]
+    assert places == sorted(places)
+    assert [places[0], places[-1]] == pytest.approx([0.0, END])
+    for gap in axis.gaps:
+        assert 0 <= gap.start < gap.stop <= length
+        assert axis.place(gap.start) == pytest.approx(gap.left)
+        assert axis.place(gap.stop) == pytest.approx(gap.right)
+        assert not any(start < gap.stop and min(stop, length) > gap.start and start < stop for start, stop in busy)
+
+
+@given(st.floats(1e-3, 10**6), _STRETCHES)
+def test_what_is_not_folded_has_one_scale_and_what_is_folded_is_drawn_shorter(
+    length: float, busy: list[tuple[float, float]]
+) -> None:
+    axis = fold_idle(length, busy)
+    folded = sum(gap.right - gap.left for gap in axis.gaps)
+    scale = (END - folded) / shown_seconds(axis)
+    ends = [0.0, *(end for gap in axis.gaps for end in (gap.start, gap.stop)), axis.length]
+    for start, stop in list(pairwise(ends))[::2]:
+        assert axis.place(stop) - axis.place(start) == pytest.approx((stop - start) * scale, abs=1e-6)
+    for gap in axis.gaps:
+        assert gap.seconds * scale >= 1.9 * (gap.right - gap.left)
+    assert sum(gap.seconds for gap in axis.gaps) + shown_seconds(axis) == pytest.approx(axis.length)
+
+
+@given(st.floats(1e-3, 10**7), _STRETCHES)
+def test_ticks_are_in_order_apart_and_outside_folds(length: float, busy: list[tuple[float, float]]) -> None:
+    axis = fold_idle(length, busy)
+    ticks = axis.ticks(10)
+    assert all(after.place - before.place >= 0.05 for before, after in pairwise(ticks))
+    for tick in ticks:
+        assert tick.label
+        assert axis.place(tick.at) == tick.place
+        assert not any(gap.start < tick.at < gap.stop for gap in axis.gaps)
