@@ -132,7 +132,9 @@ def leave(rehearsal: Rehearsal, trace: Trace, report: Mapping[str, object]) -> t
     left[str(rehearsal.out / "report.md")] = looked_at
     for name, (what, form) in pictures.items():
         try:
-            picture = draw(trace, form, Look(theme="light"))
+            is_page = form == "html"
+            subject = rehearsal.report() if is_page else trace
+            picture = draw(subject, form, Look(theme="auto" if is_page else "light"))
         except DrawingError as error:
             missing = str(error)
             continue

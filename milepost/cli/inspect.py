@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from milepost.engine.checkpoints import Snapshot
     from milepost.engine.engine import Engine
+    from milepost.engine.report import Report
     from milepost.engine.stored_runs import RunSummary
     from milepost.engine.trace import RunStatus, Trace
 
@@ -185,6 +186,9 @@ def trace(asked: Invocation, run: str, format: str | None, look: Look, output: s
     As a timeline: what ran and what waited when; on a terminal as text, else as SVG, or with `gantt` as Mermaid.
     """
     chosen = "json" if asked.as_json and format is None else chosen_format(format, output, "text")
+    if chosen == "html":
+        write_picture(draw(_report(store, run), chosen, look), output)
+        return
     summary, traced, _ = _read(store, run, look.depth if chosen == "json" else None)
     if chosen == "json":
         write_picture(json_text({**describe_run(summary), "trace": describe_trace(traced)}), output)
@@ -205,6 +209,16 @@ def _draw(traced: Trace, chosen: str, look: Look, output: str | None) -> None:
             write_picture(timeline_text(traced, look), output)
             return
     write_picture(draw(traced, chosen, look), output)
+
+
+def _report(store: str, run: str) -> Report:
+    """Return what a page tells of a run: what it did, and what it stored at every checkpoint."""
+    require(store, run)
+
+    async def read(engine: Engine) -> Report:
+        return await engine.report((await find_run(engine, run)).run_id)
+
+    return read_store(store, read)
 
 
 def _read(store: str, run: str, depth: int | None) -> tuple[RunSummary, Trace, list[RunSummary]]:

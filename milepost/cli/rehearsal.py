@@ -17,6 +17,7 @@ from milepost.cli.records import read_store
 from milepost.engine.errors import InputError
 
 if TYPE_CHECKING:
+    from milepost.engine.report import Report
     from milepost.engine.trace import Trace
     from milepost.workflows.contract_review.clauses import Clause
 
@@ -118,6 +119,10 @@ class Rehearsal:
     def trace(self) -> Trace:
         """Return what the run did so far, read from the store."""
         return read_store(self.store, lambda engine: engine.trace(RUN))
+
+    def report(self) -> Report:
+        """Return what the run did and stored so far, checkpoint by checkpoint."""
+        return read_store(self.store, lambda engine: engine.report(RUN))
 
     def saved(self) -> frozenset[int]:
         """Return the numbers of the clauses whose first look is in the store now."""

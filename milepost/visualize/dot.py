@@ -60,8 +60,8 @@ class _Writer:
         yield ""
         yield from self._nodes(None, "  ")
         yield ""
-        for edge in self.diagram.edges:
-            yield self._edge(edge)
+        for number, edge in enumerate(self.diagram.edges):
+            yield self._edge(number, edge)
         if legend and self.diagram.is_trace:
             yield from self._statuses(legend)
         else:
@@ -161,11 +161,11 @@ class _Writer:
             f'<FONT POINT-SIZE="9" COLOR="{text}">{chip(status)}</FONT></TD>'
         )
 
-    def _edge(self, edge: DrawnEdge) -> str:
-        attributes = list(self._edge_look(edge))
+    def _edge(self, number: int, edge: DrawnEdge) -> str:
+        attributes = [f'id="e_{number}"', *self._edge_look(edge)]
         lines = [one_line(line) for line in edge.lines]
         if lines or edge.type:
-            attributes.insert(0, f"label={self._edge_label(lines, one_line(edge.type))}")
+            attributes.insert(1, f"label={self._edge_label(lines, one_line(edge.type))}")
         tail, head = self.slugs[edge.source], self.slugs[edge.target]
         if edge.back and self._is_around_cluster(edge):
             tail, head = head, tail

@@ -8,6 +8,7 @@ from typing import Any, Literal, assert_never, overload
 
 from milepost.engine.definition import Definition, describe
 from milepost.engine.errors import InputError
+from milepost.engine.report import Report
 from milepost.engine.trace import Trace
 from milepost.engine.workflow import Workflow
 from milepost.visualize.diagram import Diagram
@@ -22,7 +23,7 @@ from milepost.visualize.selection import part
 Format = Literal["mermaid", "dot", "svg", "png", "html", "text", "timeline", "gantt"]
 Direction = Literal["TB", "LR"]
 Kind = Literal["overlay", "steps"]
-Subject = Workflow[Any, Any, Any, Any] | Definition | Trace
+Subject = Workflow[Any, Any, Any, Any] | Definition | Trace | Report
 
 FORMATS: tuple[Format, ...] = ("mermaid", "dot", "svg", "png", "html", "text", "timeline", "gantt")
 
@@ -40,7 +41,7 @@ def picture(
 
     The options are those of `render`.
     """
-    plain = subject if isinstance(subject, (Definition, Trace)) else describe(subject)
+    plain = _plain(subject)
     if kind == "steps":
         if not isinstance(plain, Trace):
             raise InputError("Steps are drawn of a run; a workflow has none. Draw it as it is declared, or draw a run.")
@@ -116,7 +117,9 @@ def render(
     kind: Kind = "overlay",
     lanes: By = "node",
 ) -> str | bytes:
-    """Draw `subject`: as it was declared, or with what happened when it is a trace.
+    """Draw `subject`: as it was declared, or with what happened when it is a trace or a report.
+
+    A page made of a report also tells what every step was given and gave, and how the state changed.
 
     theme: "auto" suits a light and a dark page (a README, or a reader's own setting). direction: from top to bottom or
     from left to right. types: write on each edge what flows along it. legend: of the statuses in use in the picture of
@@ -131,7 +134,7 @@ def render(
     Raises InputError: a negative depth, a name that no node has, steps or a timeline of what has not run. DrawingError:
     SVG, PNG or HTML was asked for and no Graphviz is there (it says what to install), or it refused.
     """
-    plain = subject if isinstance(subject, (Definition, Trace)) else describe(subject)
+    plain = _plain(subject)
     if format == "timeline" or format == "gantt":
         return _timeline(plain, format, theme, legend=legend, depth=depth, lanes=lanes)
     diagram = picture(plain, types=types, depth=depth, only=only, collapse=collapse, kind=kind)
@@ -151,10 +154,17 @@ def render(
             return png
         case "html":
             page = import_module("milepost.visualize.html").html
-            text: str = page(diagram, plain, theme, types=types, direction=direction, legend=legend)
+            report = subject if isinstance(subject, Report) else None
+            text: str = page(diagram, plain, theme, report=report, types=types, direction=direction, legend=legend)
             return text
         case _:
             assert_never(format)
+
+
+def _plain(subject: Subject) -> Definition | Trace:
+    if isinstance(subject, Report):
+        return subject.trace
+    return subject if isinstance(subject, (Definition, Trace)) else describe(subject)
 
 
 def _text(subject: Definition | Trace | None, diagram: Diagram, depth: int | None) -> str:

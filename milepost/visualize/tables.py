@@ -12,14 +12,15 @@ from milepost.visualize.diagram import Diagram
 from milepost.visualize.escape import markup, one_line
 from milepost.visualize.overlay import run_status, task_name, task_seconds, task_status
 from milepost.visualize.palette import GLYPHS, RETRY, WORDS
-from milepost.visualize.terminal import moment
 from milepost.visualize.wording import count, duration, money
 
+FIRST_ROWS: Final = 200
+"""Tasks of a run that stand in the markup of its page."""
 MAX_ROWS: Final = 1000
 """Tasks that a table lists; more would freeze a browser. The JSON of the trace has them all."""
 
-_TASK_COLUMNS: Final = ("Task", "Status", "Tries", "Started", "Took", "Tokens", "Cost", "Note")
-_NUMBERS: Final = frozenset({"Tries", "Took", "Tokens", "Cost"})
+_TASK_COLUMNS: Final = ("Step", "Status", "Tries", "Began", "Took", "Tokens", "Cost", "Note")
+_NUMBERS: Final = frozenset({"Tries", "Began", "Took", "Tokens", "Cost"})
 
 
 def declared_tables(diagram: Diagram) -> Iterator[str]:
@@ -28,10 +29,16 @@ def declared_tables(diagram: Diagram) -> Iterator[str]:
     yield from _section("Edges", ("From", "To", "When"), _edges(diagram))
 
 
-def run_tables(diagram: Diagram, trace: Trace) -> Iterator[str]:
-    """Yield what a run did: its tasks, and the edges that it took."""
+def step_table(trace: Trace) -> Iterator[str]:
+    """Yield the first tasks of a run; the script of its page shows the others."""
     rows = (_task(task, trace) for task in trace.tasks)
-    yield from _section("Tasks", _TASK_COLUMNS, islice(rows, MAX_ROWS), _more(len(trace.tasks)))
+    yield from _table("Steps", _TASK_COLUMNS, islice(rows, FIRST_ROWS))
+    if len(trace.tasks) > FIRST_ROWS:
+        yield f'<noscript><p class="note">The first {FIRST_ROWS} of {len(trace.tasks)} steps.</p></noscript>'
+
+
+def edge_table(diagram: Diagram) -> Iterator[str]:
+    """Yield the edges of a run, and which of them it took."""
     yield from _section("Edges", ("From", "To", "What happened"), _edges(diagram))
 
 
@@ -42,7 +49,7 @@ def child_table(tasks: Sequence[TaskTrace], trace: Trace) -> Iterator[str]:
     """
     children = children_of(tasks, trace)
     rows = islice(_child_rows(tasks, children), MAX_ROWS)
-    yield from _section("Tasks", _TASK_COLUMNS, rows, _more(sum(len(child.tasks) for child in children)))
+    yield from _section("Steps", _TASK_COLUMNS, rows, _more(sum(len(child.tasks) for child in children)))
 
 
 def _child_rows(tasks: Sequence[TaskTrace], children: Sequence[Trace]) -> Iterator[str]:
@@ -58,12 +65,18 @@ def _more(number: int) -> str:
 
 
 def _section(title: str, columns: Iterable[str], rows: Iterable[str], note: str = "") -> Iterator[str]:
-    cells = "".join(f'<th scope="col"{" class=n" if name in _NUMBERS else ""}>{name}</th>' for name in columns)
-    yield f'<h2>{title}</h2>\n<div class="scroll"><table>\n<thead><tr>{cells}</tr></thead>\n<tbody>'
-    yield from rows
-    yield "</tbody></table></div>"
+    yield f"<h2>{title}</h2>"
+    yield from _table(title, columns, rows)
     if note:
         yield f'<p class="facts">{note}</p>'
+
+
+def _table(title: str, columns: Iterable[str], rows: Iterable[str]) -> Iterator[str]:
+    cells = "".join(f'<th scope="col"{" class=n" if name in _NUMBERS else ""}>{name}</th>' for name in columns)
+    yield f'<div class="scroll" tabindex="0" role="region" aria-label="{title}"><table>'
+    yield f"<thead><tr>{cells}</tr></thead>\n<tbody>"
+    yield from rows
+    yield "</tbody></table></div>"
 
 
 def _nodes(diagram: Diagram) -> Iterator[str]:
@@ -92,18 +105,24 @@ def _edges(diagram: Diagram) -> Iterator[str]:
 
 def _task(task: TaskTrace, trace: Trace) -> str:
     status = task_status(task)
-    seconds = task_seconds(task, trace)
-    usage = usage_of((task,), trace)
     child = child_of(task, trace)
     notes = (one_line(task.error, 300) if task.error else "", f"run {one_line(child.run_id)[:12]}" if child else "")
-    cells = (
-        ("n", f"{RETRY} {task.attempts}" if task.attempts > 1 else str(task.attempts or "")),
-        ("s", moment(task.started) if task.started else ""),
-        ("n", "" if seconds is None else duration(seconds)),
-        ("n", count(usage.input_tokens + usage.output_tokens) if usage else ""),
-        ("n", money(usage.cost) if usage and usage.cost is not None else ""),
-        ("", " · ".join(note for note in notes if note)),
-    )
+    cells = [("n", text) for text in task_cells(task, trace)]
+    cells.append(("why", " · ".join(note for note in notes if note)))
     rest = "".join(f'<td class="{name}">{markup(text)}</td>' for name, text in cells)
     name = markup(one_line(task_name(task)))
     return f'<tr><th scope="row">{name}</th><td class="s">{GLYPHS[status]} {WORDS[status]}</td>{rest}</tr>'
+
+
+def task_cells(task: TaskTrace, trace: Trace) -> tuple[str, str, str, str, str]:
+    """Return attempts, when a task began after the start of its run, how long it took, tokens and cost; "" for none."""
+    seconds = task_seconds(task, trace)
+    began = (task.started - trace.created).total_seconds() if task.started else 0.0
+    usage = usage_of((task,), trace)
+    return (
+        f"{RETRY} {task.attempts}" if task.attempts > 1 else str(task.attempts or ""),
+        f"+{duration(began)}" if began >= 0.001 else "+0 s" if task.started else "",
+        "" if seconds is None else duration(seconds),
+        count(usage.input_tokens + usage.output_tokens) if usage else "",
+        money(usage.cost) if usage and usage.cost is not None else "",
+    )
