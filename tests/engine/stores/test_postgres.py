@@ -201,6 +201,28 @@ async def test_owners_that_release_are_no_crash_loop(schema: Schema) -> None:
             await store.acquire("run")
 
 
+async def test_only_owners_that_died_make_a_crash_loop_of_a_run_that_is_woken_again_and_again(schema: Schema) -> None:
+    async with opened(store_in(schema, max_takeovers=2)) as store:
+        await store.create(new_run("run"), entry("run", 1, status="waiting", due=1.0))
+        epoch = 1
+
+        async def wake_and_let_go() -> int:
+            for number in range(10):
+                await store.release("run", epoch + number)
+                assert [row.run_id for row in await store.ready(2.0, ["claims"], limit=9)] == ["run"]
+                await store.acquire("run")
+            return epoch + 10
+
+        for _ in range(2):
+            epoch = await wake_and_let_go()
+            schema.execute("UPDATE runs SET owner = 'a ghost'")
+            epoch = (await store.acquire("run")).epoch
+        epoch = await wake_and_let_go()
+        schema.execute("UPDATE runs SET owner = 'a ghost'")
+        with pytest.raises(CrashLoop, match="was taken over 2 times without a new checkpoint"):
+            await store.acquire("run")
+
+
 # --- what is committed ------------------------------------------------------------------------------------------------
 
 

@@ -229,6 +229,28 @@ async def test_owners_that_release_are_no_crash_loop(path: Path) -> None:
             await store.acquire("run")
 
 
+async def test_only_owners_that_died_make_a_crash_loop_of_a_run_that_is_woken_again_and_again(path: Path) -> None:
+    async with opened(SqliteStore(path, max_takeovers=2)) as store:
+        await store.create(new_run("run"), entry("run", 1, status="waiting", due=1.0))
+        epoch = 1
+
+        async def wake_and_let_go() -> int:
+            for number in range(10):
+                await store.release("run", epoch + number)
+                assert [row.run_id for row in await store.ready(2.0, ["claims"], limit=9)] == ["run"]
+                await store.acquire("run")
+            return epoch + 10
+
+        for _ in range(2):
+            epoch = await wake_and_let_go()
+            execute(path, "UPDATE runs SET owner = 'a ghost', lock_file = NULL")
+            epoch = (await store.acquire("run")).epoch
+        epoch = await wake_and_let_go()
+        execute(path, "UPDATE runs SET owner = 'a ghost', lock_file = NULL")
+        with pytest.raises(CrashLoop, match="was taken over 2 times without a new checkpoint"):
+            await store.acquire("run")
+
+
 @pytest.mark.parametrize("durability", DURABILITIES)
 async def test_a_text_that_no_file_can_hold_stops_only_its_own_run(path: Path, durability: Durability) -> None:
     answers = Answers()
