@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
 from functools import partial
 from types import TracebackType
@@ -40,6 +40,7 @@ from milepost.engine.errors import (
     RunBusy,
     RunCancelled,
     RunMismatch,
+    StoreError,
     UnknownRun,
 )
 from milepost.engine.executor import Driver
@@ -220,9 +221,11 @@ class Engine(CaredRuns):
                 self._mailroom.rest()
             if log is not None and self._store is not None:
                 with anyio.CancelScope(shield=True):
-                    if driver.nests:
-                        await cancel_forsaken(self._store, run.id, driver.is_wanted, self._clock)
-                    await self._store.release(run.id, log.epoch)
+                    with suppress(StoreError):  # the run has said so already, and other runs go on
+                        if driver.nests:
+                            await cancel_forsaken(self._store, run.id, driver.is_wanted, self._clock)
+                    with suppress(StoreError):  # its lease runs out
+                        await self._store.release(run.id, log.epoch)
 
     def _tell_circuit(self, change: CircuitChange) -> None:
         for run in self._runs.values():

@@ -55,6 +55,13 @@ async def ran(journals: Journals, deps: Deps, inputs: int = 1, run_id: str = RUN
         return output
 
 
+class KeepingStore(MemoryStore):
+    """A store that fails whenever a run is to be let go."""
+
+    async def release(self, run_id: str, epoch: int) -> None:
+        raise StoreError(f"Run {run_id!r} could not be let go.")
+
+
 # --- starting ---------------------------------------------------------------------------------------------------------
 
 
@@ -556,3 +563,11 @@ async def test_a_store_that_raises_has_failed_and_not_the_node() -> None:
 
     with pytest.raises(StoreError, match=r"Checkpoint 2 of run 'r-1' could not be written: OSError\('the cable"):
         await TWO.run(inputs=1, deps=Deps(), store=Broken(), run_id=RUN)
+
+
+async def test_a_run_that_cannot_be_let_go_stops_no_other() -> None:
+    async with Engine(KeepingStore()) as engine:
+        runs = [await engine.start(TWO, inputs=number, deps=Deps(), run_id=f"r-{number}") for number in (1, 2, 3)]
+        assert [await run.result() for run in runs] == [3, 4, 5]
+        last = await engine.start(THREE, inputs=1, deps=Deps(), run_id="another")
+        assert await last.result() == 4

@@ -391,7 +391,7 @@ class SqliteStore:
             except _FAILURES as error:
                 if not is_busy(error):
                     raise failure(self.path, "written", error) from error
-        return await writer.call(job)
+        return await writer.call(job, shares=True)
 
     def _read(self, statement: str, *values: Value) -> list[Any]:
         return self._look(lambda reader: reader.execute(statement, values).fetchall())

@@ -10,7 +10,7 @@ from json import dumps
 from pathlib import Path
 from typing import Final
 
-from milepost.engine.errors import CrashLoop, UnknownRun
+from milepost.engine.errors import CrashLoop, MilepostError, UnknownRun
 from milepost.engine.stores.lockfile import is_free
 from milepost.engine.stores.owner import busy
 from milepost.engine.stores.sqlite_checks import (
@@ -78,13 +78,30 @@ class Owner:
 
 @contextmanager
 def transaction(connection: sqlite3.Connection) -> Generator[None]:
-    """Commit what is done inside, or nothing of it."""
+    """Commit what is done inside, or nothing of it; inside another transaction, with that one."""
+    if connection.in_transaction:
+        with _part(connection):
+            yield
+        return
     connection.execute("BEGIN IMMEDIATE")
     try:
         yield
         connection.execute("COMMIT")
     finally:
         roll_back(connection)
+
+
+@contextmanager
+def _part(connection: sqlite3.Connection) -> Generator[None]:
+    connection.execute("SAVEPOINT part")
+    try:
+        yield
+    except MilepostError:  # after any other the whole transaction is undone
+        connection.execute("ROLLBACK TO part")
+        raise
+    finally:
+        if connection.in_transaction:
+            connection.execute("RELEASE part")
 
 
 def create(connection: sqlite3.Connection, owner: Owner, run: NewRun, first: Entry) -> bool:

@@ -15,6 +15,8 @@ import anyio
 
 from milepost.engine.errors import LeaseLost, MilepostError, StoreError
 from milepost.engine.hop import Hop
+from milepost.engine.stores.sqlite_file import is_busy
+from milepost.engine.stores.sqlite_journal import transaction
 from milepost.engine.stores.store import Acknowledge, Entry
 
 T = TypeVar("T")
@@ -27,6 +29,12 @@ _MOST: Final = 1000
 class _Item(NamedTuple):
     work: Entry | Job | None  # None: end, in its turn
     acknowledge: Acknowledge
+    shares: bool = False  # whether the job may be done in one transaction with others
+
+    @property
+    def kind(self) -> str:
+        """What it can be done together with."""
+        return "entry" if isinstance(self.work, Entry) else "job" if self.shares else "alone"
 
 
 class Writer:
@@ -65,15 +73,18 @@ class Writer:
             self._thread = Thread(target=self._serve, name="milepost-sqlite-writer", daemon=True)
             self._thread.start()
 
-    def submit(self, work: Entry | Job | None, acknowledge: Acknowledge) -> None:
-        """Have an entry committed, or a job done in its own transaction."""
+    def submit(self, work: Entry | Job | None, acknowledge: Acknowledge, *, shares: bool = False) -> None:
+        """Have an entry committed, or a job done in its own transaction. shares: it may be part of another one."""
         self.pending += 1
-        self._queue.put(_Item(work, acknowledge))
+        self._queue.put(_Item(work, acknowledge, shares))
         if self._thread is None:
             self.start()
 
-    async def call(self, job: Callable[[sqlite3.Connection], T]) -> T:
-        """Have a job done and return its result. Not cancelled half way: its outcome would be unknown."""
+    async def call(self, job: Callable[[sqlite3.Connection], T], *, shares: bool = False) -> T:
+        """Have a job done and return its result. Not cancelled half way: its outcome would be unknown.
+
+        shares: it may be done in one transaction with other such jobs, and again if that could not be committed.
+        """
         results: list[T] = []
         errors: list[BaseException] = []
         done = anyio.Event()
@@ -83,12 +94,12 @@ class Writer:
                 errors.append(error)
             done.set()
 
-        self.submit(lambda connection: results.append(job(connection)), finish)
+        self.submit(lambda connection: results.append(job(connection)), finish, shares=shares)
         with anyio.CancelScope(shield=True):
             await done.wait()
         if errors:
             raise errors[0]
-        return results[0]
+        return results[-1]
 
     async def stop(self) -> None:
         """Wait for all that was submitted, then end the thread and close its connection."""
@@ -126,12 +137,15 @@ class Writer:
 
     def _carry_out(self, items: Sequence[_Item]) -> list[tuple[Acknowledge, BaseException | None]]:
         errors: list[BaseException | None] = []
-        for are_entries, group in groupby(items, key=lambda item: isinstance(item.work, Entry)):
+        for kind, group in groupby(items, key=lambda item: item.kind):
             works = [item.work for item in group]
-            if are_entries:
+            jobs = [work for work in works if not isinstance(work, Entry)]
+            if kind == "entry":
                 errors += self._commit([work for work in works if isinstance(work, Entry)])
+            elif kind == "job" and len(jobs) > 1:
+                errors += self._do_together([job for job in jobs if job is not None])
             else:
-                errors += [self._do(work) for work in works if not isinstance(work, Entry)]
+                errors += [self._do(job) for job in jobs]
         return [(item.acknowledge, error) for item, error in zip(items, errors, strict=True)]
 
     def _commit(self, entries: Sequence[Entry]) -> list[BaseException | None]:
@@ -152,6 +166,22 @@ class Writer:
             places = [place for place, entry in enumerate(entries) if entry.run_id == run_id]
             for place, error in zip(places, self._commit([entries[place] for place in places]), strict=True):
                 errors[place] = error
+        return errors
+
+    def _do_together(self, jobs: Sequence[Job]) -> list[BaseException | None]:
+        """Do jobs in one transaction, or in one for each if that cannot be."""
+        errors: list[BaseException | None] = []
+        try:
+            connection = self._connected()
+            with transaction(connection):
+                for job in jobs:
+                    try:
+                        job(connection)
+                        errors.append(None)
+                    except MilepostError as error:
+                        errors.append(error)
+        except Exception as error:  # whoever is to blame, nobody else may pay for it
+            return [self._fail(error)] * len(jobs) if is_busy(error) else [self._do(job) for job in jobs]
         return errors
 
     def _do(self, job: Job | None) -> BaseException | None:

@@ -13,15 +13,15 @@ from pathlib import Path
 import anyio.lowlevel
 import pytest
 
-from milepost.engine.errors import LeaseLost, StoreError
+from milepost.engine.errors import LeaseLost, StoreError, UnknownRun
 from milepost.engine.hop import find_hop
 from milepost.engine.stores import sqlite_journal as journal
 from milepost.engine.stores.sqlite import SqliteStore
 from milepost.engine.stores.sqlite_file import Durability, connect, failure
 from milepost.engine.stores.sqlite_writer import Writer
-from milepost.engine.stores.store import Entry
+from milepost.engine.stores.store import Entry, NewRun
 from milepost.testing.contract.place import opened
-from milepost.testing.contract.writing import Answers, append, begin, entry
+from milepost.testing.contract.writing import Answers, append, begin, entry, new_run
 from tests.engine.stores.test_sqlite import DURABILITIES, execute
 from tests.loops import asyncio_only
 
@@ -34,10 +34,14 @@ def path(tmp_path: Path) -> Path:
 
 
 class Recorded:
-    """A real writer on the file of a store; notes how many entries each transaction had, and can be held up."""
+    """A real writer on the file of a store; notes what it writes, and can be held up.
+
+    batches: how many entries each transaction had. statements: those carried out.
+    """
 
     def __init__(self, path: Path) -> None:
         self.batches: list[int] = []
+        self.statements: list[str] = []
         self.gate = threading.Event()
         self.may_connect = True
         self._path = path
@@ -57,7 +61,18 @@ class Recorded:
     def _connect(self) -> sqlite3.Connection:
         if not self.may_connect:
             raise sqlite3.OperationalError("no way in")
-        return connect(self._path, "process")
+        connection = connect(self._path, "process")
+        connection.set_trace_callback(self.statements.append)
+        return connection
+
+    def create(self, run: NewRun, answers: Answers) -> None:
+        """Have a run created."""
+        owner = journal.Owner("me", self._path.with_name("me.lock"), 30.0)
+        self.writer.submit(
+            lambda connection: journal.create(connection, owner, run, entry(run.run_id, 1)),
+            answers.expect(run.run_id),
+            shares=True,
+        )
 
     def _append(self, connection: sqlite3.Connection, entries: Sequence[Entry]) -> list[bool]:
         kept = journal.append(connection, {}, entries)
@@ -121,6 +136,53 @@ async def test_a_value_that_cannot_be_written_drops_only_its_own_run_from_a_shar
         assert [isinstance(error, StoreError) for _, error in given] == [False, False, False, True, True, False, False]
         assert recorded.batches == [2, 2]
         assert {row.run_id: row.seq for row in await store.rows()} == {"a": 3, "b": 1, "c": 3}
+        await recorded.writer.stop()
+
+
+async def test_runs_that_are_created_at_once_share_one_transaction(path: Path) -> None:
+    answers = Answers()
+    async with opened(SqliteStore(path)) as store:
+        recorded = Recorded(path)
+        recorded.hold_up(answers)
+        for run_id in "abcdefgh":
+            recorded.create(new_run(run_id), answers)
+        recorded.gate.set()
+        assert await answers.all() == [(name, None) for name in ("gate", *"abcdefgh")]
+        assert recorded.statements.count("COMMIT") == 1
+        assert [row.run_id for row in await store.rows()] == list("abcdefgh")
+        await recorded.writer.stop()
+
+
+async def test_one_that_is_refused_is_left_out_of_a_shared_transaction(path: Path) -> None:
+    answers = Answers()
+    async with opened(SqliteStore(path)) as store:
+        recorded = Recorded(path)
+        recorded.hold_up(answers)
+        for run in (new_run("a"), new_run("b", forked=("nobody", 1)), new_run("c")):
+            recorded.create(run, answers)
+        recorded.gate.set()
+        given = dict(await answers.all())
+        assert isinstance(given["b"], UnknownRun)
+        assert (given["a"], given["c"]) == (None, None)
+        assert recorded.statements.count("COMMIT") == 1
+        assert [row.run_id for row in await store.rows()] == ["a", "c"]
+        await recorded.writer.stop()
+
+
+async def test_one_that_cannot_be_written_undoes_a_shared_transaction_and_the_others_are_made_apart(path: Path) -> None:
+    answers = Answers()
+    async with opened(SqliteStore(path)) as store:
+        recorded = Recorded(path)
+        recorded.hold_up(answers)
+        for run in (new_run("a"), new_run("b", workflow="\ud800"), new_run("c")):
+            recorded.create(run, answers)
+        recorded.gate.set()
+        given = dict(await answers.all())
+        assert isinstance(given["b"], StoreError)
+        assert (given["a"], given["c"]) == (None, None)
+        assert recorded.statements.count("COMMIT") == 2
+        assert [row.run_id for row in await store.rows()] == ["a", "c"]
+        assert [opening.epoch for opening in await store.openings("a")] == [1]
         await recorded.writer.stop()
 
 
