@@ -63,9 +63,10 @@ _POSTED: Final = (
     "WHERE runs.run_id = %s"
 )
 _POST: Final = (
-    "WITH newest AS (UPDATE messages SET number = number + 1 RETURNING number) "
+    "WITH newest AS (UPDATE messages SET number = number + 1 RETURNING number), "
+    "found AS (SELECT 1 FROM runs WHERE run_id = %s FOR KEY SHARE) "  # it may have been removed since the look
     "INSERT INTO inbox (number, run_id, id, kind, payload, by, at, posting) "
-    "SELECT number, %s, %s, %s, %s, %s, %s, %s FROM newest ON CONFLICT (run_id, id) DO NOTHING"
+    "SELECT number, %s, %s, %s, %s, %s, %s, %s FROM newest CROSS JOIN found ON CONFLICT (run_id, id) DO NOTHING"
 )
 DEFINE: Final = "INSERT INTO definitions (fingerprint, description) VALUES (%s, %s) ON CONFLICT DO NOTHING"
 _SWEEP: Final = (  # a few: more than are kept, so that they become fewer; not those that somebody else is writing
@@ -234,4 +235,4 @@ async def post(connection: Link, message: Message, posting: str) -> bool:
         if found[0] is not None:
             return bool(found[0] == posting)
         *columns, _ = message
-        await connection.execute(_POST, (*columns, posting))
+        await connection.execute(_POST, (message.run_id, *columns, posting))

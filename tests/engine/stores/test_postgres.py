@@ -16,10 +16,10 @@ import anyio.lowlevel
 import pytest
 from psycopg.conninfo import make_conninfo
 
-from milepost.engine.errors import CrashLoop, LeaseLost, RunBusy, StoreError
+from milepost.engine.errors import CrashLoop, LeaseLost, RunBusy, StoreError, UnknownRun
 from milepost.engine.stores.postgres import PostgresStore
 from milepost.engine.stores.postgres_connections import Connections, Link
-from milepost.engine.stores.store import Durability
+from milepost.engine.stores.store import Durability, Store
 from milepost.testing.contract.place import opened
 from milepost.testing.contract.writing import Answers, append, begin, entry, message, new_run
 from tests.loops import asyncio_only
@@ -313,6 +313,30 @@ async def test_a_database_that_can_only_be_read_is_told(schema: Schema) -> None:
         assert len(await store.records("run")) == 1
         with pytest.raises(StoreError, match="could not be written: it can only be read; connect to the primary"):
             await store.acquire("run")
+
+
+async def test_a_message_to_a_run_that_is_removed_just_now_is_not_left_behind(schema: Schema) -> None:
+    errors: list[UnknownRun] = []
+
+    async def post(store: Store) -> None:
+        try:
+            await store.post(message("run", "m"))
+        except UnknownRun as error:
+            errors.append(error)
+
+    async with opened(store_in(schema)) as store:
+        await begin(store)
+        await store.release("run", 1)
+        row = await store.row("run")
+        assert row is not None
+        async with anyio.create_task_group() as tasks:
+            with schema.locked("messages"):
+                tasks.start_soon(post, store)
+                while not schema.execute("SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'"):
+                    await anyio.lowlevel.checkpoint()
+                assert await store.delete([row])
+        assert len(errors) == 1
+        assert schema.execute("SELECT count(*) FROM inbox") == [(0,)]
 
 
 async def test_of_a_message_that_was_taken_in_only_its_name_and_its_record_remain(schema: Schema) -> None:
