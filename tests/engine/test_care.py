@@ -639,6 +639,18 @@ async def test_a_journal_of_a_newer_milepost_is_refused_as_such(seq: int, old: s
     )
 
 
+async def test_a_check_judges_all_other_runs_where_a_newer_milepost_has_written_one() -> None:
+    journals = Journals()
+    for run_id in ("run", "other"):
+        await ran(MemoryStore(journals), run_id, fails=True)
+    forge(journals, len(journals.records["run"]), lambda body: body.replace('"failed"', '"postponed"'))
+    async with Engine(MemoryStore(journals)) as engine:
+        found = {one.run_id: one for one in await engine.check(TALLY)}
+    assert {run_id: one.verdict for run_id, one in found.items()} == {"run": "refused", "other": "resumes"}
+    (reason,) = found["run"].reasons
+    assert "was written by a newer Milepost: it says 'postponed', which this one does not know." in reason
+
+
 async def test_a_line_after_the_end_or_a_run_that_comes_twice_is_refused() -> None:
     store = MemoryStore()
     await ran(store)
