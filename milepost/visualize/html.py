@@ -18,6 +18,8 @@ from milepost.visualize.run_data import run_data, script_text
 from milepost.visualize.run_page import SCRIPTS, head, run_body
 from milepost.visualize.svg import draw
 from milepost.visualize.tables import declared_tables
+from milepost.visualize.timeline import timeline
+from milepost.visualize.timeline_svg import timeline_drawing
 
 
 def html(
@@ -57,12 +59,16 @@ def html(
         body = "\n".join((*head(diagram), _figure(drawing.element), *inside, *declared_tables(flat)))
         return document(title=title, theme=theme, body=f"<main>\n{body}\n{_FOOT}\n</main>", sheets=sheets)
     data = run_data(report, subject, diagram, links(diagram, known))
-    body = "\n".join(run_body(diagram, flat, subject, report, drawing.element, tuple(inside)))
+    times = timeline_drawing(timeline(subject), theme, heading=False)
+    parts = run_body(
+        diagram, flat, subject, report, picture=drawing.element, timeline=times.element, inside=tuple(inside)
+    )
+    body = "\n".join(parts)
     return document(
         title=title,
         theme=theme,
         body=f"<main>\n{body}\n{_FOOT}\n</main>",
-        sheets=(*sheets, "run_page.css"),
+        sheets=(*sheets, times.css, "run_page.css"),
         scripts=SCRIPTS,
         data=script_text(data),
     )

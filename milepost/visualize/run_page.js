@@ -9,11 +9,11 @@ class Page {
     this.steps = new Steps(data, (number) => this.choose(number));
     const result = document.querySelector("#result:not(.failure)");
     if (result) result.textContent = readable(result.textContent, result.textContent.endsWith("…"));
+    this.timeline = new TimelineView(data, (number) => this.choose(number, { quiet: true }));
     this.said = document.querySelector("#said");
     this.slider = document.querySelector("#slider");
     this.last = data.checkpoints.length ? data.checkpoints[data.checkpoints.length - 1].seq : 0;
     if (this.slider) this.prepareSlider();
-    for (const bar of document.querySelectorAll("#timeline [data-task]")) this.prepareBar(bar);
     document.querySelector("#close").addEventListener("click", () => this.close());
     document.querySelector("#help-button").addEventListener("click", () => this.help());
     document.querySelector("#help button").addEventListener("click", () => document.querySelector("#help").close());
@@ -32,9 +32,7 @@ class Page {
     this.panel.show(number);
     this.steps.mark(number, { show: !quiet });
     this.graph.mark(step.node || null);
-    for (const bar of document.querySelectorAll("#timeline [data-task]")) {
-      bar.classList.toggle("chosen", bar.dataset.task === step.key);
-    }
+    this.timeline.mark(step.key);
     this.say(`${step.name}, ${this.data.words[step.status]}`);
   }
 
@@ -48,17 +46,11 @@ class Page {
     this.choose(own[(own.indexOf(this.chosen) + 1) % own.length], { quiet: true });
   }
 
-  prepareBar(bar) {
-    const number = this.data.steps.findIndex((step) => step.key === bar.dataset.task);
-    if (number < 0) return;
-    bar.classList.add("choice");
-    bar.addEventListener("click", () => this.choose(number, { quiet: true }));
-  }
-
   close() {
     this.panel.close();
     this.graph.mark(null);
     this.steps.mark(-1);
+    this.timeline.mark("");
     this.chosen = undefined;
   }
 
@@ -153,6 +145,8 @@ class Page {
       t: () => this.visit("timeline"),
       s: () => this.visit("state"),
       l: () => this.visit("steps"),
+      "+": () => this.timeline.spread(this.timeline.zoom * 2),
+      "-": () => this.timeline.spread(this.timeline.zoom / 2),
       "/": () => document.querySelector("#find").focus(),
       "?": () => this.help(),
     };

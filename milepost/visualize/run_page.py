@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from milepost.engine.report import Report
@@ -13,7 +13,15 @@ from milepost.visualize.run_data import MOST
 from milepost.visualize.tables import edge_table, step_table
 from milepost.visualize.terminal import error_text, moment
 
-SCRIPTS: Final = ("run_texts.js", "run_moments.js", "run_graph.js", "run_steps.js", "run_panel.js", "run_page.js")
+SCRIPTS: Final = (
+    "run_texts.js",
+    "run_moments.js",
+    "run_graph.js",
+    "run_steps.js",
+    "run_panel.js",
+    "run_timeline.js",
+    "run_page.js",
+)
 
 LONGEST: Final = 20_000
 """How many characters of the output, or of the error that ended the run, are shown."""
@@ -23,6 +31,7 @@ _KEYS: Final = (
     ("[", "]", "the checkpoint before, the next one"),
     ("g", "", "the graph"),
     ("t", "", "the timeline"),
+    ("+", "-", "spread its time out, and back"),
     ("l", "", "the list of steps"),
     ("s", "", "the state"),
     ("/", "", "look for a step"),
@@ -40,11 +49,18 @@ def head(diagram: Diagram) -> Iterator[str]:
 
 
 def run_body(
-    diagram: Diagram, flat: Diagram, trace: Trace, report: Report | None, picture: str, inside: tuple[str, ...]
+    diagram: Diagram,
+    flat: Diagram,
+    trace: Trace,
+    report: Report | None,
+    *,
+    picture: str,
+    timeline: str,
+    inside: Iterable[str],
 ) -> Iterator[str]:
     """Yield the parts of the page of a run.
 
-    flat: the picture with everything closed, for the table of edges. picture: the SVG. inside: what is in its
+    flat: the picture with everything closed, for the table of edges. picture, timeline: SVG. inside: what is in its
     sub-workflows.
     """
     yield "<header><div>"
@@ -58,6 +74,7 @@ def run_body(
     yield '<section id="graph"><div class="heading"><h2 tabindex="-1">Graph</h2>'
     yield '<button type="button" id="size" class="tools" hidden>Fit</button></div>'
     yield f'<figure tabindex="0" role="region" aria-label="The picture of the run">{picture}</figure></section>'
+    yield from _timeline(timeline)
     yield _section("steps", "Steps")
     yield from _tools()
     if len(trace.tasks) > MOST:
@@ -74,6 +91,13 @@ def run_body(
     yield "</div>"
     yield from _help()
     yield '<p id="said" class="unseen" aria-live="polite"></p>'
+
+
+def _timeline(drawing: str) -> Iterator[str]:
+    yield '<section id="timeline"><div class="heading"><h2 tabindex="-1">Timeline</h2><div class="tools">'
+    for id_, sign, what in (("wider", "−", "Less of it"), ("closer", "+", "Spread it out"), ("all", "Whole", "Whole")):
+        yield f'<button type="button" id="{id_}" aria-label="{what}">{sign}</button>'
+    yield f'</div></div><figure tabindex="0" role="region" aria-label="The timeline">{drawing}</figure></section>'
 
 
 def _section(id_: str, title: str) -> str:

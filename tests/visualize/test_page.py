@@ -134,7 +134,7 @@ def test_a_node_can_be_chosen_with_the_keyboard(browser: Chromium, page_text: st
 
 def test_a_row_of_the_table_chooses_its_step(browser: Chromium, page_text: str) -> None:
     with browser.open(page_text) as opened:
-        opened.page.get_by_role("button", name="read[1]").click()
+        opened.page.get_by_role("button", name="read[1]", exact=True).click()
         assert opened.page.locator("#panel pre").all_text_contents() == ["two", "<b>two</b>"]
         assert opened.page.locator("tr[aria-current=true] th").all_text_contents() == ["read[1]"]
 
@@ -172,6 +172,38 @@ def test_a_failed_step_tells_its_whole_error(browser: Chromium) -> None:
         assert "no weight\nfor clause 3" in opened.text("#result")
         opened.page.locator("#n_score").click()
         assert opened.text("#panel .failure pre") == "ValueError: no weight\nfor clause 3"
+
+
+# --- the timeline -----------------------------------------------------------------------------------------------------
+
+
+def test_a_bar_of_the_timeline_chooses_its_step_by_mouse_and_by_key(browser: Chromium, page_text: str) -> None:
+    with browser.open(page_text) as opened:
+        bar = opened.page.locator("#timeline [data-kind=running]")
+        bar.nth(0).click(force=True)
+        assert opened.text("#panel h3") == "analyse"
+        assert opened.page.locator("#timeline .tl-bar.chosen").count() >= 2
+        bar.nth(1).focus()
+        opened.press("Enter")
+        assert opened.text("#panel h3") == "analyse#2"
+        opened.press("t")
+        assert opened.page.evaluate("document.activeElement.closest('section').id") == "timeline"
+
+
+def test_the_time_can_be_spread_out_and_back(browser: Chromium, page_text: str) -> None:
+    with browser.open(page_text) as opened:
+        bar = opened.page.locator("#timeline [data-kind=running] .tl-ink").first
+        before = float(bar.get_attribute("width") or 0)
+        title = opened.page.locator("#timeline .tl-title").first
+        opened.press("+", "+")
+        assert float(bar.get_attribute("width") or 0) == pytest.approx(4 * before)
+        opened.page.locator("#timeline figure").evaluate("box => { box.scrollLeft = 300 }")
+        opened.page.locator("#timeline .tl-title[transform]").first.wait_for()
+        assert title.get_attribute("transform") != "translate(0)"
+        opened.press("-")
+        opened.page.locator("#all").click()
+        assert float(bar.get_attribute("width") or 0) == pytest.approx(before)
+        assert opened.page.locator("#all").is_disabled()
 
 
 # --- going back in time -----------------------------------------------------------------------------------------------
