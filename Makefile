@@ -2,7 +2,8 @@
 #   make demo      a contract is reviewed clause by clause, killed half way, resumed and drawn into out/
 #   make test      every test
 #   make check     what CI holds: lint, types, layers and every test
-#   make bench     the speed beside pydantic-graph and LangGraph
+#   make bench     the speed beside six other engines, each installed by itself; BENCH='--quick' is shorter
+#   make guard     the work of this commit's engine, in instructions, beside that of the commit before (needs valgrind)
 #   make soak      20 workers, killed at random instants for 10 minutes on each store; SOAK='--minutes 1' changes that
 #   make pictures  draw the pictures of the README anew
 #   make lock      choose the versions in requirements/ anew (needs uv)
@@ -10,13 +11,15 @@
 SHELL := /bin/sh
 VENV := .venv
 BIN := $(VENV)/bin
+PEERS := pydantic-graph langgraph burr llama-index-workflows agent-framework dbos
+PEERS_MADE := $(PEERS:%=benchmarks/environments/%/.made)
 PYTHON ?= python3 python3.14 python3.13 python3.12 python3.11
 MERMAID := tests/visualize/mermaid
-LOCK := uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes \
+LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock'
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test check lint types layers bench soak coverage pictures lock clean
+.PHONY: help demo test check lint types layers bench guard soak coverage pictures lock clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -40,8 +43,11 @@ types: $(VENV)/.dev
 layers: $(VENV)/.dev
 	$(BIN)/lint-imports
 
-bench: $(VENV)/.dev
-	@$(BIN)/python -m benchmarks
+bench: $(VENV)/.dev $(PEERS_MADE)
+	@$(BIN)/python -m benchmarks $(BENCH)
+
+guard: $(VENV)/.dev
+	@$(BIN)/python -m benchmarks.guard
 
 soak: $(VENV)/.dev
 	@$(BIN)/python -m benchmarks.soak $(SOAK)
@@ -57,13 +63,16 @@ pictures: demo
 	cp out/run.svg docs/pictures/run.svg
 
 lock:
-	$(LOCK) --upgrade --group build --extra agents --extra svg --extra postgres --extra encryption --extra dev --extra bench \
+	$(LOCK) pyproject.toml --upgrade --group build --extra agents --extra svg --extra postgres --extra encryption --extra dev --extra bench \
 		--output-file requirements/dev.txt
-	$(LOCK) --group build --extra agents --extra svg --constraints requirements/dev.txt \
+	$(LOCK) pyproject.toml --group build --extra agents --extra svg --constraints requirements/dev.txt \
 		--output-file requirements/run.txt
+	for peer in $(PEERS); do \
+		$(LOCK) --upgrade benchmarks/requirements/$$peer.in --output-file benchmarks/requirements/$$peer.txt; \
+	done
 
 clean:
-	rm -rf $(VENV) out build dist *.egg-info $(MERMAID)/node_modules
+	rm -rf $(VENV) benchmarks/environments out build dist *.egg-info $(MERMAID)/node_modules
 
 # A stamp is written last, so what was interrupted is made again; the environment is made anew when a version changes.
 $(VENV)/.run: requirements/run.txt pyproject.toml
@@ -94,6 +103,14 @@ define install
 if uv --version >/dev/null 2>&1; then uv pip install --quiet --python $(BIN)/python $(1); \
 else $(BIN)/python -m pip install --quiet --disable-pip-version-check $(1); fi
 endef
+
+# A peer of the benchmarks lives by itself, so that no two of them have to agree on the versions of what they stand on.
+benchmarks/environments/%/.made: benchmarks/requirements/%.txt $(VENV)/.run
+	@echo "Making $(@D)"
+	@rm -rf $(@D)
+	@$(BIN)/python -m venv $(@D)
+	@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
 
 # The real Mermaid parses what we draw. Without npm those tests are skipped, and say so; in CI they fail.
 $(MERMAID)/node_modules/.made: $(wildcard $(MERMAID)/package.json)

@@ -4,18 +4,30 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from threading import Timer
 from types import TracebackType
 from typing import Any
 
-from benchmarks.jobs import QUICK, Job
+from benchmarks.child import Measured
+from benchmarks.database import Databases
+from benchmarks.figures import Figures, Told
+from benchmarks.jobs import Job, Kind
+from benchmarks.peers.registry import ENTRIES, OURS
 
 ROOT = Path(__file__).parents[1]
+ENVIRONMENTS = ROOT / "benchmarks" / "environments"
+START = "import sys; sys.path.append(sys.argv.pop(1)); from benchmarks.child import main; main(*sys.argv[1:])"
+"""The root comes last on the path: it has links that are named as packages of peers are."""
+WARM = Job(Kind.LOOP, 20)
+PATIENCE = 2.5
+"""How many times its limit a measurement may take before its process is ended."""
 
 
 class ChildFailed(Exception):
@@ -25,20 +37,30 @@ class ChildFailed(Exception):
         super().__init__(f"The process that measures {peer!r} failed; its error is above.")
 
 
+def interpreter(peer: str) -> Path:
+    """Return the Python of the environment in which a peer is installed."""
+    environment = ENTRIES[peer].environment
+    return Path(sys.executable) if environment == OURS else ENVIRONMENTS / environment / "bin" / "python"
+
+
 class Child:
     """A process that measures one peer. A context manager: leaving it ends the process."""
 
     def __init__(self, peer: str, folder: Path) -> None:
         self.peer = peer
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.child", peer, str(folder)],
+            [interpreter(peer), "-P", "-c", START, ROOT, peer, folder],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            cwd=ROOT,
+            cwd=folder,
             env=os.environ | {"LANGSMITH_TRACING": "false"},
         )
-        self.told = self._read()
+        line = self._read()
+        if line is None:
+            self._process.communicate()
+            raise ChildFailed(peer)
+        self.told = Told(**line)
 
     def __enter__(self) -> Child:
         return self
@@ -50,50 +72,121 @@ class Child:
             self._process.kill()
         self._process.communicate()
 
-    def _read(self) -> dict[str, Any]:
+    def _read(self) -> dict[str, Any] | None:
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
-        if not line:
-            raise ChildFailed(self.peer)
-        answer: dict[str, Any] = json.loads(line)
-        return answer
+        return json.loads(line) if line else None
 
-    def measure(self, job: Job) -> float:
-        """Return the microseconds per step or item that this peer needs for the job now."""
+    def measure(self, job: Job, server: str | None, limit: float) -> dict[str, Any]:
+        """Return what the process answers: what was measured, or why it failed.
+
+        limit: seconds after which the process is ended. It is of no use any more then, nor when it has ended by itself.
+        Raises ChildFailed: it has ended by itself, or had before.
+        """
         assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps(asdict(job)) + "\n")
-        self._process.stdin.flush()
-        return float(self._read()["seconds"]) / job.units * 1e6
+        timer = Timer(limit, self._process.kill)
+        timer.start()
+        try:
+            self._process.stdin.write(json.dumps(asdict(job) | {"server": server}) + "\n")
+            self._process.stdin.flush()
+            answer = self._read()
+        except BrokenPipeError:
+            answer = None
+        finally:
+            timer.cancel()
+        if answer is not None:
+            return answer
+        if self._process.wait() == -signal.SIGKILL:
+            return {"failed": f"no answer within {limit:,.0f} s"}
+        raise ChildFailed(self.peer)
+
+    def has_ended(self) -> bool:
+        """Whether the process is there no more."""
+        return self._process.poll() is not None
 
 
 @dataclass(slots=True)
-class Figures:
-    """What was measured: for each job and peer the microseconds per step or item, one number per round."""
+class Pace:
+    """How fast each peer has been, so that what would take too long is left out, and said so.
 
-    names: dict[str, str] = field(default_factory=dict[str, str])
-    versions: dict[str, str] = field(default_factory=dict[str, str])
-    samples: dict[tuple[str, str], list[float]] = field(default_factory=dict[tuple[str, str], list[float]])
-
-
-def measure_all(
-    peers: Sequence[str], jobs: Sequence[Job], rounds: int, folder: Path, progress: Callable[[str], None]
-) -> Figures:
-    """Run all rounds; each begins with another peer, and a first quick one, not counted, warms every process up.
-
-    Raises ChildFailed: a peer gave a wrong answer or broke.
+    limits: seconds that one measurement may take, by the kind of job; `limit` for the others.
     """
-    figures = Figures()
-    with ExitStack() as stack:
-        children = [stack.enter_context(Child(peer, folder)) for peer in peers]
-        for child in children:
-            figures.names[child.peer] = child.told["name"]
-            figures.versions |= child.told["versions"]
-            for job in QUICK:
-                child.measure(job)
-        for number in range(rounds):
-            turn = number % len(children)
-            for job in jobs:
-                for child in children[turn:] + children[:turn]:
-                    progress(f"round {number + 1} of {rounds}: {job.name}, {figures.names[child.peer]}")
-                    figures.samples.setdefault((job.name, child.peer), []).append(child.measure(job))
-    return figures
+
+    limit: float
+    limits: Mapping[Kind, float] = field(default_factory=dict[Kind, float])
+    _seconds: dict[tuple[str, Kind], float] = field(default_factory=dict[tuple[str, Kind], float])
+
+    def allowed(self, job: Job) -> float:
+        """Return the seconds that the job may take."""
+        return self.limits.get(job.kind, self.limit)
+
+    def note(self, peer: str, job: Job, took: float) -> None:
+        """Remember what a job took, which says something about larger ones and about other loops."""
+        self._seconds[peer, job.kind] = took / job.units
+
+    def expected(self, peer: str, job: Job) -> float:
+        """Return the seconds that the job will take if it is as fast as its kind, or a loop, was; 0 if unknown."""
+        kinds = [job.kind, *([Kind.LOOP] if job.kind in (Kind.RESUME, Kind.MEMORY) else [])]
+        known = [self._seconds[peer, kind] for kind in kinds if (peer, kind) in self._seconds]
+        return known[0] * job.units if known else 0.0
+
+
+@dataclass(slots=True)
+class Measuring:
+    """All that is measured in one run of the command."""
+
+    jobs: Sequence[Job]
+    rounds: int
+    folder: Path
+    databases: Databases
+    pace: Pace
+    progress: Callable[[str], None]
+    figures: Figures = field(default_factory=Figures)
+    _children: dict[str, Child] = field(default_factory=dict[str, Child])
+
+    def everything(self, peers: Sequence[str]) -> Figures:
+        """Run all rounds; each begins with another peer.
+
+        Raises ChildFailed: the process of a peer broke. What a peer could not do, or did wrong, is in the figures.
+        """
+        with ExitStack() as stack:
+            for peer in peers:
+                self.progress(f"starting {peer}")
+                self._children[peer] = stack.enter_context(Child(peer, self.folder))
+                self.figures.told[peer] = self._children[peer].told
+                self._warm(peer)
+            for number in range(self.rounds):
+                turn = number % len(peers)
+                for job in (job for job in self.jobs if number < job.rounds):
+                    for peer in (*peers[turn:], *peers[:turn]):
+                        self._once(peer, job, number)
+                        if self._children[peer].has_ended():
+                            self._children[peer] = stack.enter_context(Child(peer, self.folder))
+        return self.figures
+
+    def _warm(self, peer: str) -> None:
+        """Have a peer do a small job that is not counted, so that all it needs is imported and compiled."""
+        with self.databases.database(ENTRIES[peer].postgres) as database:
+            self._children[peer].measure(WARM, database.dsn, self.pace.limit * PATIENCE)
+
+    def _once(self, peer: str, job: Job, number: int) -> None:
+        figures, allowed = self.figures, self.pace.allowed(job)
+        if figures.reason(job, peer) is not None:
+            return
+        expected = self.pace.expected(peer, job)
+        if expected > allowed:
+            figures.left_out[job.name, peer] = f"it would take about {expected:,.0f} s; {allowed:,.0f} s are allowed"
+            return
+        self.progress(f"round {number + 1} of {self.rounds}: {job.name}, {peer}")
+        with self.databases.database(ENTRIES[peer].postgres) as database:
+            if job.kind is Kind.MEMORY:  # a process remembers the most that it ever had
+                with Child(peer, self.folder) as child:
+                    answer = child.measure(job, database.dsn, allowed * PATIENCE)
+            else:
+                answer = self._children[peer].measure(job, database.dsn, allowed * PATIENCE)
+            if "failed" in answer:
+                figures.failed[job.name, peer] = answer["failed"]
+                return
+            answer["disk"] += database.grown()
+        self.pace.note(peer, job, answer["took"])
+        figures.add(job, peer, Measured(**answer))

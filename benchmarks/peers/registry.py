@@ -2,21 +2,64 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from importlib import import_module
 
 from benchmarks.peers.peer import Peer
 
-MODULES = {
-    "memory": "benchmarks.peers.ours",
-    "process": "benchmarks.peers.ours",
-    "power": "benchmarks.peers.ours",
-    "pydantic-graph": "benchmarks.peers.upstream",
-    "langgraph": "benchmarks.peers.langgraph",
-    "langgraph-sqlite": "benchmarks.peers.langgraph",
-}
+OURS = "milepost"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """Where a peer is. module: below `benchmarks.peers`. environment: where it is installed, or `OURS`.
+
+    beside: the ways of Milepost that promise what this peer does, or come nearest to it. postgres: it needs a server.
+    """
+
+    name: str
+    module: str
+    environment: str
+    beside: tuple[str, ...] = ()
+    postgres: bool = False
+
+
+SQLITE = ("milepost-sqlite-process", "milepost-sqlite-power")
+POSTGRES = ("milepost-postgres-process", "milepost-postgres-power")
+
+
+def _entries() -> Iterator[Entry]:
+    yield Entry(OURS, "ours", OURS)
+    yield from (Entry(name, "ours", OURS) for name in SQLITE)
+    yield from (Entry(name, "ours", OURS, postgres=True) for name in POSTGRES)
+    yield Entry("pydantic-graph", "upstream", "pydantic-graph", (OURS, SQLITE[0]))
+    yield Entry("langgraph", "foreign.langgraph", "langgraph", (OURS,))
+    yield Entry("langgraph-sqlite", "foreign.langgraph", "langgraph", SQLITE)
+    yield Entry("langgraph-sqlite-normal", "foreign.langgraph", "langgraph", SQLITE[:1])
+    yield Entry("langgraph-sqlite-sync", "foreign.langgraph", "langgraph", SQLITE[1:])
+    yield Entry("langgraph-postgres", "foreign.langgraph", "langgraph", POSTGRES, postgres=True)
+    yield Entry("langgraph-postgres-sync", "foreign.langgraph", "langgraph", POSTGRES[1:], postgres=True)
+    yield Entry("burr", "foreign.burr", "burr", (OURS,))
+    yield Entry("burr-sqlite", "foreign.burr", "burr", SQLITE)
+    yield Entry("burr-postgres", "foreign.burr", "burr", POSTGRES[1:], postgres=True)
+    yield Entry("llama-index-workflows", "foreign.llama_index", "llama-index-workflows", (OURS,))
+    yield Entry("llama-index-workflows-files", "foreign.llama_index", "llama-index-workflows", SQLITE[:1])
+    yield Entry("agent-framework", "foreign.agent_framework", "agent-framework", (OURS,))
+    yield Entry("agent-framework-files", "foreign.agent_framework", "agent-framework", SQLITE[:1])
+    yield Entry("dbos-sqlite", "foreign.dbos", "dbos", SQLITE[1:])
+    yield Entry("dbos-postgres", "foreign.dbos", "dbos", POSTGRES[1:], postgres=True)
+    yield from (Entry(f"limit-{name}", "limits", OURS) for name in ("switch", "fsync"))
+    yield Entry("limit-sqlite-process", "limits", OURS, SQLITE[:1])
+    yield Entry("limit-sqlite-power", "limits", OURS, SQLITE[1:])
+    yield Entry("limit-postgres-process", "limits", OURS, POSTGRES[:1], postgres=True)
+    yield Entry("limit-postgres-power", "limits", OURS, POSTGRES[1:], postgres=True)
+
+
+ENTRIES = {entry.name: entry for entry in _entries()}
 
 
 def load(name: str) -> Peer:
-    """Import and return the peer of this name, one of `MODULES`."""
-    peers: dict[str, Peer] = import_module(MODULES[name]).PEERS
+    """Import and return the peer of this name, one of `ENTRIES`."""
+    peers: dict[str, Peer] = import_module(f"benchmarks.peers.{ENTRIES[name].module}").PEERS
     return peers[name]

@@ -1,0 +1,1 @@
+"""The other engines, each imported only in its own environment, which no type checker sees."""

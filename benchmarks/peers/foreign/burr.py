@@ -1,0 +1,279 @@
+"""Burr as its documentation shows it: without a persister, and with those for SQLite and PostgreSQL.
+
+Loops and chains use synchronous actions, which are Burr's fastest; what runs side by side uses asynchronous ones.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from itertools import count, pairwise
+from typing import Any
+
+import asyncpg
+from burr.core import ApplicationBuilder, State, action, default, when
+from burr.core.graph import GraphBuilder
+from burr.core.parallelism import MapStates, RunnableGraph
+from burr.core.persistence import SQLitePersister
+from burr.integrations.persisters.b_aiosqlite import AsyncSQLitePersister
+from burr.integrations.persisters.b_asyncpg import AsyncPostgreSQLPersister
+
+from benchmarks.jobs import PAGE, PAGES, RUN_LENGTH, Job, Kind
+from benchmarks.peers.peer import KEEPS_NOTHING, NotKept, NotStopped, Once, Peer, Place, Store
+
+SIDE_BY_SIDE = (Kind.MAP, Kind.NEST, Kind.RUNS)
+
+
+class Stopped(Exception):
+    """A run of the job "resume" has come to where it is to stop the first time."""
+
+
+class Gate:
+    """Whether the last action of the job "resume" passes."""
+
+    is_open = False
+
+
+@action(reads=["value"], writes=["value"])
+def _count(state: State) -> State:
+    return state.update(value=state["value"] + 1)
+
+
+@action(reads=["value"], writes=["value"])
+async def _count_async(state: State) -> State:
+    return state.update(value=state["value"] + 1)
+
+
+@action(reads=["value", "pages"], writes=["value", "pages"])
+def _add_page(state: State) -> State:
+    return state.append(pages=PAGE).update(value=state["value"] + 1)
+
+
+@action(reads=["value", "pages"], writes=["value", "pages"])
+async def _add_page_async(state: State) -> State:
+    return state.append(pages=PAGE).update(value=state["value"] + 1)
+
+
+@action(reads=["value"], writes=["value"])
+def _done(state: State) -> State:
+    return state
+
+
+@action(reads=["value"], writes=["value"])
+async def _done_async(state: State) -> State:
+    return state
+
+
+@action(reads=["item"], writes=["value"])
+async def _double(state: State) -> State:
+    return state.update(value=state["item"] * 2)
+
+
+def _gate(gate: Gate, is_async: bool) -> Any:
+    def passes(state: State) -> State:
+        if not gate.is_open:
+            raise Stopped
+        return state
+
+    async def passes_async(state: State) -> State:
+        return passes(state)
+
+    return action(reads=["value"], writes=["value"])(passes_async if is_async else passes)
+
+
+class _Each(MapStates):
+    """The items of a map, or of one shelf."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.size = size
+
+    def is_async(self) -> bool:
+        return True
+
+    def action(self, state: State, inputs: dict[str, Any]) -> Any:
+        return _double
+
+    def states(self, state: State, context: Any, inputs: dict[str, Any]) -> Any:
+        first = state.get("shelf", 0) * self.size
+        for item in range(first, first + self.size):
+            yield state.update(item=item)
+
+    async def reduce(self, state: State, states: Any) -> State:
+        total = 0
+        async for one in states:
+            total += one["value"]
+        return state.update(value=total)
+
+    @property
+    def reads(self) -> list[str]:
+        return ["value"]
+
+    @property
+    def writes(self) -> list[str]:
+        return ["value"]
+
+
+class _Shelves(_Each):
+    """The shelves of a nested map, each a graph with a map of its own."""
+
+    def action(self, state: State, inputs: dict[str, Any]) -> Any:
+        graph = GraphBuilder().with_actions(each=_Each(self.size)).build()
+        return RunnableGraph(graph=graph, entrypoint="each", halt_after=["each"])
+
+    def states(self, state: State, context: Any, inputs: dict[str, Any]) -> Any:
+        for number in range(self.size):
+            yield state.update(shelf=number)
+
+
+def _loop(size: int, body: Any, last: Any) -> tuple[ApplicationBuilder, str, str]:
+    transitions = [("count", "last", when(value=size)), ("count", "count", default)]
+    return ApplicationBuilder().with_actions(count=body, last=last).with_transitions(*transitions), "count", "last"
+
+
+def _declare(job: Job, gate: Gate, is_async: bool) -> tuple[ApplicationBuilder, str, str]:
+    """Return the builder, where a run begins, and where it ends."""
+    body, done = (_count_async, _done_async) if is_async else (_count, _done)
+    match job.kind:
+        case Kind.CHAIN:
+            names = [f"count_{number}" for number in range(job.size)]
+            builder = ApplicationBuilder().with_actions(**dict.fromkeys(names, body))
+            return builder.with_transitions(*pairwise(names)), names[0], names[-1]
+        case Kind.MAP:
+            return ApplicationBuilder().with_actions(each=_Each(job.size)), "each", "each"
+        case Kind.NEST:
+            return ApplicationBuilder().with_actions(each=_Shelves(job.size)), "each", "each"
+        case Kind.RUNS:
+            return _loop(RUN_LENGTH, body, done)
+        case Kind.GROW:
+            return _loop(job.size, _add_page_async if is_async else _add_page, done)
+        case Kind.RESUME:
+            return _loop(job.size, body, _gate(gate, is_async))
+        case _:
+            return _loop(job.size, body, done)
+
+
+def _begin(job: Job) -> dict[str, Any]:
+    match job.kind:
+        case Kind.GROW:
+            return {"value": 0, "pages": []}
+        case Kind.LARGE:
+            return {"value": 0, "pages": [PAGE] * PAGES}
+        case _:
+            return {"value": 0}
+
+
+@asynccontextmanager
+async def _persister(store: Store, place: Place, is_async: bool) -> AsyncGenerator[Any]:
+    file = str(place.folder / "burr.db")
+    match store:
+        case Store.SQLITE if is_async:
+            async with AsyncSQLitePersister.from_values(file) as opened:
+                await opened.initialize()
+                yield opened
+        case Store.SQLITE:
+            with SQLitePersister.from_values(file) as opened:
+                opened.initialize()
+                yield opened
+        case Store.POSTGRES:
+            AsyncPostgreSQLPersister._pool = None  # its class keeps the pool of the database before
+            pool = await asyncpg.create_pool(place.dsn, min_size=1, max_size=10)
+            opened = AsyncPostgreSQLPersister(connection=None, pool=pool)
+            await opened.initialize()
+            yield opened
+            await pool.close()
+        case _:
+            yield None
+
+
+async def _run(job: Job, gate: Gate, persister: Any, is_async: bool, name: str, resumes: bool = False) -> int:
+    builder, first, last = _declare(job, gate, is_async)
+    builder = builder.with_identifiers(app_id=name, partition_key="bench")
+    if resumes:
+        builder = builder.initialize_from(persister, True, {}, first)
+    else:
+        builder = builder.with_entrypoint(first).with_state(**_begin(job))
+    if persister is not None:
+        builder = builder.with_state_persister(persister)
+    if is_async:
+        _, _, state = await (await builder.abuild()).arun(halt_after=[last])
+    else:
+        _, _, state = builder.build().run(halt_after=[last])
+    return len(state["pages"]) if job.kind is Kind.GROW else int(state["value"])
+
+
+async def _kept(persister: Any, place: Place) -> int:
+    if isinstance(persister, SQLitePersister):
+        return persister.connection.execute("SELECT count(*) FROM burr_state").fetchone()[0]
+    if isinstance(persister, AsyncSQLitePersister):
+        cursor = await persister.connection.execute("SELECT count(*) FROM burr_state")
+        return (await cursor.fetchone())[0]
+    return await persister.pool.fetchval("SELECT count(*) FROM burr_state")
+
+
+def _ready(store: Store) -> Any:
+    @asynccontextmanager
+    async def ready(job: Job, place: Place) -> AsyncGenerator[Once]:
+        is_async = store is Store.POSTGRES or job.kind in SIDE_BY_SIDE
+        gate, names = Gate(), count()
+        if job.kind is Kind.RESUME:
+            async with _persister(store, place, is_async) as persister:
+                try:
+                    await _run(job, gate, persister, is_async, "stopped")
+                except Stopped:
+                    gate.is_open = True
+                else:
+                    raise NotStopped("Burr")
+
+            async def again() -> int:
+                async with _persister(store, place, is_async) as persister:
+                    return await _run(job, gate, persister, is_async, "stopped", resumes=True)
+
+            yield again
+            return
+        async with _persister(store, place, is_async) as persister:
+
+            async def one() -> int:
+                return await _run(job, gate, persister, is_async, str(next(names)))
+
+            async def many() -> int:
+                return sum(await asyncio.gather(*(one() for _ in range(job.size))))
+
+            yield many if job.kind is Kind.RUNS else one
+            if persister is not None and (kept := await _kept(persister, place)) < job.units:
+                raise NotKept("Burr", job, kept)
+
+    return ready
+
+
+def _peer(name: str, store: Store, configuration: str, *more: str) -> Peer:
+    is_first = store is Store.NONE
+    return Peer(
+        name,
+        store,
+        ("burr", *more),
+        configuration,
+        _ready(store),
+        package="import burr" if is_first else None,
+        imports="from burr.core import ApplicationBuilder, State, action, default, when" if is_first else None,
+        missing=KEEPS_NOTHING if is_first else {},
+    )
+
+
+HOW = "synchronous actions for loops and chains, asynchronous ones and `MapStates` for what runs side by side"
+PEERS = {
+    "burr": _peer("Burr", Store.NONE, f"No persister; {HOW}."),
+    "burr-sqlite": _peer(
+        "Burr",
+        Store.SQLITE,
+        f"`SQLitePersister`, `AsyncSQLitePersister` side by side, as they are; {HOW}.",
+        "aiosqlite",
+    ),
+    "burr-postgres": _peer(
+        "Burr",
+        Store.POSTGRES,
+        "`AsyncPostgreSQLPersister` with a pool of 10 connections; asynchronous actions.",
+        "asyncpg",
+    ),
+}
