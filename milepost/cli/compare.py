@@ -11,7 +11,7 @@ import click
 
 from milepost.cli.options import common_options, store_option
 from milepost.cli.records import find_run, read_store
-from milepost.cli.screen import Invocation, print_json
+from milepost.cli.screen import Invocation, console, print_json, print_sides
 from milepost.cli.stores import require
 from milepost.engine.errors import InputError
 
@@ -55,7 +55,7 @@ def diff(asked: Invocation, one: str, other: str | None, at: Sequence[int], dept
     if asked.as_json:
         print_json(describe_difference(found))
     else:
-        click.echo(str(found))
+        print_sides(console(stderr=False), str(found).split("\n"))
 
 
 def describe_difference(found: Difference) -> Mapping[str, object]:

@@ -94,6 +94,24 @@ def test_a_checkpoint_is_shown_with_its_state_and_what_was_pending(tour: Call) -
     assert 'Output: "2 stops in 2 days"' in tour("show", "t-1", "--at", "3").out
 
 
+def test_a_checkpoint_says_what_it_changed_and_colours_it_on_a_terminal(
+    tour: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changed = 'It changed:\n  - days = 0\n  + days = 1\n  + stops[0] = "Oslo"\n'
+    plain = tour("show", "t-1", "--at", "2").out
+    assert sorted(plain.split("It changed:\n")[1].splitlines()) == sorted(changed.splitlines()[1:])
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    coloured = tour("show", "t-1", "--at", "2").out
+    assert "\x1b[31m  - days = 0" in coloured
+    assert "\x1b[32m  + days = 1" in coloured
+    assert "\x1b[32m" in tour("diff", "t-1", "--at", "1", "--at", "2").out
+
+
+def test_a_checkpoint_that_changed_nothing_says_nothing_of_it(call: Call) -> None:
+    call("run", "flows:workflow", "--input", ORDER, "--run-id", "o-1")
+    assert "It changed:" not in call("show", "o-1", "--at", "2").out
+
+
 def test_a_checkpoint_of_a_workflow_without_a_state_shows_none(call: Call) -> None:
     call("run", "flows:workflow", "--input", ORDER, "--run-id", "o-1")
     assert "State:" not in call("show", "o-1", "--at", "2").out
