@@ -61,6 +61,7 @@ coverage: $(VENV)/.dev $(MERMAID)/node_modules/.made
 pictures: demo
 	$(BIN)/milepost render contract_review -o docs/pictures/workflow.svg
 	cp out/run.svg docs/pictures/run.svg
+	cp out/timeline.svg docs/pictures/timeline.svg
 
 lock:
 	$(LOCK) pyproject.toml --upgrade --group build --extra agents --extra svg --extra postgres --extra encryption --extra dev --extra bench \

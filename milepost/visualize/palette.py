@@ -46,6 +46,9 @@ GLYPHS: Final[dict[Status, str]] = {
 
 RETRY: Final = "↻"
 
+EVENT_GLYPHS: Final = {"stopped": "✗", "resumed": RETRY, "forked": "⑂", "edited": "✎"}
+"""The glyphs of what happened to a whole run."""
+
 WORDS: Final[dict[Status, str]] = {
     Status.DONE: "done",
     Status.RETRIED: "done after retry",
