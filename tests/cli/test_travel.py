@@ -473,6 +473,25 @@ def test_two_runs_are_told_apart(tour: Call) -> None:
     )
 
 
+def test_two_runs_are_drawn_as_one_picture(tour: Call, folder: Path) -> None:
+    tour("fork", "t-1", TARGET, "--at", "2", "--state", '{"days": 9}', "--run-id", "f-1")
+    out = tour("diff", "t-1", "f-1").out
+    assert "◆ ride" in out
+    assert "◐ run t-1 at 3, completed · ◑ run f-1 at 4, completed" in out
+    assert "≠ they part at ride" in tour("diff", "t-1", "f-1", "--format", "mermaid").out
+    assert tour("diff", "t-1", "f-1", "-o", "d.dot").err == "Wrote d.dot\n"
+    assert (folder / "d.dot").read_text().startswith('digraph "tour"')
+    assert tour("diff", "t-1", "f-1", "-o", "d.json").code == 0
+    assert json.loads((folder / "d.json").read_text())["shared"] == 2
+    said = "A comparison cannot be drawn as 'html'. Use one of text, mermaid, dot, svg, png."
+    assert sentence(tour("diff", "t-1", "f-1", "-o", "d.html"), 2) == said
+
+
+def test_two_checkpoints_are_drawn_as_they_were_then(tour: Call) -> None:
+    out = tour("diff", "t-1", "--at", "1", "--at", "2", "--format", "mermaid").out
+    assert "◆ <b>fly</b>" in out or "◑ <b>fly</b>" in out
+
+
 def test_a_difference_as_json_has_every_part(tour: Call) -> None:
     tour("fork", "t-1", TARGET, "--at", "2", "--state", '{"days": 9}', "--run-id", "f-1")
     document = tour("diff", "t-1", "f-1", "--json").document
