@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
@@ -191,10 +191,19 @@ def draw(subject: Subject, form: str, look: Look = PLAIN) -> str | bytes:
 
 def comparison_format(form: str) -> PaintedFormat:
     """Return a format that comparisons can be drawn in. Raises InputError: it is none."""
-    if form not in COMPARISON_FORMATS or form == "json":
-        known = ", ".join(one for one in COMPARISON_FORMATS if one != "json")
-        raise InputError(f"A comparison cannot be drawn as {form!r}. Use one of {known}.")
-    return cast("PaintedFormat", form)
+    drawn = _COMPARED.get(form)
+    if drawn is None:
+        raise InputError(f"A comparison cannot be drawn as {form!r}. Use one of {', '.join(_COMPARED)}.")
+    return drawn
+
+
+_COMPARED: Final[Mapping[str, PaintedFormat]] = {
+    "text": "text",
+    "mermaid": "mermaid",
+    "dot": "dot",
+    "svg": "svg",
+    "png": "png",
+}
 
 
 def show_trace(screen: Console, trace: Trace, *, indent: int = 0, depth: int | None = None) -> None:

@@ -51,8 +51,8 @@ def tree(asked: Invocation, run: str, format: str | None, theme: str, output: st
 
 
 def _drawn(family: Sequence[Relative], run_id: str, form: str, theme: Theme) -> str:
-    from milepost.visualize.forks import git_graph, tree_view
     from milepost.visualize.fork_page import lanes, page
+    from milepost.visualize.forks import git_graph, tree_view
     from milepost.visualize.terminal import plain
 
     if form == "mermaid":
