@@ -8,6 +8,7 @@ from typing import Literal, assert_never
 
 from milepost.engine.definition import Definition, describe
 from milepost.engine.difference import Difference
+from milepost.engine.report import Report
 from milepost.engine.trace import Trace
 from milepost.engine.workflow import Workflow
 from milepost.visualize.changes import changed
@@ -69,6 +70,8 @@ def definition_of(subject: Subject) -> Definition:
     """Return what a workflow declares, or what a run follows."""
     if isinstance(subject, Workflow):
         return describe(subject)
+    if isinstance(subject, Report):
+        subject = subject.trace
     return subject.definition if isinstance(subject, Trace) else subject
 
 
