@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from pydantic_graph import End as End
     from pydantic_graph import GraphRunContext as GraphRunContext
 
+    from milepost.engine.asking import TimeUp as TimeUp
     from milepost.engine.checkpoints import Snapshot as Snapshot
     from milepost.engine.current import Current as Current
     from milepost.engine.current import current as current
@@ -18,10 +19,13 @@ if TYPE_CHECKING:
     from milepost.engine.definition import describe as describe
     from milepost.engine.difference import Difference as Difference
     from milepost.engine.engine import Engine as Engine
+    from milepost.engine.errors import AlreadyAnswered as AlreadyAnswered
+    from milepost.engine.errors import AnswerError as AnswerError
     from milepost.engine.errors import BrokenJournal as BrokenJournal
     from milepost.engine.errors import CircuitOpen as CircuitOpen
     from milepost.engine.errors import CrashLoop as CrashLoop
     from milepost.engine.errors import DamagedStore as DamagedStore
+    from milepost.engine.errors import DeadlinePassed as DeadlinePassed
     from milepost.engine.errors import EditError as EditError
     from milepost.engine.errors import ForeignStore as ForeignStore
     from milepost.engine.errors import IncompatibleWorkflow as IncompatibleWorkflow
@@ -37,9 +41,11 @@ if TYPE_CHECKING:
     from milepost.engine.errors import RunBusy as RunBusy
     from milepost.engine.errors import RunCancelled as RunCancelled
     from milepost.engine.errors import RunMismatch as RunMismatch
+    from milepost.engine.errors import RunWaiting as RunWaiting
     from milepost.engine.errors import StateConflict as StateConflict
     from milepost.engine.errors import StoreError as StoreError
     from milepost.engine.errors import UnknownCheckpoint as UnknownCheckpoint
+    from milepost.engine.errors import UnknownQuestion as UnknownQuestion
     from milepost.engine.errors import UnknownRun as UnknownRun
     from milepost.engine.errors import UnsoundWorkflow as UnsoundWorkflow
     from milepost.engine.errors import WorkflowError as WorkflowError
@@ -53,20 +59,25 @@ if TYPE_CHECKING:
     from milepost.engine.events import Dropped as Dropped
     from milepost.engine.events import EdgeTaken as EdgeTaken
     from milepost.engine.events import Event as Event
+    from milepost.engine.events import EventKept as EventKept
     from milepost.engine.events import ItemEmitted as ItemEmitted
     from milepost.engine.events import JoinFired as JoinFired
+    from milepost.engine.events import MessageRefused as MessageRefused
     from milepost.engine.events import PassingEvent as PassingEvent
     from milepost.engine.events import RunEnded as RunEnded
     from milepost.engine.events import RunForked as RunForked
     from milepost.engine.events import RunMigrated as RunMigrated
     from milepost.engine.events import RunStarted as RunStarted
     from milepost.engine.events import RunStopped as RunStopped
+    from milepost.engine.events import RunWaits as RunWaits
     from milepost.engine.events import StateEdited as StateEdited
     from milepost.engine.events import TaskCancelled as TaskCancelled
     from milepost.engine.events import TaskFailed as TaskFailed
     from milepost.engine.events import TaskFinished as TaskFinished
     from milepost.engine.events import TaskRetried as TaskRetried
+    from milepost.engine.events import TaskSettled as TaskSettled
     from milepost.engine.events import TaskStarted as TaskStarted
+    from milepost.engine.events import TaskWaiting as TaskWaiting
     from milepost.engine.events import TextDelta as TextDelta
     from milepost.engine.failure import Failure as Failure
     from milepost.engine.install import install as install
@@ -80,6 +91,7 @@ if TYPE_CHECKING:
     from milepost.engine.policy import Policy as Policy
     from milepost.engine.policy import RateLimit as RateLimit
     from milepost.engine.policy import Retry as Retry
+    from milepost.engine.questions import OpenWait as OpenWait
     from milepost.engine.report import Report as Report
     from milepost.engine.run import Run as Run
     from milepost.engine.settlement import Again as Again
@@ -96,6 +108,7 @@ if TYPE_CHECKING:
     from milepost.engine.stores.store import Store as Store
     from milepost.engine.trace import Trace as Trace
     from milepost.engine.trace import Usage as Usage
+    from milepost.engine.trace import WaitTrace as WaitTrace
     from milepost.engine.typed import Decision as Decision
     from milepost.engine.typed import Graph as Graph
     from milepost.engine.typed import GraphBuilder as GraphBuilder
@@ -114,20 +127,26 @@ if TYPE_CHECKING:
     from milepost.engine.workflow import Workflow as Workflow
     from milepost.nodes.decision import DecideNode as DecideNode
     from milepost.nodes.transient import is_transient as is_transient
+    from milepost.nodes.wait import Question as Question
+    from milepost.nodes.wait import WaitStep as WaitStep
     from milepost.workflows.builder import WorkflowBuilder as WorkflowBuilder
 
 NAMES = {
     "pydantic_graph": ("BaseNode", "End", "GraphRunContext"),
+    "milepost.engine.asking": ("TimeUp",),
     "milepost.engine.checkpoints": ("Snapshot",),
     "milepost.engine.current": ("Current", "current"),
     "milepost.engine.definition": ("Definition", "describe"),
     "milepost.engine.difference": ("Difference",),
     "milepost.engine.engine": ("Engine",),
     "milepost.engine.errors": (
+        "AlreadyAnswered",
+        "AnswerError",
         "BrokenJournal",
         "CircuitOpen",
         "CrashLoop",
         "DamagedStore",
+        "DeadlinePassed",
         "EditError",
         "ForeignStore",
         "IncompatibleWorkflow",
@@ -143,9 +162,11 @@ NAMES = {
         "RunBusy",
         "RunCancelled",
         "RunMismatch",
+        "RunWaiting",
         "StateConflict",
         "StoreError",
         "UnknownCheckpoint",
+        "UnknownQuestion",
         "UnknownRun",
         "UnsoundWorkflow",
         "WorkflowError",
@@ -161,20 +182,25 @@ NAMES = {
         "Dropped",
         "EdgeTaken",
         "Event",
+        "EventKept",
         "ItemEmitted",
         "JoinFired",
+        "MessageRefused",
         "PassingEvent",
         "RunEnded",
         "RunForked",
         "RunMigrated",
         "RunStarted",
         "RunStopped",
+        "RunWaits",
         "StateEdited",
         "TaskCancelled",
         "TaskFailed",
         "TaskFinished",
         "TaskRetried",
+        "TaskSettled",
         "TaskStarted",
+        "TaskWaiting",
         "TextDelta",
     ),
     "milepost.engine.failure": ("Failure",),
@@ -182,6 +208,7 @@ NAMES = {
     "milepost.engine.mergers": ("add", "append", "last", "merger", "union"),
     "milepost.engine.policy": ("Cache", "CircuitBreaker", "Policy", "RateLimit", "Retry"),
     "milepost.engine.report": ("Report",),
+    "milepost.engine.questions": ("OpenWait",),
     "milepost.engine.run": ("Run",),
     "milepost.engine.settlement": ("Again", "Done"),
     "milepost.engine.spec": ("NodeKind", "NodeSpec"),
@@ -192,7 +219,7 @@ NAMES = {
     "milepost.engine.stores.postgres": ("PostgresStore",),
     "milepost.engine.stores.sqlite": ("SqliteStore",),
     "milepost.engine.stores.store": ("Store",),
-    "milepost.engine.trace": ("Trace", "Usage"),
+    "milepost.engine.trace": ("Trace", "Usage", "WaitTrace"),
     "milepost.engine.typed": (
         "Decision",
         "Graph",
@@ -213,6 +240,7 @@ NAMES = {
     "milepost.engine.workflow": ("Workflow",),
     "milepost.nodes.decision": ("DecideNode",),
     "milepost.nodes.transient": ("is_transient",),
+    "milepost.nodes.wait": ("Question", "WaitStep"),
     "milepost.workflows.builder": ("WorkflowBuilder",),
 }
 """Where each public name comes from. The imports above say the same to type checkers; a test holds the two equal."""

@@ -10,19 +10,24 @@ from milepost.engine.events import (
     Checkpoint,
     CommittedEvent,
     EdgeTaken,
+    EventKept,
     ItemEmitted,
     JoinFired,
+    MessageRefused,
     RunEnded,
     RunForked,
     RunMigrated,
     RunStarted,
+    RunWaits,
     StateEdited,
     TaskCancelled,
     TaskFailed,
     TaskFinished,
+    TaskSettled,
     TaskStarted,
+    TaskWaiting,
 )
-from milepost.engine.journal import Kind, Record
+from milepost.engine.journal import WAITING_KINDS, Kind, Record
 from milepost.engine.logs import status_of
 from milepost.engine.position import START, Task
 from milepost.engine.tracing import begins_stream, moment, task_of
@@ -47,6 +52,8 @@ def events_of(record: Record, spawned: Sequence[Task], shape: Shape) -> Iterator
     for task in spawned:
         index = task.ref.index if task.ref.index >= 0 else None
         yield TaskStarted(seq=seq, at=at, node=task.node, task=task.key, index=index)
+    if record.rests:
+        yield RunWaits(seq=seq, at=at, due=None if record.due is None else moment(record.due))
     yield Checkpoint(seq=seq, at=at)
     ended = end_of(record)
     if ended is not None:
@@ -56,7 +63,7 @@ def events_of(record: Record, spawned: Sequence[Task], shape: Shape) -> Iterator
 def end_of(record: Record) -> RunEnded | None:
     """Return the end of the run, if this record is it."""
     status = status_of(record)
-    if status == "running":
+    if status in ("running", "waiting"):
         return None
     return RunEnded(seq=record.seq, at=moment(record.at), status=status, error=record.error)
 
@@ -77,14 +84,48 @@ def _cause(record: Record, shape: Shape, at: datetime) -> Iterator[CommittedEven
     elif record.kind is Kind.EMITTED:
         number = 0 if record.stream is None else record.stream[1]
         yield ItemEmitted(seq=seq, at=at, node=node, task=task, number=number, usage=record.usage)
+    elif record.kind in WAITING_KINDS:
+        yield from _said(record, at)
     elif node in ("", START):  # what is fed into the run is no task's
         return
     elif record.kind is Kind.EXHAUSTED or (record.kind is Kind.COMPLETED and not begins_stream(record)):
+        yield from _settled(record, task, at)
         yield _finished(record, task, at)
     elif record.kind in (Kind.FAILED, Kind.CAUGHT):
+        yield from _settled(record, task, at)
         attempts = 1 if record.timing is None else record.timing.attempts
         caught = record.kind is Kind.CAUGHT
         yield TaskFailed(seq=seq, at=at, node=node, task=task, error=error, attempts=attempts, caught=caught)
+
+
+def _settled(record: Record, task: str, at: datetime) -> Iterator[CommittedEvent]:
+    """Yield how it came to its result, if it has waited for something."""
+    if record.settled is not None:
+        wait, how, by, *_ = record.settled
+        yield TaskSettled(seq=record.seq, at=at, node=record.node, task=task, wait=wait, how=how, by=by)
+
+
+def _said(record: Record, at: datetime) -> Iterator[CommittedEvent]:
+    """Yield that a task waits from now on, or what became of something that was said to the run."""
+    seq, node, task = record.seq, record.node, record.task
+    for wait in () if record.waiting is None else record.waiting.waits:
+        until = None if wait.until is None else moment(wait.until)
+        yield TaskWaiting(
+            seq=seq,
+            at=at,
+            node=node,
+            task=task,
+            wait=wait.id,
+            kind=wait.kind,
+            text=wait.text,
+            event=wait.event,
+            until=until,
+        )
+    by = None if record.settled is None else record.settled.by
+    if record.kind is Kind.REFUSED:
+        yield MessageRefused(seq=seq, at=at, node=node, task=task, by=by, reason=record.error or "")
+    elif record.kind is Kind.KEPT and record.event is not None:
+        yield EventKept(seq=seq, at=at, event=record.event[0], key=record.event[1], by=by)
 
 
 def _finished(record: Record, task: str, at: datetime) -> TaskFinished:

@@ -30,6 +30,7 @@ from milepost.engine.spans import Spans
 from milepost.engine.state import State, StateView
 from milepost.engine.trace import Usage
 from milepost.engine.values import Values
+from milepost.engine.waits import Settled
 
 T = TypeVar("T")
 
@@ -48,7 +49,7 @@ class Outcome:
 
     view: the state as the last attempt left it. error: why it failed for good. usage: of all attempts. cached: the
     output was taken from the cache. until: when all attempts have to be over, seconds since 1970 UTC. tried: the
-    attempts before the last one.
+    attempts before the last one. settled: how what the task waited for came. taken: ids of the messages with which.
     """
 
     output: Any
@@ -59,6 +60,8 @@ class Outcome:
     cached: bool = False
     until: float | None = None
     tried: tuple[Tried, ...] = ()
+    settled: Settled | None = None
+    taken: tuple[str, ...] = ()
 
     def retried(self) -> None:
         """Note how the last attempt failed, if there was one: there is another."""
@@ -126,6 +129,14 @@ class Host(Protocol):
         """Tell whether a task is still to be done, here or by whoever resumes the run."""
         ...
 
+    def asleep(self, task: str, run_id: str, until: float | None) -> None:
+        """Note that a task waits as the run inside it does. until: when that goes on by itself, None for never."""
+        ...
+
+    def awake(self, task: str) -> None:
+        """Note that the run inside a task goes on."""
+        ...
+
 
 class Attempt:
     """One attempt of a task: what runs in its `with` block can ask about it, and what it raises is its outcome's.
@@ -141,7 +152,15 @@ class Attempt:
     ) -> None:
         deadline = None if seconds is None and outcome.until is None else deadline_of(seconds, outcome.until)
         self.current = Current(
-            body.run_id, task.node, task.key, number, deadline, taken or 0, None, body.host.listener, body.nest
+            body.run_id,
+            task.node,
+            task.key,
+            number,
+            deadline,
+            taken or 0,
+            listener=body.host.listener,
+            nest=body.nest,
+            clock=body.clock,
         )
         self._outcome = outcome
         self._number = number
@@ -203,6 +222,7 @@ class Body:
         spans: Spans | None,
     ) -> None:
         self.run_id = run_id
+        self.clock = facilities.clock
         self.host = host
         self.spans = spans
         self._plan = plan
@@ -301,9 +321,14 @@ class Body:
 
     async def nest(self, attempt: Current, work: ChildWork) -> Any:
         """Drive a run inside this one for an attempt of a task."""
-        is_wanted = partial(self.host.is_wanted, attempt.task)
         parent = Parent(
-            run_id=self.run_id, task=attempt.task, node=attempt.node, place=self._place, is_wanted=is_wanted
+            run_id=self.run_id,
+            task=attempt.task,
+            node=attempt.node,
+            place=self._place,
+            is_wanted=partial(self.host.is_wanted, attempt.task),
+            asleep=partial(self.host.asleep, attempt.task),
+            awake=partial(self.host.awake, attempt.task),
         )
         return await self._facilities.nest(parent, work)
 

@@ -76,7 +76,8 @@ def chain(passed: list[tuple[str, str]]) -> str:
 class Parent:
     """The task that a run is driven for.
 
-    is_wanted: tells whether the task is still to be done, here or by whoever resumes its run.
+    is_wanted: tells whether the task is still to be done, here or by whoever resumes its run. asleep: is told that the
+    run waits, and until when; awake: that it goes on.
     """
 
     run_id: str
@@ -84,6 +85,8 @@ class Parent:
     node: str
     place: Place
     is_wanted: Callable[[], bool]
+    asleep: Callable[[str, float | None], None]
+    awake: Callable[[], None]
 
     def inside(self, work: ChildWork) -> Place:
         """Return the place of the run that this task wants. Raises WorkflowError: it would be too deep."""
@@ -108,12 +111,30 @@ class ChildRun(Protocol):
     @property
     def id(self) -> str: ...
 
+    @property
+    def is_over(self) -> bool:
+        """Whether it has ended, or is not driven here any more."""
+        ...
+
     async def result(self) -> Any:
         """Wait for the end and return the output, or raise what it failed with."""
         ...
 
+    @property
+    def due(self) -> float | None:
+        """When it goes on by itself where it waits, seconds since 1970 UTC, None for never."""
+        ...
+
     async def wait(self) -> RunStatus:
         """Wait for the end and return how the run stands then; "running" when it was only stopped here."""
+        ...
+
+    async def settle(self) -> RunStatus:
+        """Wait until it is over or waits for something outside, and return how it stands."""
+        ...
+
+    async def stir(self) -> None:
+        """Wait until it waits no more."""
         ...
 
     def cancel(self) -> None:
@@ -132,7 +153,11 @@ async def result_for(parent: Parent, run: ChildRun) -> Any:
     will ask for it again. It is over when this returns. Raises what the run failed with, which then names the run.
     """
     try:
-        if await run.wait() == "running":
+        while await run.settle() == "waiting" and not run.is_over:
+            parent.asleep(run.id, run.due)
+            await run.stir()
+            parent.awake()
+        if await run.wait() in ("running", "waiting"):
             await checkpoint()  # where everything is being stopped, this task is, too, and has not failed
         return await run.result()
     except MilepostError as error:

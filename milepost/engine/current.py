@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar, Token
 from dataclasses import dataclass, field
@@ -28,7 +29,7 @@ class Current:
     task: its key. attempt: from 1. deadline: when the attempt runs out of time, aware UTC, None for no limit. taken: of
     a stream, how many of its items are committed, which a body declared with resume="seek" goes on from. usage: what it
     reported to have cost. listener: returns who is told what happens, None while nobody watches. nest: drives a run
-    inside this one.
+    inside this one. clock: seconds since 1970 UTC, as the engine tells them.
     """
 
     run_id: str
@@ -40,6 +41,7 @@ class Current:
     usage: Usage | None = None
     listener: Callable[[], Tell | None] = field(default=nobody, repr=False)
     nest: Callable[[Current, ChildWork], Awaitable[Any]] | None = field(default=None, repr=False)
+    clock: Callable[[], float] = field(default=time.time, repr=False)
 
     @property
     def idempotency_key(self) -> str:
@@ -72,11 +74,17 @@ async def run_child(node: str, work: ChildWork) -> Any:
 
     Where that node is not run by Milepost, the workflow has a run of its own, of which nothing is kept.
     """
-    attempt = _current.get(None)
-    if attempt is not None and attempt.node == node and attempt.nest is not None:
+    attempt = attempt_at(node)
+    if attempt is not None and attempt.nest is not None:
         return await attempt.nest(attempt, work)
     inputs, state = work.begin()
     return await work.workflow.run(inputs=inputs, state=state, deps=work.deps)
+
+
+def attempt_at(node: str) -> Current | None:
+    """Return the attempt that runs this code, if it is one at this node; None where Milepost does not run the node."""
+    attempt = _current.get(None)
+    return attempt if attempt is not None and attempt.node == node else None
 
 
 def set_current(attempt: Current) -> Token[Current]:

@@ -34,7 +34,8 @@ class DefinedNode:
     its docstring. marks: its policy in short words, e.g. "retry ≤ 3". input, output: names of types, "" when not
     declared. stream: it sends its output item by item. generated: its id was not given by the author. waits: the fork
     that a join waits for, "" for any other node. workflow: the name of the workflow that it runs, "" for any other
-    node. child: that workflow, None where it is one that this node is already inside of.
+    node. child: that workflow, None where it is one that this node is already inside of. events: the names of those
+    that it may wait for. refuses: those of them that it takes only while it waits.
     """
 
     id: str
@@ -49,6 +50,8 @@ class DefinedNode:
     waits: str = ""
     workflow: str = ""
     child: Definition | None = None
+    events: tuple[str, ...] = ()
+    refuses: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +82,7 @@ class Definition:
 
     def to_json(self) -> str:
         """Return the canonical JSON text: equal definitions give equal text."""
-        return json.dumps(asdict(self), sort_keys=True, separators=(",", ":"), allow_nan=False)
+        return json.dumps(_plain(self), sort_keys=True, separators=(",", ":"), allow_nan=False)
 
     @classmethod
     def from_json(cls, text: str) -> Definition:
@@ -175,10 +178,25 @@ def _definition(data: dict[str, Any]) -> Definition:
     return Definition(str(data["name"]), int(data["version"]), nodes, edges)
 
 
+def _plain(definition: Definition) -> dict[str, Any]:
+    """Return a definition as plain data; what only some nodes have, only where they have it."""
+    found = asdict(definition)
+    for node, plain in zip(definition.nodes, found["nodes"], strict=True):
+        if node.child is not None:
+            plain["child"] = _plain(node.child)
+        for part in ("events", "refuses"):
+            if not plain[part]:
+                del plain[part]
+    return found
+
+
 def _known(kind: type[DefinedNode] | type[DefinedEdge], item: dict[str, Any]) -> dict[str, Any]:
     known = {name: value for name, value in item.items() if name in kind.__slots__}
     if "marks" in known:
         known["marks"] = tuple(known["marks"])
+    for part in ("events", "refuses"):
+        if part in known:
+            known[part] = tuple(known[part])
     if known.get("child") is not None:
         known["child"] = _definition(known["child"])
     return known
@@ -196,6 +214,8 @@ def _defined_node(spec: NodeSpec, waits: str) -> DefinedNode:
         stream=spec.stream,
         generated=spec.generated,
         waits=waits,
+        events=tuple(one.event for one in spec.expects if one.kind == "event"),
+        refuses=tuple(one.event for one in spec.expects if one.kind == "event" and not one.keeps),
     )
 
 

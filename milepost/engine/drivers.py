@@ -13,14 +13,15 @@ from milepost.engine.admission import check_given, given_state, unstorable, work
 from milepost.engine.children import ChildWork, Parent, Place, ended_inside, name_of
 from milepost.engine.codec import Codec
 from milepost.engine.definition import Definition, describe
-from milepost.engine.errors import InputError, UnsoundWorkflow
+from milepost.engine.errors import InputError, RunWaiting, UnsoundWorkflow
 from milepost.engine.executor import Driver, only_one
-from milepost.engine.facilities import Facilities
+from milepost.engine.facilities import Facilities, Live
 from milepost.engine.journal import Kind, Record
 from milepost.engine.keys import ROOT, child_run
 from milepost.engine.logs import NoLog, StoredLog
 from milepost.engine.plan import Plan, compile_plan
 from milepost.engine.position import START, Position
+from milepost.engine.questions import names_of
 from milepost.engine.revision import Revision
 from milepost.engine.state import LiveState, StoredState
 from milepost.engine.values import LiveValues, StoredValues
@@ -112,14 +113,14 @@ def stored_driver(
 
 async def run_live(workflow: AnyWorkflow, inputs: Any, state: Any, deps: Any, isolation: str | None) -> Any:
     """Run without a store, in the caller's own task."""
-    facilities = Facilities(nest=lambda parent, work: nest_live(parent, work, facilities))
+    facilities = Facilities(nest=lambda parent, work: nest_live(parent, work, facilities), alone=True)
     place = Place(workflow=name_of(workflow), isolation=isolation)
-    driver = live_driver(workflow, uuid4().hex[:12], state, deps, place, facilities)
+    run_id = uuid4().hex[:12]
+    driver = live_driver(workflow, run_id, state, deps, place, facilities)
+    driver.leaving = True
     driver.start(first_record(), inputs)
     await driver.drive()
-    if driver.failure is not None:
-        raise driver.failure
-    return driver.output()
+    return result_of(driver, run_id)
 
 
 async def nest_live(parent: Parent, work: ChildWork, facilities: Facilities) -> Any:
@@ -131,12 +132,28 @@ async def nest_live(parent: Parent, work: ChildWork, facilities: Facilities) -> 
     inputs, state = work.begin()
     check_given(work.workflow, work.deps)
     driver = live_driver(work.workflow, run_id, given_state(work.workflow, state), work.deps, place, facilities)
+    driver.leaving = facilities.alone
     driver.start(first_record(), inputs)
+    driver.lulls = lambda waits, until: parent.asleep(run_id, until) if waits else parent.awake()
+    if driver.waits:
+        facilities.live[run_id] = Live(run_id=run_id, parent=parent.run_id, driver=driver, workflow=work.workflow)
     try:
         async with anyio.create_task_group() as group:
             group.start_soon(driver.drive)
     except BaseExceptionGroup as several:
         raise only_one(several) from None
+    finally:
+        facilities.live.pop(run_id, None)
+    try:
+        return result_of(driver, run_id)
+    except Exception as error:
+        raise ended_inside(error, run_id) from error.__cause__
+
+
+def result_of(driver: Driver, run_id: str) -> Any:
+    """Return the output of a run that was driven, or raise what it failed with. Raises RunWaiting."""
     if driver.failure is not None:
-        raise ended_inside(driver.failure, run_id)
+        raise driver.failure
+    if driver.rests:
+        raise RunWaiting(run_id, list(names_of(driver.position)))
     return driver.output()

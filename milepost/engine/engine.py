@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from types import TracebackType
 from typing import Any, Literal, Self, TypeVar
@@ -17,7 +17,6 @@ from anyio.abc import TaskGroup
 
 from milepost.engine.admission import check_given, given_state
 from milepost.engine.cancelling import cancel_forsaken, cancel_stored, ended_as_asked
-from milepost.engine.care import CaredRuns
 from milepost.engine.changing import NO_INPUTS, Change, changer
 from milepost.engine.children import ChildWork, Parent, Place, ended_inside, name_of, result_for
 from milepost.engine.codec import Codec
@@ -43,8 +42,8 @@ from milepost.engine.errors import (
     StoreError,
     UnknownRun,
 )
-from milepost.engine.executor import Driver
-from milepost.engine.facilities import Facilities
+from milepost.engine.executor import LONGEST_NAP, Driver
+from milepost.engine.facilities import Facilities, Live
 from milepost.engine.fields import digest_of, fields_of, whole_of
 from milepost.engine.fitting import fit
 from milepost.engine.forking import forked
@@ -53,6 +52,7 @@ from milepost.engine.limits import CircuitChange, Traffic
 from milepost.engine.logs import StoredLog, committed
 from milepost.engine.mailroom import Mailroom
 from milepost.engine.opening import output_of, read_position
+from milepost.engine.parking import Parked, ParkingLot
 from milepost.engine.plan import Plan
 from milepost.engine.policy import check_concurrency
 from milepost.engine.position import Position
@@ -67,6 +67,7 @@ from milepost.engine.stores.encrypted import opened
 from milepost.engine.stores.store import NewRun, RunRow, Store
 from milepost.engine.tags import checked_tags
 from milepost.engine.trace import RunStatus
+from milepost.engine.waiting_runs import WaitingRuns
 from milepost.engine.workflow import Workflow
 
 Isolation = Literal["task", "shared"]
@@ -76,7 +77,17 @@ ASK_AGAIN = 0.1
 """Seconds between two tries to become the owner of a run inside a run."""
 
 
-class Engine(CaredRuns):
+@dataclass(frozen=True, slots=True)
+class Drive:
+    """What a stored run is driven with, so that it can be gone on with when it has waited."""
+
+    prepared: Prepared
+    deps: Any
+    place: Place
+    log: StoredLog
+
+
+class Engine(WaitingRuns):
     """Drives runs; an async context manager that waits for them when it is left.
 
     Leaving it by an error stops its runs, resumable. store: a Store, its URL, or None to keep nothing. max_concurrency:
@@ -97,8 +108,11 @@ class Engine(CaredRuns):
         self._facilities = Facilities(
             gates=Gates(max_concurrency), traffic=traffic, store=self._store, clock=clock, nest=self._nest
         )
+        self._live = self._facilities.live
         self._runs: dict[str, Run[Any]] = {}
-        self._mailroom = None if self._store is None else Mailroom(self._store, self._runs)
+        self._mailroom = None if self._store is None else Mailroom(self._store, self._runs, self._stir, self._rounds)
+        self._lot: ParkingLot | None = None
+        self._leaving = False
         self._starting: WeakValueDictionary[str, anyio.Lock] = WeakValueDictionary()
         self._group: TaskGroup | None = None
         self._stack = AsyncExitStack()
@@ -108,15 +122,21 @@ class Engine(CaredRuns):
             await opened(self._store)
             self._stack.push_async_callback(self._close_store)
         self._group = await self._stack.enter_async_context(anyio.create_task_group())
+        if self._store is not None:
+            self._lot = ParkingLot(self._store, self._group, self._wake, self._forget, self._clock)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> bool | None:
-        for run in self._runs.values():
+        self._leaving = True
+        for run in list(self._runs.values()):
             if error is not None:
                 run.stop()
             run.expect_no_reader(anyio.get_current_task().id)
+            run.leave()
+        if self._lot is not None:
+            self._lot.clear(self._is_driven)
         try:
             return await self._stack.__aexit__(kind, error, traceback)
         except BaseExceptionGroup as several:
@@ -185,8 +205,9 @@ class Engine(CaredRuns):
             row = await store.row(run_id)
             assert row is not None
         await self._check_same(store, prepared, row, inputs, None if run_id in self._runs else state)
-        run = self._runs.get(run_id)
-        return run or await self._go_on(store, prepared, row, state, deps, await self._place_of(store, row))
+        if run_id in self._runs:
+            return self._attached(run_id)
+        return await self._go_on(store, prepared, row, state, deps, await self._place_of(store, row))
 
     def _start_live(
         self, workflow: AnyWorkflow, run_id: str, inputs: Any, state: Any, deps: Any, isolation: Isolation | None
@@ -196,6 +217,8 @@ class Engine(CaredRuns):
         driver = live_driver(workflow, run_id, given_state(workflow, state), deps, place, self._facilities)
         run = self._new_run(run_id, workflow, driver)
         driver.start(first_record(), inputs)
+        if driver.waits:
+            self._facilities.live[run_id] = Live(run_id=run_id, parent=None, driver=driver, workflow=workflow)
         return self._launch(run, driver, None)
 
     def _new_run(self, run_id: str, workflow: AnyWorkflow, driver: Driver | None = None) -> Run[Any]:
@@ -204,28 +227,80 @@ class Engine(CaredRuns):
             driver.watch = run.note
         return run
 
-    def _launch(self, run: Run[Any], driver: Driver, log: StoredLog | None) -> Run[Any]:
+    def _launch(self, run: Run[Any], driver: Driver, drive: Drive | None) -> Run[Any]:
         assert self._group is not None, "Enter the engine first: async with Engine(...) as engine"
         self._runs[run.id] = run
         if self._mailroom is not None:
             self._mailroom.serve(run.id, self._group)
-        self._group.start_soon(self._drive, run, driver, log)
+            run.post_office = partial(self._mailroom.fetch, run.id)
+        self._group.start_soon(self._drive, run, driver, drive)
         return run
 
-    async def _drive(self, run: Run[Any], driver: Driver, log: StoredLog | None) -> None:
+    async def _drive(self, run: Run[Any], driver: Driver, drive: Drive | None) -> None:
         try:
             await run.drive(driver)
         finally:
-            del self._runs[run.id]
-            if self._mailroom is not None and not self._runs:
-                self._mailroom.rest()
-            if log is not None and self._store is not None:
+            if not driver.rests or drive is None:
+                self._forget(run.id)
+            if drive is not None and self._store is not None:
                 with anyio.CancelScope(shield=True):
                     with suppress(StoreError):  # the run has said so already, and other runs go on
                         if driver.nests:
                             await cancel_forsaken(self._store, run.id, driver.is_wanted, self._clock)
                     with suppress(StoreError):  # its lease runs out
-                        await self._store.release(run.id, log.epoch)
+                        await self._store.release(run.id, drive.log.epoch)
+        if driver.rests and drive is not None and self._lot is not None:
+            await self._park(self._lot, run, driver, drive)
+
+    async def _park(self, lot: ParkingLot, run: Run[Any], driver: Driver, drive: Drive) -> None:
+        """Wait with a run that nobody has to drive until something comes from outside."""
+        position = driver.position
+        lot.park(Parked(run, drive.prepared, drive.deps, drive.place, position, position.seq))
+        if run.is_stopping:
+            lot.let_go(run.id)
+        elif self._leaving:
+            lot.clear(self._is_driven)
+        elif self._mailroom is not None:
+            self._mailroom.poke(run.id)
+            with suppress(StoreError):  # there is another look soon
+                if await lot.is_moving(run.id, position):
+                    await lot.wake(run.id)
+
+    def _poke(self, run_id: str) -> None:
+        if self._mailroom is not None and self._runs:
+            self._mailroom.poke(run_id)
+
+    def _driver_of(self, run_id: str) -> Driver | None:
+        return self._runs[run_id].driver if run_id in self._runs else super()._driver_of(run_id)
+
+    def _forget(self, run_id: str) -> None:
+        self._runs.pop(run_id, None)
+        self._facilities.live.pop(run_id, None)
+        if self._mailroom is not None and not self._runs:
+            self._mailroom.rest()
+
+    def _is_driven(self, run_id: str) -> bool:
+        return run_id in self._runs and self._lot is not None and run_id not in self._lot.parked
+
+    async def _stir(self, run_id: str) -> None:
+        if self._lot is not None:
+            await self._lot.stir(run_id)
+
+    async def _rounds(self) -> float:
+        return LONGEST_NAP if self._lot is None else await self._lot.rounds()
+
+    async def _wake(
+        self, store: Store, prepared: Prepared, row: RunRow, state: Any, deps: Any, place: Place, run: Run[Any]
+    ) -> None:
+        async with self._starting.setdefault(run.id, anyio.Lock()):
+            await self._go_on(store, prepared, row, state, deps, place, run=run)
+
+    def _attached(self, run_id: str) -> Run[Any]:
+        """Return the run of this id that is driven here or waits here; one that waits looks whether it can go on."""
+        run = self._runs[run_id]
+        if run.parking is not None:
+            run.parking.wake()
+        return run
 
     def _tell_circuit(self, change: CircuitChange) -> None:
         for run in self._runs.values():
@@ -268,7 +343,7 @@ class Engine(CaredRuns):
             return None
         log.epoch = 1
         committed(None)
-        return self._launch(run, driver, log)
+        return self._launch(run, driver, Drive(prepared, deps, place, log))
 
     # --- runs inside runs --------------------------------------------------------------------------------------------
 
@@ -296,10 +371,27 @@ class Engine(CaredRuns):
             row = await store.row(run_id)
             assert row is not None
             self._check_name(prepared, row)
+            if run_id in self._runs:
+                return self._attached(run_id)
             try:
-                return self._runs.get(run_id) or await self._go_on(store, prepared, row, None, work.deps, place)
+                if self._lot is not None and await self._lot.is_still(row):
+                    return await self._wait_with(self._lot, store, prepared, row, work.deps, place)
+                return await self._go_on(store, prepared, row, None, work.deps, place)
             except RunBusy:  # whoever drives it has lost the parent, and will soon be done with it or let it go
                 await anyio.sleep(ASK_AGAIN)
+
+    async def _wait_with(
+        self, lot: ParkingLot, store: Store, prepared: Prepared, row: RunRow, deps: Any, place: Place
+    ) -> Run[Any]:
+        """Return a run that waits as it did when it was let go, without having become its owner for that."""
+        run = self._new_run(row.run_id, prepared.plan.workflow)
+        self._runs[run.id] = run
+        position = (await read_position(store, row)).position
+        run.stands("waiting", position.until)
+        lot.park(Parked(run, prepared, deps, place, position, row.seq))
+        if self._mailroom is not None and self._group is not None:
+            self._mailroom.serve(run.id, self._group)
+        return run
 
     async def _place_of(self, store: Store, row: RunRow, reopen: bool = False) -> Place:
         """Return the place of a run that is opened by itself, though it may have been begun inside others."""
@@ -340,7 +432,7 @@ class Engine(CaredRuns):
         store = self._need_store()
         async with self._starting.setdefault(run_id, anyio.Lock()):
             if run_id in self._runs:
-                return self._runs[run_id]
+                return self._attached(run_id)
             row = await store.row(run_id)
             if row is None:
                 raise UnknownRun(run_id, await self._similar(run_id))
@@ -408,7 +500,9 @@ class Engine(CaredRuns):
         settled: Mapping[str, Settlement] = NOTHING_SETTLED,
         *,
         owned: bool = False,
+        run: Run[Any] | None = None,
     ) -> Run[Any]:
+        """Become the owner of a run and drive it in the background. run: as it is known here already."""
         plan, codec = prepared.plan, prepared.codec
         cancelled = row.status == "cancelled" and not place.reopen
         if plan.nests and (cancelled or row.status == "completed"):  # it may have ended with its process
@@ -417,7 +511,8 @@ class Engine(CaredRuns):
             raise RunCancelled(row.run_id)
         if row.status == "completed":
             opened = await read_position(store, row)
-            run = self._new_run(row.run_id, plan.workflow)
+            run = run or self._new_run(row.run_id, plan.workflow)
+            self._forget(run.id)
             if state is not None:
                 StoredState(codec, plan.workflow.state_type, state, opened.position, isolated=True).settle()
             run.ended("completed", output_of(row.run_id, opened.position, plan, codec))
@@ -453,7 +548,9 @@ class Engine(CaredRuns):
             with anyio.CancelScope(shield=True):
                 await store.release(row.run_id, row.epoch)
             raise
-        return self._launch(self._new_run(row.run_id, plan.workflow, driver), driver, log)
+        run = run or self._new_run(row.run_id, plan.workflow)
+        driver.watch = run.note
+        return self._launch(run, driver, Drive(prepared, deps, replace(place, isolation=row.isolation), log))
 
     async def _acquired(self, store: Store, run_id: str, place: Place) -> RunRow:
         """Become the owner of a run. What it was asked while nobody drove it comes first. Raises RunCancelled."""

@@ -8,10 +8,13 @@ MilepostError
 │   └── NotStorable          a value would not come back from a store as it went in
 │       └── NotReadable      what is stored does not fit the type that is declared now (engine/unstorable.py)
 ├── InputError               fix what was given to the run: its inputs, state or deps
-│   └── EditError            a state or inputs that a stored run was to be given do not fit; every fault is listed
+│   ├── EditError            a state or inputs that a stored run was to be given do not fit; every fault is listed
+│   └── AnswerError          an answer or event does not fit what it is for; every fault is listed
 ├── NodeError                a node failed; `__cause__` is its own exception
+├── DeadlinePassed           a node waited for something that did not come in time
 ├── CircuitOpen              a node keeps failing and was not tried; try later
 ├── RunCancelled             the run was cancelled
+├── RunWaiting               the run waits for something outside; answer it, or resume it then
 ├── DrawingError             a picture could not be laid out (visualize/layout.py)
 ├── StoreError               the store could not be read or written
 │   ├── ForeignStore         the file belongs to another program, or to a newer Milepost
@@ -22,6 +25,8 @@ MilepostError
 └── ResumeError              the run cannot go on as asked
     ├── UnknownRun           no such run in this store
     ├── UnknownCheckpoint    no such checkpoint of this run
+    ├── UnknownQuestion      no such open question of this run
+    ├── AlreadyAnswered      somebody was faster
     ├── RunMismatch          the run id belongs to a run of something else
     ├── RunBusy              another process is driving it
     ├── IncompatibleWorkflow the workflow no longer fits what is pending
@@ -175,6 +180,19 @@ class EditError(InputError):
         )
 
 
+class AnswerError(InputError):
+    """What was said to a run does not fit what it waits for, so nothing was changed.
+
+    what: it was for, e.g. "question 'approve'". faults: a sentence each; never empty.
+    """
+
+    def __init__(self, what: str, faults: Sequence[str]) -> None:
+        self.what = what
+        self.faults = tuple(faults)
+        told = f" {self.faults[0]}" if len(self.faults) == 1 else numbered(self.faults)
+        super().__init__(f"That does not fit {what}:{told}")
+
+
 class NodeError(MilepostError):
     """A node failed after its policy was used up; `__cause__` is the node's own exception.
 
@@ -209,6 +227,21 @@ def cause_in_words(cause: BaseException | None) -> str:
     return f"{type(cause).__name__}: {text}"
 
 
+class DeadlinePassed(MilepostError, TimeoutError):
+    """Nothing that a node waited for came in time, and it has no default. It is a `TimeoutError`, too.
+
+    node: its id. until: the deadline, aware, in UTC.
+    """
+
+    def __init__(self, node: str, until: datetime) -> None:
+        self.node = node
+        self.until = until
+        super().__init__(
+            f"Nothing had come for node {node!r} by its deadline, {until:%Y-%m-%d %H:%M:%S} UTC. Give it a default=, "
+            "or an edge with on_timeout=True."
+        )
+
+
 class CircuitOpen(MilepostError):
     """A node was not tried, because its last attempts have all failed and its policy has a circuit breaker.
 
@@ -230,6 +263,21 @@ class RunCancelled(MilepostError):
     def __init__(self, run_id: str) -> None:
         self.run_id = run_id
         super().__init__(f"Run {run_id!r} was cancelled. Start a new run, or fork it from one of its checkpoints.")
+
+
+class RunWaiting(MilepostError):
+    """The run waits for something outside, and nobody here waits with it: what it waits for resumes it.
+
+    waits_for: in words, one for each thing. until: when it goes on by itself, aware, in UTC; None for never.
+    """
+
+    def __init__(self, run_id: str, waits_for: Sequence[str], until: datetime | None = None) -> None:
+        self.run_id = run_id
+        self.waits_for = tuple(waits_for)
+        self.until = until
+        what = f" for {', '.join(self.waits_for)}" if self.waits_for else ""
+        by = "" if until is None else f", until {until:%Y-%m-%d %H:%M:%S} UTC at the latest"
+        super().__init__(f"Run {run_id!r} waits{what}{by}. Answer it, or resume it when that has come.")
 
 
 class StoreError(MilepostError):
@@ -287,6 +335,36 @@ class UnknownRun(ResumeError):
         self.run_id = run_id
         hint = f" Did you mean {', '.join(map(repr, candidates))}?" if candidates else ""
         super().__init__(f"There is no run {run_id!r} in this store.{hint}")
+
+
+class UnknownQuestion(ResumeError):
+    """The run has no such open question, or several.
+
+    question: as it was asked for. reason: a sentence. open: ids and nodes of those that are open.
+    """
+
+    def __init__(self, run_id: str, question: str, reason: str, open: Sequence[tuple[str, str]] = ()) -> None:
+        self.run_id = run_id
+        self.question = question
+        self.reason = reason
+        self.open = tuple(open)
+        there = ", ".join(f"{wait} ({node})" for wait, node in self.open[:6])
+        more = f" and {len(self.open) - 6} more" if len(self.open) > 6 else ""
+        hint = f" Open are: {there}{more}." if there else " No question of it is open."
+        super().__init__(f"Question {question!r} of run {run_id!r} cannot be answered: {reason}{hint}")
+
+
+class AlreadyAnswered(ResumeError):
+    """The question has an answer; the first one counts. by: who gave it. at: when, aware, in UTC; None if unknown."""
+
+    def __init__(self, run_id: str, question: str, by: str | None, at: datetime | None) -> None:
+        self.run_id = run_id
+        self.question = question
+        self.by = by
+        self.at = at
+        who = f" by {by}" if by else ""
+        when = "" if at is None else f" at {at:%Y-%m-%d %H:%M:%S} UTC"
+        super().__init__(f"Question {question!r} of run {run_id!r} was answered before{who}{when}. That answer counts.")
 
 
 class UnknownCheckpoint(ResumeError):

@@ -12,6 +12,7 @@ from datetime import datetime
 
 from milepost.engine.limits import CircuitState
 from milepost.engine.trace import RunStatus, Usage
+from milepost.engine.waits import How, WaitKind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +73,60 @@ class TaskStarted(Committed):
     node: str
     task: str
     index: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskWaiting(Committed):
+    """A task waits from now on: for a person's answer, for an event, for a time, or for a run inside the run.
+
+    wait: the id, by which a question is answered. text: of the question. event: its name. until: the time, or the
+    deadline; None for no end. One such event for each thing that a race is between.
+    """
+
+    node: str
+    task: str
+    wait: str
+    kind: WaitKind
+    text: str = ""
+    event: str = ""
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskSettled(Committed):
+    """What a task waited for has come, or its deadline has; how that ends the task is told next. by: who said it."""
+
+    node: str
+    task: str
+    wait: str
+    how: How
+    by: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageRefused(Committed):
+    """What somebody said to the run does not fit, and was not taken. node, task: whom it was for, "" for nobody."""
+
+    node: str
+    task: str
+    by: str | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventKept(Committed):
+    """An event came before anything waited for it, and is kept. key: what it is about."""
+
+    event: str
+    key: str | None
+    by: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunWaits(Committed):
+    """Nothing is left to do until somebody answers, something happens, or the time comes that is `due`."""
+
+    due: datetime | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -221,6 +276,11 @@ CommittedEvent = (
     | RunMigrated
     | EdgeTaken
     | TaskStarted
+    | TaskWaiting
+    | TaskSettled
+    | MessageRefused
+    | EventKept
+    | RunWaits
     | TaskFinished
     | TaskFailed
     | ItemEmitted

@@ -16,6 +16,7 @@ import anyio
 from anyio.abc import TaskGroup
 from anyio.lowlevel import checkpoint
 
+from milepost.engine.asking import Asking
 from milepost.engine.attempts import Body, InOwnContext, Outcome, printable
 from milepost.engine.caching import NodeCache
 from milepost.engine.children import Place
@@ -31,12 +32,17 @@ from milepost.engine.route import Router
 from milepost.engine.settlement import NOTHING_SETTLED, Done, Settlement
 from milepost.engine.slots import slots_for
 from milepost.engine.spans import spans_for
+from milepost.engine.spec import Expected
 from milepost.engine.state import State, StateView
+from milepost.engine.stores.store import Message
 from milepost.engine.streams import Streams
 from milepost.engine.values import Ref, Values
 
 FAIR = 0.002
 """Seconds for which a run may keep the event loop to itself when its nodes never wait."""
+
+LONGEST_NAP = 0.5
+"""Seconds after which the clock is asked again while something waits for a time: it may be set."""
 
 
 def only_one(error: BaseException) -> BaseException:
@@ -63,7 +69,10 @@ class Driver:
 
     ended: the end was reached and is committed. failure: why it stopped without an output. watch: is told of every
     committed record and what it spawned. tell: takes what happens without a record. room: waits until those who watch
-    can take more. Single use. place: where the run is among runs inside one another, None for a run of its own.
+    can take more. post_office: fetches what was said to the run from outside; None where nothing is stored. rests:
+    nothing is left to do until something comes from outside, so nobody has to drive the run. leaving: nobody will say
+    anything any more. lulls: is told that the run waits, and until when, or that it waits no more. Single use. place:
+    where the run is among runs inside one another, None for a run of its own.
     """
 
     def __init__(
@@ -85,6 +94,11 @@ class Driver:
         self.watch: Callable[[Record, tuple[Task, ...]], None] | None = None
         self.tell: Callable[[Event], None] | None = None
         self.room: Callable[[], Awaitable[None]] | None = None
+        self.post_office: Callable[[], Awaitable[None]] | None = None
+        self.rests = False
+        self.leaving = False
+        self.lulls: Callable[[bool, float | None], None] | None = None
+        self._lull = False
         self._plan = plan
         self._values = values
         self._state = state
@@ -97,6 +111,8 @@ class Driver:
         self._body = Body(plan, values, state, deps, run_id, self, facilities, self._cache, place, self._spans)
         self._streams = Streams(plan, values, state, self._router, self._body, self, self._slots)
         self._failures = Failures(plan, values, state, self._router, self)
+        self._clock = facilities.clock
+        self._asking = Asking(plan, values, state, run_id, self, facilities.clock)
         self._mail: deque[Callable[[], None]] = deque()
         self._wake: anyio.Event | None = None
         self._waiting: deque[Task] = deque()
@@ -151,8 +167,11 @@ class Driver:
         """Take up what is pending at the position. settled: what became of tasks that may run at most once."""
         if self._slots is not None:
             self._slots.spawned([*self.position.tasks.values(), *self.position.streams.values()])
+        looking = {task.key for task in self._asking.resume()}
         for task in self.position.tasks.values():
             settlement = settled.get(task.key)
+            if task.key in self.position.waiting and task.key not in looking:
+                continue
             if isinstance(settlement, Done):
                 self.post(partial(self._done, task, Outcome(settlement.value, self._state.view(lambda: False))))
             elif self._slots is None or self._slots.enter(task):
@@ -187,10 +206,32 @@ class Driver:
         if self._interrupt is not None and None in self._running.values():
             self._interrupt.cancel()
 
+    def hear(self, message: Message) -> None:
+        """Take in what somebody said to the run, in turn."""
+        self.post(partial(self._hear, message))
+
+    def _hear(self, message: Message) -> None:
+        if not self._broken and self.position.output is None:
+            self._asking.hear(message)
+
+    def expected(self, task: str, wait: str) -> Expected | None:
+        """Return what the code says of something that a task waits for, None when it does not."""
+        return self._asking.expected(task, wait)
+
+    def leave(self) -> None:
+        """Note that nobody will say anything to the run any more: what it waits for can only be a time."""
+        self.leaving = True
+        self.post(lambda: None)
+
     @property
     def nests(self) -> bool:
         """Whether runs may be inside this one."""
         return self._plan.nests
+
+    @property
+    def waits(self) -> bool:
+        """Whether a task of it, or of a run inside it, may wait for something outside."""
+        return self._plan.waits or self._plan.nests
 
     @property
     def is_broken(self) -> bool:
@@ -207,6 +248,8 @@ class Driver:
 
     async def _loop(self) -> None:
         turn = time.perf_counter()
+        if self.position.waiting and self.post_office is not None:
+            await self.post_office()
         while not self._is_over():
             if self.room is not None:
                 await self.room()
@@ -220,19 +263,67 @@ class Driver:
                 if now - turn > FAIR:
                     await checkpoint()
                     turn = time.perf_counter()
-            elif self._running or self._streams.feeds or self._uncommitted or self._is_in_line():
-                self._wake = anyio.Event()
-                await self._wake.wait()
-                self._wake = None
+            elif self._is_busy():
+                await self._nap()
                 turn = time.perf_counter()
             elif self._failures.pending:
                 self._failures.conclude()
-            else:
+            elif not self.position.waiting:
                 self._give_up()
+            else:
+                await self._rest()
+
+    async def _rest(self) -> None:
+        """Nothing is left to do until something comes from outside: go on with what has come, or do not wait here."""
+        if await self._expired():
+            return
+        if self._values.storing or (self.leaving and self._asking.due is None):
+            self.rests = True
+        else:
+            self._note_lull(True)
+            await self._nap()
+
+    def _note_lull(self, waits: bool) -> None:
+        """Say that a run that is stored nowhere waits, or waits no more."""
+        if self.lulls is not None and waits != self._lull:
+            self._lull = waits
+            self.lulls(waits, self.position.until)
+
+    def _is_busy(self) -> bool:
+        """Tell whether something is under way here, so that there is more to come."""
+        asleep = self._asking.asleep
+        runs = self._running.keys() - asleep if asleep else self._running
+        return bool(runs or self._streams.feeds or self._uncommitted) or self._is_in_line()
+
+    async def _nap(self) -> None:
+        """Wait until something was posted, or a time has come that something waits for."""
+        self._wake = anyio.Event()
+        due = self._asking.due if self.position.waiting else None
+        if due is None:
+            await self._wake.wait()
+        else:
+            with anyio.move_on_after(min(max(0.0, due - self._clock()), LONGEST_NAP)):
+                await self._wake.wait()
+        self._wake = None
+        if due is not None:
+            await self._expired()
+
+    async def _expired(self) -> bool:
+        """Go on with what has waited until now, and tell whether there was any; what came in time comes first."""
+        due, now = self._asking.due, self._clock()
+        if due is None or due > now:
+            return False
+        if self.post_office is not None:
+            await self.post_office()
+        self._handle()
+        if not self._is_over():
+            self._asking.expire(now)
+        return True
 
     def _is_in_line(self) -> bool:
         """Tell whether tasks are left only because other runs have taken all the room there is."""
-        return self._slots is not None and bool(self.position.tasks) and not (self._broken or self._failures.pending)
+        is_left = len(self.position.tasks) > len(self._asking.asleep)
+        return self._slots is not None and is_left and not (self._broken or self._failures.pending)
 
     def _handle(self) -> None:
         """Do what was posted, in turn; what that posts comes last."""
@@ -246,7 +337,7 @@ class Driver:
             self._handling = False
 
     def _is_over(self) -> bool:
-        return self.ended or self.failure is not None
+        return self.ended or self.rests or self.failure is not None
 
     def _give_up(self) -> None:
         """Fail a run in which nothing is left to do."""
@@ -331,11 +422,45 @@ class Driver:
 
         self._commit(record, release, self.position, answer)
 
+    def keep(self, record: Record, released: Callable[[], None]) -> None:
+        """Commit a record that is applied and routes nothing. released: is called when that is done."""
+
+        def release() -> None:
+            self._announce(record, [])
+            released()
+
+        self._commit(record, release, self.position)
+
+    # --- waiting -----------------------------------------------------------------------------------------------------
+
+    def asleep(self, task: str, run_id: str, until: float | None) -> None:
+        """Note that a task waits as the run inside it does. until: when that goes on by itself, None for never."""
+        if task in self.position.tasks and not self._broken:
+            self._asking.inside(self.position.tasks[task], run_id, until)
+            if self._wake is not None:
+                self._wake.set()
+            is_lone = task in self._running and self._running[task] is None
+            if self._interrupt is not None and is_lone and self._values.storing:
+                self._interrupt.cancel()
+
+    def awake(self, task: str) -> None:
+        """Note that the run inside a task goes on."""
+        if task in self.position.tasks and not self._broken:
+            self._asking.wake(self.position.tasks[task])
+
+    def settle(self, task: Task, outcome: Outcome) -> None:
+        """Deal with a task that has come to its result."""
+        self._done(task, outcome)
+
     # --- what happens ------------------------------------------------------------------------------------------------
 
     def _done(self, task: Task, outcome: Outcome) -> None:
         """A task's body returned or failed for good."""
+        if self._lull:
+            self._note_lull(False)
         self._running.pop(task.key, None)
+        if self._asking.asleep:
+            self._asking.asleep.discard(task.key)
         if self._slots is not None:
             self._slots.leave(task.key)
         if task.key not in self.position.tasks or self._broken:
@@ -344,8 +469,12 @@ class Driver:
         if outcome.error is not None:
             self.fail(task, outcome, outcome.error)
             return
+        if outcome.settled is None and self._plan.nodes[task.node].expects:
+            self._asking.begin(task, outcome)
+            return
         record = Record(self.position.seq + 1, Kind.COMPLETED, task.key, task.node)
         record.timing, record.usage, record.cached = outcome.timing, outcome.usage, outcome.cached
+        record.settled, record.taken = outcome.settled, outcome.taken
         try:
             record.patch = self._state.changes(outcome.view, task, task.node)
             if record.patch and self._plan.nodes[task.node].nests:
@@ -519,6 +648,7 @@ class Driver:
             scope = self._running.pop(key, None)
             if scope is not None:
                 scope.cancel()
+            self._asking.asleep.discard(key)
             self._streams.stop(key)
             if self._slots is not None:
                 self._slots.leave(key)

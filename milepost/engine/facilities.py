@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from milepost.engine.caching import NodeCache
 from milepost.engine.children import Nest
@@ -16,10 +17,26 @@ from milepost.engine.values import StoredValues, Values
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Live:
+    """A run that is stored nowhere, for those who have something to say to it.
+
+    driver: a `milepost.engine.executor.Driver`, of a `milepost.Workflow`. parent: the run that it is inside of. said:
+    the ids of the messages that it was given.
+    """
+
+    run_id: str
+    parent: str | None
+    driver: Any
+    workflow: Any
+    said: set[str] = field(default_factory=set[str])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Facilities:
     """The limits that all runs of an engine keep together, and the store that keeps outputs for other runs.
 
-    clock: seconds since 1970 UTC. nest: drives a run inside another.
+    clock: seconds since 1970 UTC. nest: drives a run inside another. live: the runs that are stored nowhere and may
+    wait for something, by id. alone: nobody can say anything to them.
     """
 
     gates: Gates = field(default_factory=Gates)
@@ -27,6 +44,8 @@ class Facilities:
     store: Store | None = None
     clock: Callable[[], float] = time.time
     nest: Nest
+    live: dict[str, Live] = field(default_factory=dict[str, Live])
+    alone: bool = False
 
     def cache(self, plan: Plan, values: Values) -> NodeCache | None:
         """Return the cache of a workflow's nodes, None when nothing of theirs is stored or kept."""

@@ -77,6 +77,7 @@ class Failures:
         """Send the failure along the error edge that takes it."""
         record = Record(self._host.position.seq + 1, Kind.CAUGHT, task.key if stream is None else stream.key, task.node)
         record.timing, record.usage, record.error = outcome.timing, outcome.usage, text_of(error)
+        record.settled, record.taken = outcome.settled, outcome.taken
         view = self._state.view(lambda: False)
         failure: Failure[Any] = Failure(
             node=task.node,
@@ -103,6 +104,7 @@ class Failures:
             task, outcome, error = failed.task, failed.outcome, failed.error
             record = Record(self._host.position.seq + 1, Kind.FAILED, task.key, task.node)
             record.timing, record.usage, record.error = outcome.timing, outcome.usage, text_of(error)
+            record.settled, record.taken = outcome.settled, outcome.taken
             self._host.position.seq = record.seq
             self._host.break_off(record, self._reason(failed) if failed is self.pending[0] else None)
 

@@ -73,7 +73,7 @@ def version_steps(run_id: str, plan: Plan, old: Definition, new: Definition) -> 
 def values_of(run_id: str, position: Position, old: Definition) -> list[Held]:
     """Return every value that is still needed. Raises BrokenJournal: one of them is not there."""
     try:
-        return held(position, {node.id for node in old.nodes if node.kind == "decision"})
+        return held(position, {node.id for node in old.nodes if node.kind in ("decision", "sleep")})
     except (ValueError, IndexError) as error:
         raise BrokenJournal(run_id, position.seq, f"an item that is still needed is not there ({error})") from error
 

@@ -6,7 +6,7 @@ gives the position; live, the router takes the same steps (`begin`, `enter` per 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from hashlib import blake2b
@@ -40,14 +40,17 @@ from milepost.engine.revision import Revision, revise, revision_from_json, revis
 from milepost.engine.trace import Usage
 from milepost.engine.values import NOT_LOADED, Ref, Value
 from milepost.engine.versions import Step
+from milepost.engine.waits import Early, Settled, Waiting, waiting_from_json, waiting_to_json
 
 
 class Kind(StrEnum):
     """What a record says happened.
 
     CAUGHT: a task failed for good and its failure went along an error edge. INTENDED: a task that may run at most once
-    is about to begin. MIGRATED: the run goes on with another definition of its workflow. FORKED: the records up to here
-    are those of another run. EDITED: somebody has changed the state of a run that nobody drove.
+    is about to begin. ASKED: a task waits from here on, for an answer, an event, a time or a run inside the run. WOKEN:
+    it does no more, as that run goes on. KEPT: an event came before anything waited for it. REFUSED: what was said to
+    the run does not fit. MIGRATED: the run goes on with another definition of its workflow. FORKED: the records up to
+    here are those of another run. EDITED: somebody has changed the state of a run that nobody drove.
     """
 
     STARTED = "started"
@@ -58,6 +61,10 @@ class Kind(StrEnum):
     FAILED = "failed"
     CAUGHT = "caught"
     INTENDED = "intended"
+    ASKED = "asked"
+    WOKEN = "woken"
+    KEPT = "kept"
+    REFUSED = "refused"
     CANCELLED = "cancelled"
     MIGRATED = "migrated"
     FORKED = "forked"
@@ -103,10 +110,12 @@ class Record:
     more: another failure follows, and it is the one that the run fails with.
     given: a hash of the state a run was started with. revision: what the run follows from here on; only the first
     record and those of kind MIGRATED, FORKED and EDITED have one, and none without a store. cached: the output was
-    taken from the cache. keep: where the output is to be put into the cache, as (key, when it expires). taken: ids of
-    the messages that it takes in. stream: the stream it is about, and how many items that had given. dropped: the tasks
-    that it cancelled. at: when it was committed, seconds since 1970 UTC, 0 without a store. The last five are not part
-    of the journal: they follow from it, or lie beside it.
+    taken from the cache. waiting: what the task waits for from here on. settled: how that ended, or the answer that was
+    refused. event: the name of an event that was kept or refused, and what it is about. rests: nothing is left to do
+    until somebody answers, something happens or a time comes, which is `due`. keep: where the output is to be put into
+    the cache, as (key, when it expires). taken: ids of the messages that it takes in. stream: the stream it is about,
+    and how many items that had given. dropped: the tasks that it cancelled. at: when it was committed, seconds since
+    1970 UTC, 0 without a store. The last five are not part of the journal: they follow from it, or lie beside it.
     """
 
     seq: int
@@ -125,6 +134,11 @@ class Record:
     given: str | None = None
     revision: Revision | None = None
     cached: bool = False
+    waiting: Waiting | None = None
+    settled: Settled | None = None
+    event: tuple[str, str | None] | None = None
+    rests: bool = False
+    due: float | None = None
     keep: tuple[str, float | None] | None = None
     taken: tuple[str, ...] = ()
     stream: tuple[LiveStream, int] | None = field(default=None, compare=False)
@@ -168,22 +182,62 @@ def finish(position: Position, record: Record) -> None:
         return
     kind = record.kind
     if kind is Kind.COMPLETED or kind is Kind.CAUGHT:
-        task = position.tasks.pop(record.task, None)
-        if position.intended:
-            position.intended.discard(record.task)
-        if record.unrouted and task is not None:
-            position.unrouted[record.task] = (task, Ref(record.seq, 0, -1, record.values[0]))
+        finish_task(position, record)
     elif kind is Kind.STARTED and record.unrouted:
         position.unrouted[record.task] = (root(), Ref(record.seq, 0, -1, record.values[0]))
     elif kind is Kind.ROUTED:
         position.unrouted.pop(record.task, None)
     elif kind is Kind.INTENDED:
         position.intended.add(record.task)
+    elif kind in WAITING_KINDS:
+        finish_waiting(position, record)
     elif kind is Kind.EMITTED:
         stream = position.streams.get(record.task)
         if stream is not None:
             stream.count += 1
             stream.digest = item_digest(stream.digest, record.values[0])
+
+
+def finish_task(position: Position, record: Record) -> None:
+    """Take a task out of the position that has come to a result."""
+    task = position.tasks.pop(record.task, None)
+    if position.intended:
+        position.intended.discard(record.task)
+    if position.waiting:
+        end_waiting(position, record)
+    if record.unrouted and task is not None:
+        position.unrouted[record.task] = (task, Ref(record.seq, 0, -1, record.values[0]))
+
+
+WAITING_KINDS: Final = frozenset({Kind.ASKED, Kind.WOKEN, Kind.KEPT, Kind.REFUSED})
+
+
+def finish_waiting(position: Position, record: Record) -> None:
+    """Note what a task waits for, or that something was said to the run."""
+    if record.kind is Kind.ASKED and record.waiting is not None:
+        position.waiting[record.task] = record.waiting
+    elif record.kind is Kind.WOKEN:
+        position.waiting.pop(record.task, None)
+    elif record.kind is Kind.KEPT and record.event is not None and record.settled is not None:
+        event, key = record.event
+        _, _, by, at, message = record.settled
+        ref = Ref(record.seq, 0, -1, record.values[0])
+        position.early[message] = Early(event=event, key=key, by=by, at=at, ref=ref)
+    elif record.settled is not None and record.task in position.waiting:
+        position.waiting[record.task] = position.waiting[record.task].refusing(record.settled.wait)
+
+
+def end_waiting(position: Position, record: Record) -> None:
+    """Note that a task has come to a result, and so waits no more."""
+    position.waiting.pop(record.task, None)
+    if record.settled is not None and record.settled.early:
+        position.early.pop(record.settled.early, None)
+
+
+def note_rest(record: Record, position: Position) -> None:
+    """Note in a record that is about to be committed whether the run only waits from there on."""
+    if position.only_waits:
+        record.rests, record.due = True, position.until
 
 
 def item_digest(before: str, item: Value) -> str:
@@ -261,15 +315,22 @@ def to_text(record: Record) -> tuple[str, str]:
         usage = record.usage
         body["usage"] = [usage.requests, usage.input_tokens, usage.output_tokens, usage.cost]
     if record.error is not None:
-        body["error"] = record.error
-    if record.more:
-        body["more"] = True
+        write_error(body, record)
     if record.given is not None or record.revision is not None:
         body |= basis(record)
     if record.cached:
         body["cached"] = True
+    if record.waiting is not None or record.settled is not None or record.event is not None or record.rests:
+        body |= waits_of(record)
     values = ",".join(f"{to_json(value.tag).decode()},{value.text}" for value in record.values)
     return to_json(body).decode(), f"[{values}]"
+
+
+def write_error(body: dict[str, Any], record: Record) -> None:
+    """Write down what went wrong, and whether it is not yet what the run fails with."""
+    body["error"] = record.error
+    if record.more:
+        body["more"] = True
 
 
 def write_timing(body: dict[str, Any], timing: Timing) -> None:
@@ -290,6 +351,20 @@ def basis(record: Record) -> dict[str, Any]:
     found: dict[str, Any] = {} if record.given is None else {"given": record.given}
     if record.revision is not None:
         found["revision"] = revision_to_json(record.revision, ref_to_json)
+    return found
+
+
+def waits_of(record: Record) -> dict[str, Any]:
+    """Write down what a record says of waiting."""
+    found: dict[str, Any] = {}
+    if record.waiting is not None:
+        found["waiting"] = waiting_to_json(record.waiting)
+    if record.settled is not None:
+        found["settled"] = record.settled
+    if record.event is not None:
+        found["event"] = record.event
+    if record.rests:
+        found["rests"] = record.due
     return found
 
 
@@ -324,8 +399,22 @@ def from_text(seq: int, body: str, values: Sequence[Value] | str) -> Record:
         revision=None if revision is None else revision_from_json(revision, lambda ref: ref_from_json(ref, seq, kept)),
         cached=given.get("cached", False),
     )
+    if WAITING_PARTS & given.keys():
+        read_waits(record, given)
     record.ops.extend(op_from_json(one, seq, kept) for one in given.get("ops", ()))
     return record
+
+
+WAITING_PARTS: Final = frozenset({"waiting", "settled", "event", "rests"})
+
+
+def read_waits(record: Record, given: Mapping[str, Any]) -> None:
+    """Read back what a record says of waiting."""
+    waiting, settled, event = given.get("waiting"), given.get("settled"), given.get("event")
+    record.waiting = None if waiting is None else waiting_from_json(waiting)
+    record.settled = None if settled is None else Settled(*settled)
+    record.event = None if event is None else (event[0], event[1])
+    record.rests, record.due = "rests" in given, given.get("rests")
 
 
 def values_from_text(text: str) -> list[Value]:
@@ -436,6 +525,11 @@ def snapshot_to_text(position: Position) -> str:
             ],
             "unrouted": [[task_to_json(task), ref_to_json(ref)] for task, ref in position.unrouted.values()],
             "intended": sorted(position.intended),
+            "waiting": {key: waiting_to_json(one) for key, one in position.waiting.items()},
+            "early": [
+                [message, one.event, one.key, one.by, one.at, ref_to_json(one.ref)]
+                for message, one in position.early.items()
+            ],
             "fields": position.fields,
             "written": position.written,
             "writers": position.writers,
@@ -458,6 +552,10 @@ def snapshot_from_text(text: str) -> Position:
     for name, steps in given.get("past", {}).items():
         position.past[name] = [step_from_json(one) for one in steps]
     position.intended.update(given.get("intended", ()))
+    position.waiting.update((key, waiting_from_json(one)) for key, one in given.get("waiting", {}).items())
+    for message, event, about, by, at, ref in given.get("early", ()):
+        kept = ref_from_json(ref, -1, ())
+        position.early[message] = Early(event=event, key=about, by=by, at=at, ref=kept)
     for one in given["tasks"]:
         task = task_from_json(one)
         position.tasks[task.key] = task
@@ -498,6 +596,7 @@ def pointed_at(position: Position) -> list[Ref]:
     refs = [task.ref for task in position.tasks.values()]
     refs.extend(stream.task.ref for stream in position.streams.values())
     refs.extend(ref for waiting in position.joins.values() for ref in waiting.items)
+    refs.extend(early.ref for early in position.early.values())
     for task, ref in position.unrouted.values():
         refs.extend((task.ref, ref))
     if position.output is not None:

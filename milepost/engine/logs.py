@@ -9,7 +9,7 @@ import anyio
 
 from milepost.engine.codec import split_array
 from milepost.engine.errors import StoreError
-from milepost.engine.journal import Kind, Record, chained, snapshot_to_text, to_text
+from milepost.engine.journal import Kind, Record, chained, note_rest, snapshot_to_text, to_text
 from milepost.engine.position import Finish, Position
 from milepost.engine.stores.store import Acknowledge, CacheEntry, Entry, Store
 from milepost.engine.trace import RunStatus
@@ -25,6 +25,8 @@ class NoLog:
     """Keeps nothing: every record counts as committed at once."""
 
     def commit(self, record: Record, position: Position | None, committed: Acknowledge) -> None:
+        if position is not None and position.waiting:
+            note_rest(record, position)
         committed(None)
 
 
@@ -46,6 +48,8 @@ class StoredLog:
         self._clock = clock
 
     def commit(self, record: Record, position: Position | None, committed: Acknowledge) -> None:
+        if position is not None and position.waiting:
+            note_rest(record, position)
         body, content = to_text(record)
         self.since += len(body)
         snapshot = self._snapshot(position)
@@ -67,6 +71,7 @@ class StoredLog:
             to_be_cached(record),
             record.taken,
             newly_followed(record),
+            record.due,
         )
         if self.epoch:
             self._append(entry, committed)
@@ -130,7 +135,7 @@ def consequence(record: Record) -> tuple[RunStatus, str | None, str | None]:
         finish = record.ops[-1]
         assert isinstance(finish, Finish)
         return status, None, text_of(finish.ref)
-    return status, None if status == "running" else record.error, None
+    return status, record.error if status in ("failed", "cancelled") else None, None
 
 
 def status_of(record: Record) -> RunStatus:
@@ -141,7 +146,9 @@ def status_of(record: Record) -> RunStatus:
         return "failed"
     if record.kind is Kind.CANCELLED:
         return "cancelled"
-    return "completed" if record.ops and isinstance(record.ops[-1], Finish) else "running"
+    if record.ops and isinstance(record.ops[-1], Finish):
+        return "completed"
+    return "waiting" if record.rests else "running"
 
 
 def text_of(ref: Ref) -> str:

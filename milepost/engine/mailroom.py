@@ -2,42 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final, Protocol
 
 import anyio
 from anyio.abc import TaskGroup
 
 from milepost.engine.errors import StoreError
-from milepost.engine.stores.store import Store
+from milepost.engine.stores.store import Message, Store
 
 CANCEL: Final = "cancel"
 """The kind of a message that asks for the end of a run."""
+ANSWER: Final = "answer"
+"""The kind of a message that answers a question."""
+EVENT: Final = "event"
+"""The kind of a message that says that something has happened outside."""
 
 LOOK_EVERY: Final = 0.5
 """Seconds between two looks: what is said from outside is heard within about so long."""
 
 
 class Addressee(Protocol):
-    """A run that is driven here."""
+    """A run that is driven here, or that waits here."""
 
-    def cancel(self, *, taken: Sequence[str] = ()) -> None:
-        """End the run for good. taken: the ids of the messages that ask for it."""
+    def hear(self, messages: Sequence[Message]) -> None:
+        """Take in what waits in the inbox of the run, each message once."""
         ...
 
 
 class Mailroom:
     """Brings messages to the runs of one engine, with one question to the store for all of them at a time.
 
-    It looks only while there are runs: `serve` begins that, `rest` ends it. runs: those that are driven here, by id.
+    It looks only while there are runs: `serve` begins that, `rest` ends it. runs: those that are driven or wait here,
+    by id. elsewhere: is told of other runs that have news. rounds: is called after every look; it returns after how
+    many seconds it wants to be called again at the latest.
     """
 
-    def __init__(self, store: Store, runs: Mapping[str, Addressee]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        runs: Mapping[str, Addressee],
+        elsewhere: Callable[[str], Awaitable[None]],
+        rounds: Callable[[], Awaitable[float]],
+    ) -> None:
         self._store = store
         self._runs = runs
+        self._elsewhere = elsewhere
+        self._rounds = rounds
         self._known = 0
         self._unread: set[str] = set()
         self._scope: anyio.CancelScope | None = None
+        self._poked = anyio.Event()
 
     def serve(self, run_id: str, group: TaskGroup) -> None:
         """Bring this run its messages from now on, those first that came before it was driven here."""
@@ -46,34 +61,45 @@ class Mailroom:
             self._scope = anyio.CancelScope()
             group.start_soon(self._watch, self._scope)
 
+    def poke(self, run_id: str) -> None:
+        """Look into the inbox of a run now."""
+        self._unread.add(run_id)
+        self._poked.set()
+
     def rest(self) -> None:
         """Look no more, as there is no run left."""
-        assert self._scope is not None
-        self._unread.clear()
-        self._scope.cancel()
-        self._scope = None
+        if self._scope is not None:
+            self._unread.clear()
+            self._scope.cancel()
+            self._scope = None
+
+    async def fetch(self, run_id: str) -> None:
+        """Bring a run what waits in its inbox, now."""
+        if run_id in self._runs:
+            self._runs[run_id].hear(await self._store.inbox(run_id))
 
     async def _watch(self, scope: anyio.CancelScope) -> None:
+        pause = LOOK_EVERY
         with scope:
             while True:
-                await anyio.sleep(LOOK_EVERY)
+                with anyio.move_on_after(pause):
+                    await self._poked.wait()
+                self._poked = anyio.Event()
                 try:
                     await self._look()
+                    pause = min(LOOK_EVERY, max(0.0, await self._rounds()))
                 except StoreError:  # a commit will say so too, and louder; here there is another time
-                    continue
+                    pause = LOOK_EVERY
 
     async def _look(self) -> None:
         """Read the inboxes in which something is new."""
         notices = await self._store.news(self._known)
         fresh = self._unread.union(notice.run_id for notice in notices)
-        for run_id in sorted(fresh & self._runs.keys()):
-            await self._deliver(run_id)
+        for run_id in sorted(fresh):
+            if run_id in self._runs:
+                await self.fetch(run_id)
+            else:
+                await self._elsewhere(run_id)
         self._unread -= fresh
         if notices:
             self._known = notices[-1].number
-
-    async def _deliver(self, run_id: str) -> None:
-        messages = await self._store.inbox(run_id)
-        taken = [message.id for message in messages if message.kind == CANCEL]
-        if taken and run_id in self._runs:
-            self._runs[run_id].cancel(taken=taken)

@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
+from types import NoneType
 from typing import Any, Literal, get_args, get_origin
 
 from pydantic_graph.id_types import NodeID
@@ -18,7 +19,7 @@ from milepost.engine.failure import Succeeded, failure_of
 from milepost.engine.hints import read_hints
 from milepost.engine.keys import escape
 from milepost.engine.policy import Policy
-from milepost.engine.spec import NO_POLICY, UNKNOWN, NodeKind, Resume, unwrap_choice
+from milepost.engine.spec import NO_POLICY, UNKNOWN, Expected, NodeKind, Resume, unwrap_choice
 from milepost.engine.typed import Decision, DecisionBranch, EndNode, Fork, Join, NodeStep, StartNode, Step
 from milepost.engine.workflow import Workflow
 
@@ -76,8 +77,8 @@ class PlanNode:
     that it fires for no items too. inferred: the edges come from a return hint, so the returned instance decides.
     catches: it is the decision between a node's error edges and, last, the way of its output. policy: None when its
     author asked for nothing. resume: how a stream gets past the items that are committed, see `NodeSpec`.
-    out, what: the tag of its output, and what that is called in an error. nests: it
-    runs a workflow.
+    out, what: the tag of its output, and what that is called in an error. nests: it runs a workflow. expects: what it
+    waits for. passes: what came in flows on, whatever it does.
     """
 
     id: str
@@ -96,6 +97,8 @@ class PlanNode:
     out: str = ""
     what: str = ""
     nests: bool = False
+    expects: tuple[Expected, ...] = ()
+    passes: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +106,8 @@ class Plan:
     """Everything that the core needs to know of a workflow.
 
     parents: the joins whose parent fork a fork is. cancelling: the parent forks of joins that may cancel the rest.
-    limits: how many items of a map may be under way at once. nests: some node runs a workflow.
+    limits: how many items of a map may be under way at once. nests: some node runs a workflow. waits: some node waits
+    for something.
     """
 
     workflow: Workflow[Any, Any, Any, Any]
@@ -112,6 +116,7 @@ class Plan:
     cancelling: frozenset[str]
     limits: Mapping[str, int]
     nests: bool
+    waits: bool
 
     def type_of(self, tag: str) -> object:
         """Return the declared type that a value's tag names; see `milepost.engine.values.Value`."""
@@ -127,6 +132,10 @@ class Plan:
             return failure_of(self.workflow.specs[node].input_type)
         if kind == "items":
             return list_of(items_of(self.type_of(node)))
+        if kind == "nothing":
+            return NoneType
+        if kind == "event":
+            return UNKNOWN
         spec = self.workflow.specs[node]
         if kind == "list":
             return list_of(spec.input_type)
@@ -154,7 +163,8 @@ def compile_plan(workflow: Workflow[Any, Any, Any, Any]) -> Plan:
         for node_id, node in workflow.nodes.items()
     }
     cancelling = frozenset(node.join.fork for node in nodes.values() if node.join is not None and node.join.arity == 3)
-    return Plan(workflow, nodes, parents, cancelling, limits, any(node.nests for node in nodes.values()))
+    nests, waits = (any(getattr(node, part) for node in nodes.values()) for part in ("nests", "expects"))
+    return Plan(workflow, nodes, parents, cancelling, limits, nests, waits)
 
 
 def plan_node(
@@ -191,6 +201,8 @@ def plan_node(
         out=f"out:{node_id}",
         what=f"the output of node {node_id!r}",
         nests=spec.child is not None,
+        expects=spec.expects,
+        passes=spec.kind is NodeKind.SLEEP,
     )
 
 

@@ -18,6 +18,7 @@ from milepost.engine.keys import ROOT, key_of, unescape
 from milepost.engine.patch import Patch, inverse, spliced
 from milepost.engine.values import Ref
 from milepost.engine.versions import Step, remember
+from milepost.engine.waits import Early, Waiting
 
 StackItem = tuple[str, str, int]
 """(fork id, fork run, number of the way or item)"""
@@ -179,7 +180,9 @@ class Position:
     """Where a run stands after record `seq`.
 
     tasks: what has to run, in the order it was spawned. unrouted: tasks whose output is kept but was not routed (see
-    RoutingError), with that output. intended: tasks that may run at most once and have begun. fields: the committed
+    RoutingError), with that output. intended: tasks that may run at most once and have begun. waiting: tasks that wait
+    for something, by their keys. early: events that came before anything waited for them, by the ids of their messages.
+    fields: the committed
     state, JSON text by top-level field; written: the record that last changed each; writers: the (task or stream, node)
     of that record; past: how to get back to what a field was when something that is still to run was spawned. output:
     set when the run has ended. definition: the fingerprint of what the run follows, "" without a store. renamed: the
@@ -193,6 +196,8 @@ class Position:
     joins: dict[JoinRun, WaitingJoin] = field(default_factory=dict[JoinRun, WaitingJoin])
     unrouted: dict[str, tuple[Task, Ref]] = field(default_factory=dict[str, tuple[Task, Ref]])
     intended: set[str] = field(default_factory=set[str])
+    waiting: dict[str, Waiting] = field(default_factory=dict[str, Waiting])
+    early: dict[str, Early] = field(default_factory=dict[str, Early])
     fields: dict[str, str] = field(default_factory=dict[str, str])
     written: dict[str, int] = field(default_factory=dict[str, int])
     writers: dict[str, tuple[str, str]] = field(default_factory=dict[str, tuple[str, str]])
@@ -202,6 +207,17 @@ class Position:
     renamed: int = 0
     keep_items: bool = field(default=True, compare=False)
     dropped: list[Task] = field(default_factory=list[Task], compare=False)
+
+    @property
+    def only_waits(self) -> bool:
+        """Whether nothing is left to do until somebody answers, something happens or a time comes."""
+        is_idle = bool(self.waiting) and not self.streams and not self.unrouted
+        return is_idle and len(self.waiting) == len(self.tasks)
+
+    @property
+    def until(self) -> float | None:
+        """When the first of what waits goes on by itself, seconds since 1970 UTC; None for never."""
+        return min((one.until for one in self.waiting.values() if one.until is not None), default=None)
 
 
 def destination(base: Base, route: str) -> tuple[str, Stack]:
@@ -290,6 +306,8 @@ def enter(position: Position, base: Base, op: Op) -> Base:
             position.joins.clear()
             position.unrouted.clear()
             position.intended.clear()
+            position.waiting.clear()
+            position.early.clear()
         case _:
             assert_never(op)
     return base
@@ -333,6 +351,7 @@ def cancel(position: Position, op: Cancel) -> None:
         if task is not None:
             position.dropped.append(task)
         position.intended.discard(key)
+        position.waiting.pop(key, None)
     for other, waiting in list(position.joins.items()):
         if other != (op.join, op.run) and is_within(waiting.stack, waiting.run, op.run):
             del position.joins[other]

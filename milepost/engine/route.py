@@ -111,7 +111,7 @@ class Router:
         """A task returned `output`. Raises NotStorable when it cannot be kept; the task is then not done."""
         self._begin(record, view)
         node = self.plan.nodes[task.node]
-        ref = self._output(node, output)
+        ref = self.keep("nothing", None, node.what) if node.passes else self._output(node, output)
         self._run(record, task.node, lambda: self._leave_task(node, task, ref, output), task)
 
     def routed(self, record: Record, task: Task, ref: Ref, view: StateView) -> None:
@@ -271,6 +271,8 @@ class Router:
         """Send a task's output on its way."""
         if node.role is Role.DECIDE:
             self._leave(node, "", task.ref, output.label)
+        elif node.passes:
+            self._leave(node, "", task.ref)
         elif self._goes_by_instance(node, output):
             self._go_to_instance(output, ref)
         elif self.values.storing and is_one_of(output, (AsyncIterable,)):

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from importlib import import_module
-from typing import Any, Generic
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Generic, Protocol
 
 import anyio
 from typing_extensions import TypeVar
@@ -20,20 +19,33 @@ from milepost.engine.executor import Driver
 from milepost.engine.following import History
 from milepost.engine.journal import Record
 from milepost.engine.limits import CircuitChange
+from milepost.engine.mailroom import ANSWER, CANCEL, EVENT
 from milepost.engine.position import Task
 from milepost.engine.readers import Backlog, Reader, Readers, Slow
-from milepost.engine.shown import bundle_of, glance, svg_of
-from milepost.engine.stores.store import Store
+from milepost.engine.stores.store import Message, Store
 from milepost.engine.trace import RunStatus
 from milepost.engine.workflow import Workflow
 
 OutputT = TypeVar("OutputT", covariant=True, default=Any)
 
 
+class Parking(Protocol):
+    """What can be done with a run that waits for something outside, and that nobody drives meanwhile."""
+
+    def wake(self) -> None:
+        """Have it go on, or look whether it can."""
+        ...
+
+    def let_go(self) -> None:
+        """Wait with it no more. It stays resumable."""
+        ...
+
+
 class Run(Generic[OutputT]):
     """A run. id: names it in its store. status: as this process knows it.
 
-    store: where it lives, None for nowhere. clock: seconds since 1970 UTC.
+    due: when it goes on by itself while it waits, seconds since 1970 UTC; None for never. parking: what can be done
+    with it while it waits and nobody drives it. store: where it lives, None for nowhere. clock: seconds since 1970 UTC.
     """
 
     def __init__(
@@ -46,6 +58,8 @@ class Run(Generic[OutputT]):
     ) -> None:
         self.id = run_id
         self.status: RunStatus = "running"
+        self.due: float | None = None
+        self.parking: Parking | None = None
         self._workflow = workflow
         self._store = store
         self._clock = clock
@@ -58,37 +72,19 @@ class Run(Generic[OutputT]):
         self._failure: BaseException | None = None
         self._driver: Driver | None = None
         self._cancel_asked: tuple[str, ...] | None = None
+        self._changed = anyio.Event()
+        self.is_stopping = False
+        self._heard: set[str] = set()
+        self.post_office: Callable[[], Awaitable[None]] | None = None
 
     def __repr__(self) -> str:
         return f"<Run {self.id!r}, {self.status}>"
 
-    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
-        bundle = bundle_of(glance(self._store, self.id) or self._workflow)
-        return {**bundle, "text/plain": f"{self!r}\n{bundle['text/plain']}"}
-
-    def _repr_svg_(self) -> str | None:
-        return svg_of(glance(self._store, self.id) or self._workflow)
-
-    async def watch(self, *, every: float = 0.25) -> RunStatus:
-        """Show what the run does while it does it, in a notebook or on a terminal, and return how it stands at the end.
-
-        every: seconds between two pictures at least. Shows nothing where there is neither. Without a store, what has
-        happened before is not known. What the run fails with is raised by `result` alone. Raises InputError: `every`
-        makes no sense.
-        """
-        watching = import_module("milepost.visualize.watching")  # by name: what draws stands on this
-        await watching.watch(self, describe(self._workflow), every, lambda: glance(self._store, self.id))
-        return self.status
-
-    @property
-    def has_store(self) -> bool:
-        """Whether what happens is kept, so that what has happened can be read."""
-        return self._store is not None
-
     async def result(self) -> OutputT:
-        """Wait for the end and return the output.
+        """Wait for the end and return the output, also while the run waits for somebody or something outside.
 
         Raises what the run failed with: NodeError, RoutingError, StateConflict, NotStorable, StoreError; RunCancelled.
+        RunWaiting: it still waits, and the engine is left.
         """
         if self._readers.can_wait:
             me = anyio.get_current_task().id
@@ -150,20 +146,81 @@ class Run(Generic[OutputT]):
         self._readers.hurry()
         if self._driver is not None:
             self._driver.ask_to_cancel(self._cancel_asked)
+        elif self.parking is not None:
+            self.parking.wake()
 
     def stop(self) -> None:
         """Stop driving the run here. It stays resumable from its newest checkpoint."""
+        self.is_stopping = True
         self._scope.cancel()
+        if self.parking is not None:
+            self.parking.let_go()
+
+    async def settle(self) -> RunStatus:
+        """Wait until the run is over or waits for somebody or something outside, and return how it stands then."""
+        while self.status == "running" and not self._done.is_set():
+            await self._changed.wait()
+        return self.status
+
+    async def stir(self) -> None:
+        """Wait until the run waits no more, or is not driven here any more."""
+        while self.status == "waiting" and not self._done.is_set():
+            await self._changed.wait()
 
     # --- for the engine ----------------------------------------------------------------------------------------------
 
+    @property
+    def is_over(self) -> bool:
+        """Whether the run has ended, or is not driven here any more."""
+        return self._done.is_set()
+
+    def stands(self, status: RunStatus, due: float | None = None) -> None:
+        """Note how the run stands. due: when it goes on by itself while it waits."""
+        self.due = due
+        if status != self.status:
+            self.status = status
+            self._changed.set()
+            self._changed = anyio.Event()
+
+    def hear(self, messages: Sequence[Message]) -> None:
+        """Take in what waits in the inbox of the run, each message once."""
+        self._heard &= {message.id for message in messages}
+        known = (CANCEL, ANSWER, EVENT)
+        fresh = [message for message in messages if message.id not in self._heard and message.kind in known]
+        cancels = [message.id for message in fresh if message.kind == CANCEL]
+        if cancels:
+            self.cancel(taken=cancels)
+        elif self._driver is not None:
+            for message in fresh:
+                self._heard.add(message.id)
+                self._driver.hear(message)
+        elif self.parking is not None and fresh:
+            self.parking.wake()
+
+    def say(self, message: Message) -> None:
+        """Take in what was said to a run that has no store."""
+        if self._driver is not None:
+            self._driver.hear(message)
+
+    @property
+    def driver(self) -> Driver | None:
+        """What drives the run here now."""
+        return self._driver
+
+    def leave(self) -> None:
+        """Note that the engine is being left, so that nobody will say anything to a run that is stored nowhere."""
+        if self._driver is not None and self._store is None:
+            self._driver.leave()
+
     def ended(self, status: RunStatus, output: Any = None, failure: BaseException | None = None) -> None:
         """Say how the run ended, or that this process no longer drives it."""
-        self.status = status
+        self.parking = None
+        self.stands(status, self.due)
         self._output = output
         self._failure = failure
         self._readers.end(self._end())
         self._done.set()
+        self._changed.set()
 
     def _end(self) -> Event | None:
         """Return the last event, None for a run that had ended before."""
@@ -189,6 +246,8 @@ class Run(Generic[OutputT]):
         """Turn a committed record into events, if anybody reads them. The end comes when the run is over here."""
         self._newest = record
         self._readers.seq = record.seq
+        if record.rests or self.status == "waiting":
+            self.stands("waiting" if record.rests else "running", record.due)
         if not self._readers.watched:
             return
         if self._shape is None:
@@ -207,6 +266,10 @@ class Run(Generic[OutputT]):
     async def drive(self, driver: Driver) -> None:
         """Drive the run to its end, failure or stop."""
         self._driver = driver
+        if self.is_stopping:
+            self._scope.cancel()
+        self._heard, self.parking = set(), None
+        driver.post_office = self.post_office
         self._wire()
         if self._cancel_asked is not None:
             driver.ask_to_cancel(self._cancel_asked)
@@ -229,6 +292,9 @@ class Run(Generic[OutputT]):
             self.ended(status, failure=driver.failure)
         elif driver.ended:
             self.ended("completed", driver.output())
+        elif driver.rests:
+            self._scope = anyio.CancelScope()
+            self.stands("waiting", driver.position.until)
         else:
             self.ended("running", failure=MilepostError(f"Run {self.id!r} was stopped. Resume it to go on."))
 

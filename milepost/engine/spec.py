@@ -31,6 +31,30 @@ class NodeKind(StrEnum):
     BROADCAST = "broadcast"
     JOIN = "join"
     WORKFLOW = "workflow"
+    ASK = "ask"
+    WAIT = "wait"
+    SLEEP = "sleep"
+    RACE = "race"
+
+
+NO_DEFAULT: Final = object()
+"""Stands for a value that was not given; None is one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expected:
+    """One thing that a node waits for, as far as that is known before it does.
+
+    kind: an answer, an event or a time. type: of the answer, or of what the event carries. default: what flows on when
+    the deadline passes before, `NO_DEFAULT` to fail then. event: its name. keeps: an event that comes before anything
+    waits for it is kept, instead of being refused.
+    """
+
+    kind: Literal["ask", "event", "time"]
+    type: object = UNKNOWN
+    default: object = NO_DEFAULT
+    event: str = ""
+    keeps: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +80,8 @@ class NodeSpec:
     items. thread: a synchronous function that was declared to run in a worker thread. resume: how a stream gets past
     the items that are committed when it is resumed: "skip", its body gives them again and their hashes are compared;
     "seek", its body asks how many were taken and goes on from there. unresolved: what could not be found in the
-    annotations that say what flows through the node, a sentence each. child: the workflow that the node runs.
+    annotations that say what flows through the node, a sentence each. child: the workflow that the node runs. expects:
+    what the node waits for, the first of several.
     """
 
     id: str
@@ -72,6 +97,7 @@ class NodeSpec:
     resume: Resume = "skip"
     unresolved: tuple[str, ...] = ()
     child: Child | None = None
+    expects: tuple[Expected, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

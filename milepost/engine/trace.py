@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from importlib import import_module
 from typing import Literal
 
 from milepost.engine.definition import Definition
@@ -38,6 +37,31 @@ class AttemptTrace:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WaitTrace:
+    """What a task has waited for.
+
+    kind: a person's answer, an event from outside, a time, or the first of several. id: of the question, or of the
+    first thing. text: of the question. event: its name. key: what it is about. asked: since when. until: the time, or
+    the first deadline. settled: when it waited no more, None while it does. how: "answered", "received", "elapsed" or
+    "expired", None while it waits. by: who has answered or sent it. answer: what came, JSON text. refused: how many
+    answers did not fit.
+    """
+
+    kind: Literal["ask", "event", "time", "race"]
+    id: str
+    asked: datetime
+    text: str = ""
+    event: str = ""
+    key: str | None = None
+    until: datetime | None = None
+    settled: datetime | None = None
+    how: Literal["answered", "received", "elapsed", "expired"] | None = None
+    by: str | None = None
+    answer: str | None = None
+    refused: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TaskTrace:
     """One execution of one node.
 
@@ -48,6 +72,7 @@ class TaskTrace:
     task whose item completed the join; None for what the run's input spawned. tried: its attempts as far as they are
     known, in order. seq: of the record that finished it; finished is when that was committed where no attempt ended it.
     cached: its output was taken from the cache.
+    wait: what it has waited for, None where it did not; a task whose run inside the run waits has none either.
     """
 
     key: str
@@ -66,6 +91,7 @@ class TaskTrace:
     tried: tuple[AttemptTrace, ...] = ()
     seq: int | None = None
     cached: bool = False
+    wait: WaitTrace | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,12 +144,3 @@ class Trace:
     children: Mapping[str, Trace] = field(default_factory=_no_children)
     forked_from: tuple[str, int] | None = None
     edits: tuple[Edit, ...] = ()
-
-    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
-        shown = import_module("milepost.engine.shown")  # by name: what is shown stands on this module
-        bundle: dict[str, str] = shown.bundle_of(self)
-        return bundle
-
-    def _repr_svg_(self) -> str | None:
-        svg: str | None = import_module("milepost.engine.shown").svg_of(self)
-        return svg

@@ -6,18 +6,30 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import takewhile
+from math import inf
 from typing import Final, TypeVar
 
 from milepost.engine.current import total_usage
 from milepost.engine.definition import Definition
 from milepost.engine.edges import Fired, Passed, passages, shape_of
 from milepost.engine.former import Former
-from milepost.engine.journal import Kind, Record, Timing, apply, spawned_by
+from milepost.engine.journal import WAITING_KINDS, Kind, Record, Timing, apply, spawned_by
 from milepost.engine.keys import child_run
 from milepost.engine.position import Fire, Item, Position, Stream, Task
 from milepost.engine.revision import Revision
 from milepost.engine.stores.store import Opening
-from milepost.engine.trace import AttemptTrace, Edge, Edit, JoinTrace, RunStatus, TaskStatus, TaskTrace, Trace
+from milepost.engine.trace import (
+    AttemptTrace,
+    Edge,
+    Edit,
+    JoinTrace,
+    RunStatus,
+    TaskStatus,
+    TaskTrace,
+    Trace,
+    WaitTrace,
+)
+from milepost.engine.waits import Settled, Waiting
 
 
 def moment(seconds: float) -> datetime:
@@ -58,6 +70,34 @@ def begins_stream(record: Record) -> bool:
     """Tell whether the task of a completed record goes on, giving items."""
     own = takewhile(lambda op: not isinstance(op, Fire), record.ops)
     return record.kind is Kind.COMPLETED and any(isinstance(op, Stream) for op in own)
+
+
+def wait_trace(waiting: Waiting) -> WaitTrace:
+    """Return what a task waits for; of several things, the question is what people look for."""
+    first = next((wait for wait in waiting.waits if wait.kind == "ask"), waiting.waits[0])
+    kind = "race" if len(waiting.waits) > 1 else first.kind
+    assert kind != "run"
+    return WaitTrace(
+        kind=kind,
+        id=first.id,
+        asked=moment(waiting.since),
+        text=first.text,
+        event=first.event,
+        key=first.key,
+        until=None if waiting.until is None else moment(waiting.until),
+    )
+
+
+def settled_trace(wait: WaitTrace, record: Record, settled: Settled) -> WaitTrace:
+    """Return what a task has waited for, and how that ended."""
+    came = settled.how in ("answered", "received") and bool(record.values)
+    return replace(
+        wait,
+        settled=moment(record.timing.finished) if record.timing is not None else committed(record),
+        how=settled.how,
+        by=settled.by,
+        answer=record.values[0].text if came else None,
+    )
 
 
 NOTHING_KNOWN: Final[Mapping[str, Definition]] = {}
@@ -103,10 +143,12 @@ class Tracer:
         self._edits: list[Edit] = []
         self._edited: set[int] = set()
         self._drivers: dict[str, str] = {}
+        self._rests: list[tuple[float, float]] = []
 
     def add(self, record: Record) -> Added:
         """Take one more record in; return what it adds."""
         apply(self._position, record)
+        self._rest(record)
         if record.revision is not None:
             self._follow(record.revision)
         passed: list[Passed] = []
@@ -135,6 +177,8 @@ class Tracer:
                 spawned=now,
                 cause=cause,
             )
+        if record.waiting is not None or record.kind in WAITING_KINDS:
+            self._wait(record)
         self._result(record)
         for task in record.dropped:
             self._tasks[task.key] = replace(self._tasks[task.key], status="cancelled", finished=now, seq=record.seq)
@@ -176,8 +220,34 @@ class Tracer:
             self._edits.append(Edit(seq=record.seq, at=moment(record.at), fields=fields, inputs=inputs))
 
     def resumes(self, openings: Sequence[Opening]) -> list[float]:
-        """Return when somebody went on with the run. openings: all of them; an edit needs one, too, and goes not on."""
-        return [opening.at for opening in openings[1:] if opening.epoch not in self._edited]
+        """Return when somebody went on with the run that had been stopped. openings: all of them.
+
+        An edit needs one, too, and goes not on; and a run that waited was not stopped.
+        """
+        others = [opening.at for opening in openings[1:] if opening.epoch not in self._edited]
+        return [at for at in others if not any(begin <= at <= end for begin, end in self._rests)]
+
+    def _rest(self, record: Record) -> None:
+        """Note between which records the run only waited."""
+        if self._rests and self._rests[-1][1] == inf:
+            self._rests[-1] = (self._rests[-1][0], record.at)
+        if record.rests:
+            self._rests.append((record.at, inf))
+
+    def _wait(self, record: Record) -> None:
+        """Note that a task waits, waits no more, or was given an answer that does not fit."""
+        traced = self._tasks.get(record.task)
+        if traced is None:
+            return
+        if record.waiting is not None:
+            wait = None if record.waiting.is_inside else wait_trace(record.waiting)
+            since = traced.started or moment(record.waiting.since)
+            self._tasks[traced.key] = replace(traced, status="waiting", wait=wait, started=since)
+        elif record.kind is Kind.WOKEN:
+            self._tasks[traced.key] = replace(traced, status="pending")
+        elif traced.wait is not None and traced.wait.kind in ("ask", "race"):
+            refused = replace(traced.wait, refused=traced.wait.refused + 1)
+            self._tasks[traced.key] = replace(traced, wait=refused)
 
     def _pass(self, passage: Passed) -> None:
         self._taken[passage.edge] = self._taken.get(passage.edge, 0) + passage.times
@@ -203,6 +273,8 @@ class Tracer:
             )
             return
         streamed = record.kind is Kind.EXHAUSTED
+        if record.settled is not None and traced.wait is not None:
+            traced = replace(traced, wait=settled_trace(traced.wait, record, record.settled))
         self._tasks[traced.key] = replace(
             traced,
             status=STATUSES[record.kind],

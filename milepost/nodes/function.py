@@ -30,6 +30,11 @@ def ignore(node: object) -> None:
     """Take no notice of a node."""
 
 
+def nothing(ctx: Any) -> object:
+    """Stand for the function of a node that has none of its own."""
+    return None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
     """What can be said of every node of a function.

@@ -22,7 +22,7 @@ from milepost.engine.policy import is_whole
 from milepost.engine.spec import UNKNOWN, Child, NodeKind, NodeSpec
 from milepost.engine.typed import Graph, StepContext
 from milepost.engine.workflow import Workflow, state_maker
-from milepost.nodes.function import Options, name_of_function
+from milepost.nodes.function import Options, name_of_function, nothing
 
 AnyWorkflow = Workflow[Any, Any, Any, Any]
 AnyContext = StepContext[Any, Any, Any]
@@ -222,10 +222,6 @@ def subworkflow_step(given: object, feed: Feed, depth: int, parent_deps: object,
     step.inside, step.find = inside, find
     options.announce(step)
     return step
-
-
-def nothing(ctx: AnyContext) -> Any:
-    """Stand for the function of a node that has none of its own."""
 
 
 def name_of_child(given: object) -> str:

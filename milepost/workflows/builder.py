@@ -11,11 +11,12 @@ from pydantic_graph import BaseNode
 from pydantic_graph.util import unpack_type_expression
 from typing_extensions import TypeForm, TypeVar, Unpack
 
-from milepost.engine.errors import WorkflowError
+from milepost.engine.asking import TimeUp
+from milepost.engine.errors import DeadlinePassed, WorkflowError
 from milepost.engine.failure import Failure
 from milepost.engine.hints import Names, caller_names
 from milepost.engine.policy import OnFailure, PolicyOptions, check_rules, policy_of
-from milepost.engine.spec import Resume
+from milepost.engine.spec import NO_DEFAULT, Resume
 from milepost.engine.stored import Migrate, MigrateT
 from milepost.engine.typed import (
     Decision,
@@ -34,8 +35,18 @@ from milepost.nodes.decision import DecideDecorator, DecideNode
 from milepost.nodes.function import Body, FunctionDecorator, Options, applied
 from milepost.nodes.stream import StreamDecorator
 from milepost.nodes.subworkflow import Feed, subworkflow_step
+from milepost.nodes.wait import (
+    AskDecorator,
+    Deadline,
+    Time,
+    TimeOrMaker,
+    WaitStep,
+    event_step,
+    race_step,
+    time_step,
+)
 from milepost.workflows.apart import say_policy
-from milepost.workflows.draft import Draft, Each, Unset, as_node, decide_by_class
+from milepost.workflows.draft import UNSET, Draft, Each, Unset, as_node, decide_by_class
 
 if TYPE_CHECKING:
     from pydantic_ai import UsageLimits
@@ -53,6 +64,9 @@ LabelT = TypeVar("LabelT")
 T = TypeVar("T")
 AgentDepsT = TypeVar("AgentDepsT")
 NodeT = TypeVar("NodeT", bound=BaseNode[Any, Any, Any])
+FirstT = TypeVar("FirstT")
+SecondT = TypeVar("SecondT")
+ThirdT = TypeVar("ThirdT")
 ChildStateT = TypeVar("ChildStateT")
 ChildDepsT = TypeVar("ChildDepsT")
 ChildInputT = TypeVar("ChildInputT")
@@ -302,6 +316,121 @@ class WorkflowBuilder(GraphBuilder[StateT, DepsT, GraphInputT, GraphOutputT]):
         parent_deps: object = unpack_type_expression(self.deps_type)
         return subworkflow_step(child, Feed(inputs=inputs, state=state, deps=deps), depth, parent_deps, options)
 
+    def ask(
+        self,
+        answer: TypeForm[OutputT],
+        *,
+        deadline: TimeOrMaker | None = None,
+        default: OutputT | Unset = UNSET,
+        label: str | None = None,
+        node_id: str | None = None,
+        **policy: Unpack[PolicyOptions],
+    ) -> AskDecorator[StateT, DepsT, OutputT]:
+        """Make a node that asks a person. The decorated function makes the question, as text or as a `Question`.
+
+        answer: the type of what is answered, which flows on. The run waits for it, and its process may end meanwhile;
+        `engine.answer(...)` or `milepost answer` gives it. deadline: how long it is waited for (a timedelta, or
+        seconds), until when (an aware datetime), or a function of the step context that says so. default: what flows on
+        when the deadline passes; without one the node fails with `DeadlinePassed`, for which there may be an edge with
+        on_timeout=True. The rest is as in `function`; a time limit is for the function alone.
+        """
+        options = self._options(node_id, label, policy, caller_names())
+        return AskDecorator(answer, self._deadline(deadline, default), options)
+
+    def wait_for(
+        self,
+        event: str,
+        carries: TypeForm[OutputT],
+        *,
+        key: Callable[[StepContext[StateT, DepsT, Any]], str | None] | None = None,
+        early: Literal["keep", "refuse"] = "keep",
+        deadline: TimeOrMaker | None = None,
+        default: OutputT | Unset = UNSET,
+        label: str | None = None,
+        node_id: str | None = None,
+        **policy: Unpack[PolicyOptions],
+    ) -> WaitStep[StateT, DepsT, Any, OutputT, OutputT]:
+        """Make a node that waits for an event from outside: `engine.send(...)` or `milepost send` tells it.
+
+        event: its name. carries: the type of what it carries, which flows on. key: makes of the step context what it
+        has to be about, so that each of several tasks gets its own. early: what becomes of an event that comes before
+        anything waits for it. node_id: its id, else the name of the event. The rest is as in `ask`.
+        """
+        if early not in ("keep", "refuse"):
+            raise WorkflowError(f"early={early!r} is not known. Write 'keep' or 'refuse'.")
+        options = self._options(node_id, label, policy, caller_names())
+        made = self._deadline(deadline, default)
+        return event_step(event, carries, key, early == "keep", made, options)
+
+    @overload
+    def sleep(
+        self,
+        until: Callable[[StepContext[StateT, DepsT, InputT]], Time | Awaitable[Time]],
+        *,
+        label: str | None = None,
+        node_id: str | None = None,
+        **policy: Unpack[PolicyOptions],
+    ) -> WaitStep[StateT, DepsT, InputT, InputT, TimeUp]: ...
+
+    @overload
+    def sleep(
+        self,
+        until: Time,
+        *,
+        label: str | None = None,
+        node_id: str | None = None,
+        **policy: Unpack[PolicyOptions],
+    ) -> WaitStep[StateT, DepsT, Any, Any, TimeUp]: ...
+
+    def sleep(
+        self,
+        until: object,
+        *,
+        label: str | None = None,
+        node_id: str | None = None,
+        **policy: Unpack[PolicyOptions],
+    ) -> Any:
+        """Make a node that waits for a time; what came in flows on. The process may end meanwhile.
+
+        until: how long (a timedelta, or seconds), until when (an aware datetime), or a function of the step context
+        that says so. A time that has passed is not waited for. node_id: its id, else the function's name, or "sleep".
+        """
+        return time_step(until, self._options(node_id, label, policy, caller_names()))
+
+    @overload
+    def race(
+        self,
+        first: WaitStep[StateT, DepsT, InputT, Any, FirstT],
+        second: WaitStep[StateT, DepsT, InputT, Any, SecondT],
+        /,
+        *,
+        label: str | None = None,
+        node_id: str | None = None,
+    ) -> Step[StateT, DepsT, InputT, FirstT | SecondT]: ...
+
+    @overload
+    def race(
+        self,
+        first: WaitStep[StateT, DepsT, InputT, Any, FirstT],
+        second: WaitStep[StateT, DepsT, InputT, Any, SecondT],
+        third: WaitStep[StateT, DepsT, InputT, Any, ThirdT],
+        /,
+        *more: WaitStep[StateT, DepsT, InputT, Any, ThirdT],
+        label: str | None = None,
+        node_id: str | None = None,
+    ) -> Step[StateT, DepsT, InputT, FirstT | SecondT | ThirdT]: ...
+
+    def race(self, *runners: object, label: str | None = None, node_id: str | None = None) -> Any:
+        """Make a node that waits for several things at once: the first to come wins, and flows on.
+
+        runners: what `ask`, `wait_for` and `sleep` return; they are no nodes of their own then. A time that wins gives
+        a `TimeUp`. What was open besides is closed in the same record. node_id: its id, else made of theirs.
+        """
+        return race_step(runners, self._options(node_id, label, {}, caller_names()), self._draft.withdraw)
+
+    def _deadline(self, until: Any, default: object) -> Deadline:
+        return Deadline(until=until, default=NO_DEFAULT if default is UNSET else default)
+
     def policy(
         self,
         node: Step[StateT, DepsT, Any, Any] | Decision[StateT, DepsT, Any] | type[BaseNode[StateT, DepsT, Any]] | str,
@@ -380,6 +509,16 @@ class WorkflowBuilder(GraphBuilder[StateT, DepsT, GraphInputT, GraphOutputT]):
     @overload
     def edge(
         self,
+        source: Step[StateT, DepsT, T, Any],
+        destination: DestinationNode[StateT, DepsT, Failure[T]],
+        *,
+        on_timeout: Literal[True],
+        label: str | None = None,
+    ) -> None: ...
+
+    @overload
+    def edge(
+        self,
         source: type[NodeT],
         destination: DestinationNode[StateT, DepsT, Failure[NodeT]],
         *,
@@ -395,6 +534,7 @@ class WorkflowBuilder(GraphBuilder[StateT, DepsT, GraphInputT, GraphOutputT]):
         when: object = Unset,
         otherwise: bool = False,
         on_error: object = Unset,
+        on_timeout: bool = False,
         label: str | None = None,
     ) -> None:
         """Lead from one node to another.
@@ -405,9 +545,13 @@ class WorkflowBuilder(GraphBuilder[StateT, DepsT, GraphInputT, GraphOutputT]):
 
         on_error: the edge is taken when the node fails after its policy, with a `Failure` of its inputs: True for any
         exception, or the classes it is for. A node may have such edges beside all others; the first that names the
-        exception is taken, and the run fails when none does.
+        exception is taken, and the run fails when none does. on_timeout: such an edge for the deadline of a node that
+        waits.
         """
         self._draft.names.update(caller_names())
+        if on_timeout:
+            on_error = DeadlinePassed if on_error is Unset else None
+            label = label or "deadline"
         if on_error is Unset:
             self._draft.connect(source, destination, when, otherwise, label)
         else:

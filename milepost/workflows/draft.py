@@ -35,7 +35,10 @@ ManyT = TypeVar("ManyT", contravariant=True)
 
 
 class Unset:
-    """Stands for a condition that was not given; None is one."""
+    """Stands for something that was not given; None may be given."""
+
+
+UNSET = Unset()
 
 
 class Each(Decision[StateT, DepsT, ManyT]):
@@ -123,6 +126,10 @@ class Draft:
     def refuse(self, source: Any, destination: Any, why: str) -> None:
         """Note that something is wrong with an edge."""
         self.faults.append(f"The edge from {name_of(id_of(source))} to {name_of(id_of(destination))} {why}")
+
+    def withdraw(self, node: object) -> None:
+        """Let a node that was declared be part of another, so that no edge need lead to it."""
+        self.announced[:] = [known for known in self.announced if known is not node]
 
     def insert(self, edge: EdgePath[Any, Any]) -> None:
         """Add a path with all that it leads to."""

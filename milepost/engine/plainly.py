@@ -1,0 +1,91 @@
+"""What is said to a run from outside: JSON as anybody would write it, held against a declared type."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, cast
+
+from milepost.engine.errors import AnswerError, InputError
+from milepost.engine.spec import UNKNOWN
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
+
+
+def adapter_for(type_: object) -> TypeAdapter[Any]:
+    """Return what reads values of a type; made once for each."""
+    try:
+        return _adapter(type_)
+    except TypeError:  # unhashable, like Annotated[int, []]
+        return _adapter.__wrapped__(type_)
+
+
+@lru_cache(maxsize=256)
+def _adapter(type_: Any) -> TypeAdapter[Any]:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(type_)
+
+
+def schema_of(type_: object) -> str:
+    """Return the JSON schema of a type as JSON text, "" where it is not declared or has none."""
+    if type_ is UNKNOWN:
+        return ""
+    from pydantic import PydanticInvalidForJsonSchema, PydanticUserError
+    from pydantic_core import to_json
+
+    try:
+        return to_json(adapter_for(type_).json_schema()).decode()
+    except (PydanticInvalidForJsonSchema, PydanticUserError):
+        return ""
+
+
+def plain_text(value: object, what: str) -> str:
+    """Return a value as JSON text. what: it is for. Raises AnswerError: it is nothing that JSON has."""
+    from pydantic_core import PydanticSerializationError, to_json
+
+    try:
+        return to_json(value, inf_nan_mode="strings").decode()
+    except (PydanticSerializationError, ValueError) as error:
+        raise AnswerError(what, [f"It cannot be written as JSON: {str(error).rstrip('.')}."]) from error
+
+
+def read_plain(text: str, type_: object, what: str) -> Any:
+    """Return the value that JSON text stands for, by its type. what: it is for. Raises AnswerError with every fault."""
+    from pydantic import ValidationError
+
+    try:
+        return adapter_for(type_).validate_json(text)
+    except ValidationError as error:
+        faults = [fault_of(fault) for fault in cast("list[Mapping[str, Any]]", error.errors(include_url=False))]
+        raise AnswerError(what, faults) from error
+
+
+def fault_of(fault: Mapping[str, Any]) -> str:
+    """Return what pydantic says of one fault as a sentence."""
+    place = ".".join(str(part) for part in fault["loc"])
+    text = str(fault["msg"]).rstrip(".")
+    return f"At {place!r}: {text}." if place else f"{text}."
+
+
+def check_schema(text: str, schema: str, what: str) -> None:
+    """Hold JSON text against a JSON schema, where the code that declares the type is not at hand.
+
+    Raises AnswerError, with every fault; InputError: it is not JSON.
+    """
+    from pydantic_core import from_json
+
+    try:
+        given: object = from_json(text)
+    except ValueError as error:
+        raise InputError(f"{text!r} is not JSON ({error}). Text stands in quotes: '\"yes\"'.") from error
+    if not schema:
+        return
+    from jsonschema import Draft202012Validator
+
+    validator: Any = Draft202012Validator(from_json(schema))  # its annotations know no JSON that comes from outside
+    found: list[Any] = sorted(validator.iter_errors(given), key=lambda error: [str(part) for part in error.path])
+    faults = [fault_of({"loc": tuple(error.path), "msg": error.message}) for error in found]
+    if faults:
+        raise AnswerError(what, faults)

@@ -1,0 +1,112 @@
+"""What runs wait for, as plain values, and how it is found by what people call it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from milepost.engine.errors import UnknownQuestion
+from milepost.engine.position import Position
+from milepost.engine.tracing import moment
+from milepost.engine.waits import Wait, Waiting, WaitKind
+
+LEAST_PREFIX = 3
+"""Characters that the beginning of an id has at least, where it stands for the whole."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenWait:
+    """Something that a run waits for.
+
+    run_id: the run that waits, which may be inside another. id: names it in every run of the store. node, task (its
+    key): what waits. kind: a person's answer, an event, a time. text: of the question. choices: what may be answered,
+    JSON texts. details: what whoever answers should know, JSON text, "" for nothing. schema: the JSON schema of the
+    answer or of what the event carries, JSON text, "" for none. event, key: its name, and what it is about. asked:
+    since when. until: the time, or the deadline. Times are aware, in UTC. refused: how many answers did not fit.
+    """
+
+    run_id: str
+    workflow: str
+    id: str
+    node: str
+    task: str
+    kind: WaitKind
+    asked: datetime
+    until: datetime | None
+    text: str = ""
+    choices: tuple[str, ...] = ()
+    details: str = ""
+    schema: str = ""
+    event: str = ""
+    key: str | None = None
+    refused: int = 0
+
+
+def open_waits(run_id: str, workflow: str, position: Position) -> Iterator[OpenWait]:
+    """Yield what a run waits for itself, in the order that it began to."""
+    for key, waiting in position.waiting.items():
+        for wait in waiting.waits:
+            if wait.kind != "run":
+                yield _open(run_id, workflow, position.tasks[key].node, key, waiting, wait)
+
+
+def _open(run_id: str, workflow: str, node: str, task: str, waiting: Waiting, wait: Wait) -> OpenWait:
+    return OpenWait(
+        run_id=run_id,
+        workflow=workflow,
+        id=wait.id,
+        node=node,
+        task=task,
+        kind=wait.kind,
+        asked=moment(waiting.since),
+        until=None if wait.until is None else moment(wait.until),
+        text=wait.text,
+        choices=wait.choices,
+        details=wait.details,
+        schema=wait.schema,
+        event=wait.event,
+        key=wait.key,
+        refused=wait.refused,
+    )
+
+
+def inside(position: Position) -> Iterator[str]:
+    """Yield the ids of the runs inside a run that it waits for."""
+    for waiting in position.waiting.values():
+        for wait in waiting.waits:
+            if wait.kind == "run":
+                yield wait.run
+
+
+def find_question(run_id: str, name: str, found: Sequence[OpenWait]) -> OpenWait:
+    """Return the open question that people call so: by its id, the beginning of that, or its node if that is the only.
+
+    Raises UnknownQuestion: there is none, or there are several.
+    """
+    questions = [one for one in found if one.kind == "ask"]
+    fits = [one for one in questions if one.id == name]
+    if not fits and len(name) >= LEAST_PREFIX:
+        fits = [one for one in questions if one.id.startswith(name)]
+    fits = fits or [one for one in questions if one.node == name]
+    if len(fits) == 1:
+        return fits[0]
+    why = "there is no such open question." if not fits else f"{len(fits)} open questions are called so."
+    raise UnknownQuestion(run_id, name, why, [(one.id, one.node) for one in fits or questions])
+
+
+def names_of(position: Position) -> Iterator[str]:
+    """Yield what a run waits for, in words, one for each thing."""
+    for key, waiting in position.waiting.items():
+        node = position.tasks[key].node
+        for wait in waiting.waits:
+            match wait.kind:
+                case "ask":
+                    yield f"an answer to question {wait.id} of node {node!r}"
+                case "event":
+                    about = "" if wait.key is None else f" about {wait.key!r}"
+                    yield f"event {wait.event!r}{about}"
+                case "time":
+                    yield f"a time at node {node!r}"
+                case "run":
+                    yield f"the run inside node {node!r}"

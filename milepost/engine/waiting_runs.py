@@ -1,0 +1,245 @@
+"""Speaking to runs that wait: what they wait for, answers to their questions, and events. An answer is one insert."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from uuid import uuid4
+
+from pydantic_core import from_json
+
+from milepost.engine.care import CaredRuns
+from milepost.engine.children import name_of
+from milepost.engine.definition import Definition, describe
+from milepost.engine.errors import AlreadyAnswered, AnswerError, InputError, RunCancelled, UnknownQuestion, UnknownRun
+from milepost.engine.executor import Driver
+from milepost.engine.facilities import Live
+from milepost.engine.findings import did_you_mean, listed
+from milepost.engine.lineage import trace_of
+from milepost.engine.mailroom import ANSWER, EVENT
+from milepost.engine.opening import read_position
+from milepost.engine.plainly import check_schema, plain_text, read_plain
+from milepost.engine.questions import OpenWait, find_question, inside, open_waits
+from milepost.engine.reading import read_definition
+from milepost.engine.spec import Expected
+from milepost.engine.stores.store import Message, RunRow, Store
+from milepost.engine.tracing import moment
+from milepost.engine.waits import WaitKind
+
+
+class WaitingRuns(CaredRuns):
+    """The runs of a store, or of an engine without one, for everybody who has something to say to them."""
+
+    _live: Mapping[str, Live]
+
+    async def waits(
+        self, run_id: str | None = None, *, kind: WaitKind | None = None, limit: int | None = None
+    ) -> list[OpenWait]:
+        """Return what runs wait for: a run and those inside it, or all of the store, the run created last first.
+
+        kind: only answers ("ask"), events ("event") or times ("time"). limit: of runs that are read, where no run is
+        named. Needs nothing of their code. Raises UnknownRun, BrokenJournal, StoreError.
+        """
+        if self._store is None:
+            found = [one for live in self._living(run_id) for one in _waits_of(live)]
+        elif run_id is None:
+            rows = await self._store.rows(status="waiting", limit=limit)
+            found = [one for row in rows for one in await self._own_waits(self._store, row)]
+        else:
+            found = await self._all_waits(self._store, await self._row(run_id))
+        return [one for one in found if kind in (None, one.kind)]
+
+    async def questions(self, run_id: str | None = None, *, limit: int | None = None) -> list[OpenWait]:
+        """Return the questions that are open, as `waits` does."""
+        return await self.waits(run_id, kind="ask", limit=limit)
+
+    async def _own_waits(self, store: Store, row: RunRow) -> list[OpenWait]:
+        return list(open_waits(row.run_id, row.workflow, (await read_position(store, row)).position))
+
+    async def _all_waits(self, store: Store, row: RunRow) -> list[OpenWait]:
+        """Return what a run and those inside it wait for. Without recursion: there may be many levels."""
+        found: list[OpenWait] = []
+        pending = deque([row])
+        while pending:
+            row = pending.popleft()
+            if row.status in ("completed", "cancelled"):
+                continue
+            position = (await read_position(store, row)).position
+            found.extend(open_waits(row.run_id, row.workflow, position))
+            own = await store.children(row.run_id)
+            others = [await store.row(child) for child in sorted({*inside(position)} - {child.run_id for child in own})]
+            pending.extend([*own, *(child for child in others if child is not None)])
+        return found
+
+    def _living(self, run_id: str | None) -> list[Live]:
+        """Return the runs without a store that are this one or inside it."""
+        if run_id is not None and run_id not in self._live:
+            raise UnknownRun(run_id, ())
+        found: list[Live] = []
+        for live in self._live.values():
+            above: Live | None = live
+            while above is not None and run_id not in (None, above.run_id):
+                above = self._live.get(above.parent or "")
+            if above is not None:
+                found.append(live)
+        return found
+
+    # --- answers -----------------------------------------------------------------------------------------------------
+
+    async def answer(self, run_id: str, question: str, value: object, *, by: str | None = None) -> OpenWait:
+        """Answer a question of a run, or of a run inside it; whichever process drives it goes on with the answer.
+
+        question: its id, the beginning of that, or the id of its node if only one question of it is open. value: what
+        is answered, a value of the answer's type, or as JSON has it. by: who answers, for people. Returns the question.
+        Raises AnswerError: it does not fit, every fault is named; UnknownQuestion, AlreadyAnswered, RunCancelled,
+        UnknownRun, StoreError. Nothing is changed then.
+        """
+        found = await self._question(run_id, question)
+        what = f"question {found.id!r} of node {found.node!r}"
+        text = plain_text(value, what)
+        self._check(found, text, what)
+        payload = f'{{"wait":"{found.id}","value":{text}}}'
+        name = f"{ANSWER} {found.id} {found.refused}"
+        message = Message(found.run_id, name, ANSWER, payload, by, self._clock())
+        if not await self._say(message):
+            raise await self._answered(found.run_id, question, name)
+        return found
+
+    async def _question(self, run_id: str, question: str) -> OpenWait:
+        """Return an open question that can still be answered."""
+        if self._store is not None:
+            row = await self._row(run_id)
+            if row.status == "cancelled":
+                raise RunCancelled(run_id)
+        try:
+            found = find_question(run_id, question, await self.waits(run_id))
+        except UnknownQuestion as unknown:
+            if self._store is not None and not unknown.open:
+                await self._check_answered(self._store, run_id, question)
+            raise
+        if found.until is not None and found.until.timestamp() < self._clock():
+            due = f"{found.until:%Y-%m-%d %H:%M:%S} UTC"
+            raise UnknownQuestion(run_id, question, f"its deadline was {due}.")
+        return found
+
+    async def _check_answered(self, store: Store, run_id: str, question: str) -> None:
+        """Check that a question that is not open was not answered. Raises AlreadyAnswered: it was, the last time."""
+        trace = await trace_of(store, await self._row(run_id))
+        pending = deque([trace])
+        while pending:
+            trace = pending.popleft()
+            pending.extend(trace.children.values())
+            for task in reversed(trace.tasks):
+                wait = task.wait
+                if wait is not None and wait.how == "answered" and (task.node == question or wait.id == question):
+                    raise AlreadyAnswered(run_id, question, wait.by, wait.settled)
+
+    async def _answered(self, run_id: str, question: str, name: str) -> AlreadyAnswered:
+        assert self._store is not None
+        posted = [message for message, _ in await self._store.posted(run_id) if message.id == name]
+        by, at = (posted[0].by, moment(posted[0].at)) if posted else (None, None)
+        return AlreadyAnswered(run_id, question, by, at)
+
+    def _check(self, wait: OpenWait, text: str, what: str) -> None:
+        """Hold what was said against the type that the code declares, if that is here, or else its JSON schema."""
+        expected = self._expected(wait)
+        if expected is None:
+            check_schema(text, wait.schema, what)
+        else:
+            read_plain(text, expected.type, what)
+        if wait.choices and from_json(text) not in [from_json(one) for one in wait.choices]:
+            raise AnswerError(what, [f"It is none of the choices, which are {', '.join(wait.choices)}."])
+
+    def _expected(self, wait: OpenWait) -> Expected | None:
+        """Return what the code of a run says of something that it waits for, None where that is not known here."""
+        driver = self._driver_of(wait.run_id)
+        return None if driver is None else driver.expected(wait.task, wait.id)
+
+    def _driver_of(self, run_id: str) -> Driver | None:
+        live = self._live.get(run_id)
+        return None if live is None else live.driver
+
+    # --- events ------------------------------------------------------------------------------------------------------
+
+    async def send(
+        self,
+        run_id: str,
+        event: str,
+        value: object = None,
+        *,
+        key: str | None = None,
+        id: str | None = None,
+        by: str | None = None,
+    ) -> bool:
+        """Tell a run that something has happened outside; the task that has waited for it longest takes it.
+
+        value: what the event carries, a value of its type, or as JSON has it. key: what it is about; a task that waits
+        for one about something takes no other. id: makes this idempotent, for webhooks that are delivered twice. by:
+        who says so, for people. Returns False when an event of that id was sent before. An event that nothing waits for
+        yet is kept, unless its node was declared to refuse it. Raises InputError: nothing in the workflow ever waits
+        for such an event, or the run is over; AnswerError: what it carries does not fit; RunCancelled, UnknownRun,
+        StoreError.
+        """
+        what = f"event {event!r}"
+        text = plain_text(value, what)
+        open_here = [one for one in await self.waits(run_id) if one.event == event and one.key in (None, key)]
+        target = open_here[0].run_id if open_here else run_id
+        if open_here:
+            self._check(open_here[0], text, what)
+        await self._check_event(run_id, event, is_awaited=bool(open_here))
+        payload = f'{{"event":{plain_text(event, what)},"key":{plain_text(key, what)},"value":{text}}}'
+        name = f"{EVENT} {id or uuid4().hex}"
+        return await self._say(Message(target, name, EVENT, payload, by, self._clock()))
+
+    async def _check_event(self, run_id: str, event: str, *, is_awaited: bool) -> None:
+        """Check that a run may ever take an event."""
+        if self._store is None:
+            definition = describe(self._live[run_id].workflow)
+        else:
+            row = await self._row(run_id)
+            if row.status == "cancelled":
+                raise RunCancelled(run_id)
+            if row.status == "completed":
+                raise InputError(f"Run {run_id!r} is completed, so it waits for no event any more.")
+            definition = await read_definition(self._store, run_id, row.fingerprint)
+        known = events_in(definition)
+        if is_awaited:
+            return
+        if event not in known:
+            guess = did_you_mean(event, tuple(known))
+            there = f"It waits for {listed(tuple(known))}." if known else "It waits for no event at all."
+            raise InputError(f"Workflow {definition.name!r} never waits for event {event!r}.{guess} {there}")
+        if not known[event]:
+            raise InputError(
+                f"Run {run_id!r} does not wait for event {event!r} now, and its workflow refuses what comes early. "
+                "Send it again later, or declare wf.wait_for(..., early='keep')."
+            )
+
+    async def _say(self, message: Message) -> bool:
+        """Put a message where the run will find it; False if one of its id was there before."""
+        if self._store is None:
+            live = self._live[message.run_id]
+            if message.id in live.said:
+                return False
+            live.said.add(message.id)
+            live.driver.hear(message)
+            return True
+        is_new = await self._store.post(message)
+        self._poke(message.run_id)
+        return is_new
+
+    def _poke(self, run_id: str) -> None:
+        """Have a run that is driven or waits here look into its inbox now."""
+
+
+def _waits_of(live: Live) -> list[OpenWait]:
+    return list(open_waits(live.run_id, name_of(live.workflow), live.driver.position))
+
+
+def events_in(definition: Definition) -> dict[str, bool]:
+    """Return the events that a workflow may wait for, and of each whether it is kept when it comes early."""
+    found: dict[str, bool] = {}
+    for node in definition.nodes:
+        for event in node.events:
+            found[event] = found.get(event, False) or event not in node.refuses
+    return found
