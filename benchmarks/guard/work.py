@@ -37,7 +37,7 @@ class Counted:
 
 COUNTED = (
     Counted("loop", Kind.LOOP, 100, 600),
-    Counted("chain", Kind.CHAIN, 10, 60),
+    Counted("chain and its building", Kind.CHAIN, 10, 60),
     Counted("map", Kind.MAP, 50, 350),
     Counted("nested maps", Kind.NEST, 4, 16),
     Counted("loop in SQLite", Kind.LOOP, 40, 240, SQLITE),
@@ -58,13 +58,18 @@ async def carry_out(job: Job, store: str | None) -> None:
         sys.exit(f"{job.name} gave {answer}; {job.answer} is right.")
 
 
+def run(job: Job, store: str | None) -> None:
+    """Do a job, with a store in a new folder."""
+    with tempfile.TemporaryDirectory() as folder:
+        anyio.run(carry_out, job, store and store.format(folder=folder))
+
+
 def fork(job: Job | None, store: str | None) -> int:
     """Do a job, or nothing, in a process that has all that this one has; return its id when it is done."""
     child = os.fork()
     if child == 0:
         if job is not None:
-            with tempfile.TemporaryDirectory() as folder:
-                anyio.run(carry_out, job, store and store.format(folder=folder))
+            run(job, store)
         sys.stdout.flush()
         os._exit(0)
     _, status = os.waitpid(child, 0)
@@ -79,6 +84,8 @@ def main(engine: str) -> None:
     if found != Path(engine):
         sys.exit(f"The engine was to come from {engine}; it came from {found}.")
     print(json.dumps({"process": fork(None, None), "name": None, "units": 0}), flush=True)
+    for store in (None, SQLITE):
+        run(Job(Kind.LOOP, 3), store)  # what is imported when it is first needed is imported once, and not in every fork
     for counted in COUNTED:
         for size in (counted.small, counted.large):
             job = Job(counted.kind, size)
