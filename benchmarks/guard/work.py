@@ -85,7 +85,7 @@ def main(engine: str) -> None:
         sys.exit(f"The engine was to come from {engine}; it came from {found}.")
     print(json.dumps({"process": fork(None, None), "name": None, "units": 0}), flush=True)
     for store in (None, SQLITE):
-        run(Job(Kind.LOOP, 3), store)  # what is imported when it is first needed is imported once, and not in every fork
+        run(Job(Kind.LOOP, 3), store)  # what is imported when it is first needed is there before the forks
     for counted in COUNTED:
         for size in (counted.small, counted.large):
             job = Job(counted.kind, size)
