@@ -6,6 +6,7 @@
 #   make guard     the work of this commit's engine, in instructions, beside that of the commit before (needs valgrind)
 #   make soak      20 workers, killed at random instants for 10 minutes on each store; SOAK='--minutes 1' changes that
 #   make pictures  draw the pictures of the README anew
+#   make gallery   draw the pictures of docs/gallery anew, where they have changed
 #   make lock      choose the versions in requirements/ anew (needs uv)
 
 SHELL := /bin/sh
@@ -19,7 +20,7 @@ LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hash
 	--no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock'
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test check lint types layers bench guard soak coverage pictures lock clean
+.PHONY: help demo test check lint types layers bench guard soak coverage pictures gallery lock clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -61,6 +62,10 @@ coverage: $(VENV)/.dev $(MERMAID)/node_modules/.made
 pictures: demo
 	$(BIN)/milepost render contract_review -o docs/pictures/workflow.svg
 	cp out/run.svg docs/pictures/run.svg
+	cp out/timeline.svg docs/pictures/timeline.svg
+
+gallery: $(VENV)/.dev
+	@$(BIN)/python -m tests.gallery
 
 lock:
 	$(LOCK) pyproject.toml --upgrade --group build --extra agents --extra svg --extra postgres --extra encryption --extra dev --extra bench \

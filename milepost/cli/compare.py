@@ -1,23 +1,33 @@
-"""`milepost diff`: what differs between two runs, or between two checkpoints of one."""
+"""`milepost diff`: what differs between two runs, or between two checkpoints of one, in words and as a picture."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import click
 
 from milepost.cli.options import common_options, store_option
+from milepost.cli.pictures import (
+    chosen_format,
+    comparison_format,
+    comparison_format_option,
+    output_option,
+    theme_option,
+    write_picture,
+)
 from milepost.cli.records import find_run, read_store
-from milepost.cli.screen import Invocation, print_json
+from milepost.cli.screen import Invocation, console, json_text, print_sides
 from milepost.cli.stores import require
 from milepost.engine.errors import InputError
 
 if TYPE_CHECKING:
     from milepost.engine.difference import Difference, Side
     from milepost.engine.engine import Engine
+    from milepost.engine.trace import Trace
+    from milepost.visualize.palette import Theme
 
 
 @click.command()
@@ -33,29 +43,78 @@ if TYPE_CHECKING:
 @click.option(
     "--depth", metavar="N", type=click.IntRange(min=0), help="How many levels of runs inside them to compare."
 )
+@comparison_format_option
+@theme_option
+@output_option
 @store_option
 @common_options
 @click.pass_obj
-def diff(asked: Invocation, one: str, other: str | None, at: Sequence[int], depth: int | None, store: str) -> None:
-    """Show what differs between two runs, or between two checkpoints of one: path, state, output and cost."""
+def diff(
+    asked: Invocation,
+    one: str,
+    other: str | None,
+    at: Sequence[int],
+    depth: int | None,
+    format: str | None,
+    theme: str,
+    output: str | None,
+    store: str,
+) -> None:
+    """Show what differs between two runs, or between two checkpoints of one: path, state, output and cost.
+
+    As text with a table of the nodes, or as a picture of both runs in one.
+    """
     if len(at) > 2 or (other is None and not at) or (other is not None and len(at) == 1):
         raise InputError(
             "Name two runs, or one run and two of its checkpoints: milepost diff RUN RUN, or milepost diff RUN --at A "
             "--at B. Two runs can be compared at a checkpoint of each."
         )
+    chosen = "json" if asked.as_json and format is None else chosen_format(format, output, "text")
     require(store, one)
     places = (at[0] if at else None, at[1] if len(at) == 2 else None)
 
-    async def compare(engine: Engine) -> Difference:
+    async def compare(engine: Engine) -> tuple[Difference, list[Trace]]:
         left = await find_run(engine, one)
         right = left if other is None else await find_run(engine, other)
-        return await engine.diff(left.run_id, right.run_id, at=places, depth=depth)
+        found = await engine.diff(left.run_id, right.run_id, at=places, depth=depth)
+        if chosen == "json":
+            return found, []
+        sides = (found.one, found.other)
+        return found, [await engine.trace(side.run_id, depth=0, until=side.seq) for side in sides]
 
-    found = read_store(store, compare)
-    if asked.as_json:
-        print_json(describe_difference(found))
+    found, traces = read_store(store, compare)
+    if chosen == "json":
+        write_picture(json_text(describe_difference(found)), output)
+    elif chosen == "text" and output is None and console(stderr=False).is_terminal:
+        _show(found, *traces)
+    elif chosen == "text":
+        write_picture(_text(found, *traces), output)
     else:
-        click.echo(str(found))
+        from milepost.visualize.comparison import render_difference
+
+        before, after = traces
+        form = comparison_format(chosen)
+        drawn = render_difference(before, after, found, form, theme=cast("Theme", theme))  # as click has checked
+        write_picture(drawn, output)
+
+
+def _text(found: Difference, one: Trace, other: Trace) -> str:
+    """Return the difference in words, and below it the nodes of both runs, unless nothing differs."""
+    from milepost.visualize.comparison import render_difference
+
+    return str(found) if found.is_empty else f"{found}\n\n{render_difference(one, other, found, 'text')!s}"
+
+
+def _show(found: Difference, one: Trace, other: Trace) -> None:
+    """Show the same on a terminal, in colour."""
+    from milepost.visualize.parting import parted
+    from milepost.visualize.terminal import flow_view
+
+    screen = console(stderr=False)
+    print_sides(screen, str(found).split("\n"))
+    if not found.is_empty:
+        screen.print()
+        screen.print(flow_view(parted(one, other, found)))
 
 
 def describe_difference(found: Difference) -> Mapping[str, object]:

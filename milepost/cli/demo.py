@@ -123,6 +123,7 @@ def leave(rehearsal: Rehearsal, trace: Trace, report: Mapping[str, object]) -> t
     pictures: Final = {
         "run.mmd": ("the run as Mermaid text", "mermaid"),
         "run.svg": ("the run as a picture", "svg"),
+        "timeline.svg": ("what ran and what waited when", "timeline"),
         "run.html": ("the run as a page: open it in a browser", "html"),
     }
     left: dict[str, str] = {}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from milepost.cli.ages import moment_of
-from milepost.cli.moments import changes_of, describe_snapshot, snapshot_lines
+from milepost.cli.moments import changes_of, describe_snapshot, snapshot_lines, state_changes
 from milepost.cli.options import common_options, store_option
 from milepost.cli.pictures import (
     Look,
@@ -23,7 +23,7 @@ from milepost.cli.pictures import (
     write_picture,
 )
 from milepost.cli.records import describe_run, describe_trace, find_run, read_store
-from milepost.cli.screen import Invocation, console, json_text, print_json, say
+from milepost.cli.screen import Invocation, console, json_text, print_json, print_sides, say
 from milepost.cli.stores import require
 from milepost.engine.errors import InputError
 from milepost.engine.stores.address import without_password
@@ -149,12 +149,14 @@ def _show_checkpoint(asked: Invocation, store: str, run: str, at: int, depth: in
 
     require(store, run)
 
-    async def read(engine: Engine) -> tuple[RunSummary, Snapshot, Trace]:
+    async def read(engine: Engine) -> tuple[RunSummary, Snapshot, str | None, Trace]:
         summary = await find_run(engine, run)
         then = await engine.at(summary.run_id, at)
-        return summary, then, await engine.trace(summary.run_id, depth=depth if asked.as_json else None, until=at)
+        before = (await engine.at(summary.run_id, at - 1)).state if at > 1 else None
+        traced = await engine.trace(summary.run_id, depth=depth if asked.as_json else None, until=at)
+        return summary, then, before, traced
 
-    summary, then, traced = read_store(store, read)
+    summary, then, before, traced = read_store(store, read)
     if asked.as_json:
         print_json({**describe_run(summary), "checkpoint": describe_snapshot(then), "trace": describe_trace(traced)})
         return
@@ -162,6 +164,7 @@ def _show_checkpoint(asked: Invocation, store: str, run: str, at: int, depth: in
     show_trace(screen, traced, depth=depth)
     for line in (*changes_of(traced), *snapshot_lines(then)):
         screen.print(Text(line), soft_wrap=True)
+    print_sides(screen, state_changes(before, then.state))
 
 
 @click.command()

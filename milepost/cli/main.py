@@ -34,6 +34,7 @@ COMMANDS: Final[Mapping[str, Listed]] = {
     "show": Listed("milepost.cli.inspect:show", "Show what a run did, on the terminal."),
     "trace": Listed("milepost.cli.inspect:trace", "Draw or export what a run did."),
     "diff": Listed("milepost.cli.compare:diff", "Show what differs between two runs or two checkpoints."),
+    "tree": Listed("milepost.cli.tree:tree", "Show which run was forked from which."),
     "render": Listed("milepost.cli.draw:render", "Draw a workflow as it is declared."),
     "check": Listed("milepost.cli.check:check", "Say what is wrong in a workflow, and which stored runs fit it."),
     "verify": Listed("milepost.cli.care:verify", "Check that nothing in a store is damaged."),

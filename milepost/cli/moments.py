@@ -7,6 +7,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Final
 
+from milepost.engine.difference import MOST, change_lines
+from milepost.engine.json_changes import json_changes
+
 if TYPE_CHECKING:
     from milepost.engine.checkpoints import Snapshot
     from milepost.engine.trace import Trace
@@ -55,6 +58,16 @@ def snapshot_lines(then: Snapshot) -> Iterator[str]:
     if pending:
         yield "Pending:"
         yield from (f"  {line}" for line in pending)
+
+
+def state_changes(before: str | None, after: str | None) -> Iterator[str]:
+    """Yield what a checkpoint changed of the state, part by part: after a minus as it was, after a plus as it is."""
+    lines = [line for change in json_changes(before, after) for line in change_lines(change)]
+    if lines:
+        yield "It changed:"
+        yield from (f"  {line}" for line in lines[:MOST])
+    if len(lines) > MOST:
+        yield f"  ... and {len(lines) - MOST} more lines"
 
 
 def changes_of(trace: Trace) -> Iterator[str]:

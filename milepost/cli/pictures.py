@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from milepost.engine.trace import Trace
+    from milepost.visualize.comparison import PaintedFormat
     from milepost.visualize.lanes import By
     from milepost.visualize.palette import Theme
     from milepost.visualize.render import Direction, Format, Subject
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 CommandT = TypeVar("CommandT", bound=Callable[..., Any])
 
 FORMATS: Final = ("text", "mermaid", "dot", "svg", "png", "html", "timeline", "gantt", "json")
+COMPARISON_FORMATS: Final = ("text", "mermaid", "dot", "svg", "png", "json")
+"""What a comparison can be drawn as: a page is of one workflow, or of one run, and so is a timeline."""
 FORMAT_OF_SUFFIX: Final = {
     ".txt": "text",
     ".mmd": "mermaid",
@@ -46,6 +49,16 @@ def format_option(command: CommandT) -> CommandT:
         "format",
         type=click.Choice(FORMATS),
         help="How to draw it; the ending of the file decides if left out.",
+    )(command)
+
+
+def comparison_format_option(command: CommandT) -> CommandT:
+    """Add `--format` to what draws comparisons."""
+    return click.option(
+        "--format",
+        "format",
+        type=click.Choice(COMPARISON_FORMATS),
+        help="How to show it; the ending of the file decides if left out.",
     )(command)
 
 
@@ -174,6 +187,23 @@ def draw(subject: Subject, form: str, look: Look = PLAIN) -> str | bytes:
         kind="steps" if look.steps else "overlay",
         lanes=cast("By", look.lanes),
     )
+
+
+def comparison_format(form: str) -> PaintedFormat:
+    """Return a format that comparisons can be drawn in. Raises InputError: it is none."""
+    drawn = _COMPARED.get(form)
+    if drawn is None:
+        raise InputError(f"A comparison cannot be drawn as {form!r}. Use one of {', '.join(_COMPARED)}.")
+    return drawn
+
+
+_COMPARED: Final[Mapping[str, PaintedFormat]] = {
+    "text": "text",
+    "mermaid": "mermaid",
+    "dot": "dot",
+    "svg": "svg",
+    "png": "png",
+}
 
 
 def show_trace(screen: Console, trace: Trace, *, indent: int = 0, depth: int | None = None) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -65,6 +65,17 @@ def console(*, stderr: bool = True) -> Console:
     stream = sys.stderr if stderr else sys.stdout
     width = None if stream.isatty() else 120
     return Console(file=stream, highlight=False, soft_wrap=False, width=width)
+
+
+SIDES: Final = {"- ": "red", "+ ": "green"}
+
+
+def print_sides(screen: Console, lines: Iterable[str]) -> None:
+    """Show lines of which some begin with a minus or a plus; on a terminal these are red and green."""
+    from rich.text import Text
+
+    for line in lines:
+        screen.print(Text(line, style=SIDES.get(line.lstrip()[:2], "")), soft_wrap=True)
 
 
 @contextlib.contextmanager

@@ -147,8 +147,8 @@ def _parts(found: Difference) -> Iterator[str]:
     yield from _part("Only one ran", path)
     yield from _part("Other outcomes", [line for outcome in found.outcomes for line in _outcome(outcome)])
     yield from _part("Other decisions", [line for choice in found.choices for line in _choice(choice)])
-    yield from _part("State", [line for change in found.state for line in _change(change)])
-    yield from _part("Output", [line for change in found.output for line in _change(change)])
+    yield from _part("State", [line for change in found.state for line in change_lines(change)])
+    yield from _part("Output", [line for change in found.output for line in change_lines(change)])
     cost = list(_cost(found.one.cost, found.other.cost))
     if found.is_empty:
         yield "Nothing differs but what it cost." if cost else "Nothing differs."
@@ -180,7 +180,8 @@ def _choice(choice: OtherChoice) -> Iterator[str]:
         yield f"{mark} {choice.node}: {told or 'not reached'}"
 
 
-def _change(change: JsonChange) -> Iterator[str]:
+def change_lines(change: JsonChange) -> Iterator[str]:
+    """Yield how a part was, after a minus, and how it is, after a plus; nothing for where it is not there."""
     for mark, text in zip("-+", (change.one, change.other), strict=True):
         if text is not None:
             yield f"{mark} {change.path}{' = ' if change.path else ''}{_short(text)}"

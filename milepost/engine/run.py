@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from importlib import import_module
 from typing import Any, Generic, Protocol
 
 import anyio
@@ -22,6 +23,7 @@ from milepost.engine.limits import CircuitChange
 from milepost.engine.mailroom import ANSWER, CANCEL, EVENT
 from milepost.engine.position import Task
 from milepost.engine.readers import Backlog, Reader, Readers, Slow
+from milepost.engine.shown import bundle_of, glance, svg_of
 from milepost.engine.stores.store import Message, Store
 from milepost.engine.trace import RunStatus
 from milepost.engine.workflow import Workflow
@@ -79,6 +81,29 @@ class Run(Generic[OutputT]):
 
     def __repr__(self) -> str:
         return f"<Run {self.id!r}, {self.status}>"
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
+        bundle = bundle_of(glance(self._store, self.id) or self._workflow)
+        return {**bundle, "text/plain": f"{self!r}\n{bundle['text/plain']}"}
+
+    def _repr_svg_(self) -> str | None:
+        return svg_of(glance(self._store, self.id) or self._workflow)
+
+    async def watch(self, *, every: float = 0.25) -> RunStatus:
+        """Show what the run does while it does it, in a notebook or on a terminal, and return how it stands at the end.
+
+        every: seconds between two pictures at least. Shows nothing where there is neither. Without a store, what has
+        happened before is not known. What the run fails with is raised by `result` alone. Raises InputError: `every`
+        makes no sense.
+        """
+        watching = import_module("milepost.visualize.watching")  # by name: what draws stands on this
+        await watching.watch(self, describe(self._workflow), every, lambda: glance(self._store, self.id))
+        return self.status
+
+    @property
+    def has_store(self) -> bool:
+        """Whether what happens is kept, so that what has happened can be read."""
+        return self._store is not None
 
     async def result(self) -> OutputT:
         """Wait for the end and return the output, also while the run waits for somebody or something outside.

@@ -13,6 +13,7 @@ from milepost.engine.checkpoints import Snapshot, snapshot_at, typed_snapshot_at
 from milepost.engine.comparing import Point, difference_of
 from milepost.engine.difference import Difference
 from milepost.engine.errors import InputError, StoreError, UnknownRun
+from milepost.engine.family import Relative, family_of
 from milepost.engine.following import Follower, History, similar_runs
 from milepost.engine.lineage import trace_of
 from milepost.engine.reading import read_definition
@@ -207,6 +208,13 @@ class StoredRuns:
             row = await self._row(run_id)
             points.append(Point(row, row.seq if seq is None else seq))
         return await difference_of(self._need_store(), points[0], points[1], depth)
+
+    async def family(self, run_id: str) -> tuple[Relative, ...]:
+        """Return a run with those that it was forked from and those that were forked from it, each before its forks.
+
+        Needs nothing of their code. Raises UnknownRun, BrokenJournal, StoreError.
+        """
+        return await family_of(self._need_store(), await self._row(run_id))
 
     async def _row(self, run_id: str) -> RunRow:
         row = await self._need_store().row(run_id)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from importlib import import_module
 from typing import Literal
 
 from milepost.engine.definition import Definition
@@ -144,3 +145,12 @@ class Trace:
     children: Mapping[str, Trace] = field(default_factory=_no_children)
     forked_from: tuple[str, int] | None = None
     edits: tuple[Edit, ...] = ()
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
+        shown = import_module("milepost.engine.shown")  # by name: what is shown stands on this module
+        bundle: dict[str, str] = shown.bundle_of(self)
+        return bundle
+
+    def _repr_svg_(self) -> str | None:
+        svg: str | None = import_module("milepost.engine.shown").svg_of(self)
+        return svg

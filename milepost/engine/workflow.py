@@ -116,6 +116,15 @@ class Workflow(Graph[StateT, DepsT, InputT, OutputT]):
     def __repr__(self) -> str:
         return f"<Workflow {self.name!r}, version {self.version}, {len(self.nodes)} nodes>"
 
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
+        shown = import_module("milepost.engine.shown")  # by name: what is shown stands on this module
+        bundle: dict[str, str] = shown.bundle_of(self)
+        return bundle
+
+    def _repr_svg_(self) -> str | None:
+        svg: str | None = import_module("milepost.engine.shown").svg_of(self)
+        return svg
+
     @overload
     @classmethod
     def from_graph(

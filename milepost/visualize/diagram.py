@@ -55,7 +55,8 @@ class DrawnEdge:
 
     lines: condition, deciding value and count, one line each. type: what flows on it, "" when not asked for. back: it
     closes a cycle. spine: it is the only way out of its source and into its target, but for error edges. error: it is
-    taken when its source fails. taken: how often it was passed, None in the picture of a definition.
+    taken when its source fails. taken: how often it was passed, None in the picture of a definition. status: how it
+    stands in a comparison, None in any other picture.
     """
 
     source: str
@@ -66,6 +67,7 @@ class DrawnEdge:
     spine: bool = False
     error: bool = False
     taken: int | None = None
+    status: Status | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +102,8 @@ class Diagram:
 
     name: of the workflow. facts: short pieces for the line below the title. notice: the line that says how a run
     stands. notice_status: its colour. legend: the statuses in use. description: for people who do not see the picture.
-    clusters: each before those inside it; their nodes follow the one at their head.
+    clusters: each before those inside it; their nodes follow the one at their head. what: the words before the name,
+    for people who do not see the picture; "" for those of a workflow or a run.
     """
 
     name: str
@@ -112,10 +115,11 @@ class Diagram:
     legend: tuple[Status, ...] = ()
     description: str = ""
     clusters: tuple[Cluster, ...] = ()
+    what: str = ""
 
     @property
     def is_trace(self) -> bool:
-        """Whether it shows a run, not only a definition."""
+        """Whether it shows more than a definition: a run, or what differs."""
         return self.notice_status is not None
 
     def entries(self, asked: bool | None) -> tuple[Entry, ...]:
@@ -172,8 +176,8 @@ def declared(definition: Definition, *, types: bool = False) -> Diagram:
         name=definition.name,
         facts=(f"version {definition.version}", *counts),
         nodes=nodes,
-        edges=_edges(grouping, types=types, overlay=None),
-        description=_sentence(nodes),
+        edges=drawn_edges(grouping, types=types),
+        description=told_nodes(nodes),
     )
 
 
@@ -184,11 +188,11 @@ def overlaid(definition: Definition, grouping: Grouping, overlay: Overlay, *, ty
         name=definition.name,
         facts=(f"v{definition.version}", *overlay.facts),
         nodes=nodes,
-        edges=_edges(grouping, types=types, overlay=overlay),
+        edges=drawn_edges(grouping, types=types, overlay=overlay),
         notice=overlay.notice,
         notice_status=overlay.status,
         legend=statuses(nodes),
-        description=_sentence(nodes),
+        description=told_nodes(nodes),
     )
 
 
@@ -237,7 +241,8 @@ def _tooltip(box: Box) -> str:
     return " · ".join(part for part in (head, _workflow(box), node.doc, *node.marks, flow) if part)
 
 
-def _edges(grouping: Grouping, *, types: bool, overlay: Overlay | None) -> tuple[DrawnEdge, ...]:
+def drawn_edges(grouping: Grouping, *, types: bool = False, overlay: Overlay | None = None) -> tuple[DrawnEdge, ...]:
+    """Describe the links of a picture, in their order; after them what a run has passed without its being declared."""
     back = back_links(tuple(grouping.boxes), grouping.links)
     outs: dict[str, int] = {}
     ins: dict[str, int] = {}
@@ -274,7 +279,8 @@ def link_label(grouping: Grouping, link: Link) -> tuple[str, ...]:
     return (link.label,) if link.label and not repeats else ()
 
 
-def _sentence(nodes: tuple[DrawnNode, ...]) -> str:
+def told_nodes(nodes: tuple[DrawnNode, ...]) -> str:
+    """Return the nodes of a picture in one line, for people who do not see it."""
     parts = [
         f"{node.title} {node.times}".strip() + (f" ({WORDS[node.status] if node.status else node.kind})")
         for node in nodes

@@ -181,7 +181,12 @@ class _Writer:
         return source.cluster != target.cluster or (source.kind == "end" and source.cluster is not None)
 
     def _edge_look(self, edge: DrawnEdge) -> Iterator[str]:
-        if edge.error and edge.taken != 0:
+        if edge.status is not None:
+            style = self.colours.statuses[edge.status]
+            yield f'color="{style.stroke}", penwidth={2.4 if style.width > 2 else 1.0 if style.width <= 1 else 1.4}'
+            if style.dashed or edge.error:
+                yield "style=dashed"
+        elif edge.error and edge.taken != 0:
             colour = self.colours.failed_text
             yield f'color="{colour}", fontcolor="{colour}", style=dashed' + (", penwidth=2.4" if edge.taken else "")
         elif edge.taken:

@@ -15,6 +15,7 @@ MAX_EDGES = 480
 
 WORST = (
     Status.FAILED,
+    Status.PARTED,
     Status.WAITING,
     Status.RUNNING,
     Status.PENDING,
@@ -23,18 +24,28 @@ WORST = (
     Status.RETRIED,
     Status.REUSED,
     Status.DONE,
+    Status.ADDED,
+    Status.REMOVED,
+    Status.CHANGED,
+    Status.FIRST,
+    Status.SECOND,
+    Status.OTHER,
+    Status.SAME,
     Status.UNREACHED,
 )
 _FOLDABLE = frozenset({"function", "agent", "fold"})
-_LOUD = frozenset({Status.FAILED, Status.WAITING, Status.RUNNING})
+_LOUD = frozenset(
+    {Status.FAILED, Status.WAITING, Status.RUNNING, Status.PARTED, Status.ADDED, Status.REMOVED, Status.CHANGED}
+)
 
 
 def fold(diagram: Diagram, *, max_nodes: int = MAX_NODES, max_edges: int = MAX_EDGES) -> Diagram:
     """Return the diagram with at most `max_nodes` boxes and `max_edges` arrows.
 
-    Chains are folded first, the longest first, but never a node that failed, waits or runs; then what is left over
-    becomes one box. Several arrows between the same two boxes become one when there are too many. What was left out is
-    said. The boxes of a picture with clusters are left alone: nothing is drawn open that makes a picture too large.
+    Chains are folded first, the longest first, but never a node that failed, waits, runs or was changed; then what is
+    left over becomes one box. Several arrows between the same two boxes become one when there are too many. What was
+    left out is said. The boxes of a picture with clusters are left alone: nothing is drawn open that makes a picture
+    too large.
     """
     nodes, edges = len(diagram.nodes), len(diagram.edges)
     if nodes > max_nodes and not diagram.clusters:

@@ -13,7 +13,7 @@ from milepost.visualize.bars import Bar
 from milepost.visualize.escape import mermaid_prose, mermaid_text, one_line
 from milepost.visualize.lanes import Lane
 from milepost.visualize.mermaid import MAX_TEXT
-from milepost.visualize.palette import DARK, LIGHT, Palette, Status, Theme, chip
+from milepost.visualize.palette import DARK, EVENT_GLYPHS, LIGHT, Palette, Status, Theme, chip
 from milepost.visualize.spans import BarKind
 from milepost.visualize.timeline import Timeline
 from milepost.visualize.wording import duration
@@ -121,8 +121,7 @@ def _data(status: Status, critical: bool, span: Bar | Lane, shown: _Shown) -> st
 def _events(timeline: Timeline, shown: _Shown) -> Iterator[tuple[float, str, str]]:
     """Yield what happened to the whole run: when it stopped and was resumed, and what is folded."""
     for line in timeline.lines:
-        glyph = "✗" if line.kind == "stopped" else "↻"
-        yield line.at, f"{glyph} {line.kind}", shown.moment(line.at)
+        yield line.at, f"{EVENT_GLYPHS[line.kind]} {line.kind}", shown.moment(line.at)
     for gap in timeline.axis.gaps:
         yield gap.start, f"… {about(gap.seconds)} folded", shown.moment(gap.start)
 

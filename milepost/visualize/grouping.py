@@ -77,7 +77,7 @@ def group(definition: Definition) -> Grouping:
     }
     links = [link for source in owners for link in _links(graph, owners, source)]
     links.sort(key=lambda link: link.error)  # of a node's edges those for its failures come last
-    order = _flow(sorted(boxes, key=lambda id_: boxes[id_].kind == "end"), links)
+    order = in_flow(sorted(boxes, key=lambda id_: boxes[id_].kind == "end"), links)
     rank = {id_: number for number, id_ in enumerate(order)}
     links.sort(key=lambda link: rank[link.source])
     return Grouping({id_: boxes[id_] for id_ in order}, tuple(links), owners)
@@ -106,7 +106,7 @@ def back_links(boxes: Sequence[str], links: Sequence[Link]) -> frozenset[int]:
     return _walk(boxes, links)[1]
 
 
-def _flow(boxes: Sequence[str], links: Sequence[Link]) -> list[str]:
+def in_flow(boxes: Sequence[str], links: Sequence[Link]) -> list[str]:
     """Order the boxes as they can run: each before what follows it, branches as declared, loops cut open."""
     return [id_ for tree in _walk(boxes, links[::-1])[0] for id_ in reversed(tree)]
 

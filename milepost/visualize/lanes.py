@@ -20,7 +20,7 @@ from milepost.visualize.wording import duration
 
 By = Literal["node", "branch"]
 
-MOST_ROWS: Final = 8
+MOST_ROWS: Final = 12
 """Rows of a lane up to which every task has a bar of its own; beyond, the lane shows how many ran at a time."""
 
 

@@ -11,6 +11,7 @@ from typing import Final
 from milepost.visualize.diagram import Diagram, DrawnEdge, DrawnNode, Entry
 from milepost.visualize.escape import mermaid_prose, mermaid_text, one_line, shorten, slugs
 from milepost.visualize.palette import (
+    COMPARED_ON_BOTH,
     FAILED_ON_BOTH,
     GLYPHS,
     LIGHT,
@@ -45,7 +46,7 @@ ROW: Final = 5
 
 _ROUND: Final = ('("', '")')
 _CROSSING_DIRECTION: Final = {"TB": "LR", "LR": "TB"}
-_FONT: Final = '\'Inter, "Segoe UI", Roboto, "Helvetica Neue", Arial, "Liberation Sans", Verdana\''
+FONT: Final = '\'Inter, "Segoe UI", Roboto, "Helvetica Neue", Arial, "Liberation Sans", Verdana\''
 """No name with a hyphen (`sans-serif`): Mermaid would drop the whole value, and measure in one font and draw in
 another."""
 
@@ -80,7 +81,7 @@ class _Writer:
     def document(self, legend: Sequence[Entry]) -> Iterator[str]:
         yield from self._front()
         yield f"flowchart {self.direction}"
-        kind = "Run of workflow" if self.diagram.is_trace else "Workflow"
+        kind = self.diagram.what or ("Run of workflow" if self.diagram.is_trace else "Workflow")
         yield f"  accTitle: {mermaid_prose(one_line(f'{kind} {self.diagram.name}'))}"
         yield f"  accDescr: {mermaid_prose(self.diagram.description)}"
         yield ""
@@ -96,7 +97,7 @@ class _Writer:
 
     def _front(self) -> Iterator[str]:
         yield "---"
-        yield f"title: {_quoted(one_line(self._title(), 120))}"
+        yield f"title: {quoted(one_line(self._title(), 120))}"
         yield "config:"
         if self.theme != "auto":
             yield "  theme: base"
@@ -118,7 +119,7 @@ class _Writer:
 
     def _theme_variables(self) -> Iterator[tuple[str, str]]:
         colours = self.colours
-        yield "fontFamily", _FONT
+        yield "fontFamily", FONT
         yield "fontSize", "14px"
         yield "lineColor", f"'{colours.line}'"
         if self.theme == "dark":
@@ -212,6 +213,10 @@ class _Writer:
             yield f"  linkStyle {','.join(indices)} {stroke}"
 
     def _stroke(self, edge: DrawnEdge) -> str:
+        if edge.status is not None:
+            style = self.colours.statuses[edge.status]
+            colour = COMPARED_ON_BOTH.get(edge.status, style.stroke) if self.theme == "auto" else style.stroke
+            return f"stroke:{colour},stroke-width:{min(style.width, 2.5):g}px"
         if edge.error and edge.taken != 0:
             colour = FAILED_ON_BOTH if self.theme == "auto" else self.colours.failed_text
             return f"stroke:{colour},stroke-width:{2.5 if edge.taken else 1.5}px"
@@ -223,7 +228,7 @@ class _Writer:
         return f"stroke:{self.colours.untaken},stroke-width:1px"
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
     """Return a YAML string; what Mermaid looks for in the raw text before it reads the YAML is written as codes."""
     quoted = json.dumps(text, ensure_ascii=False)
     return re.sub(r"[%<>{}#`]", lambda found: f"\\u{ord(found[0]):04x}", quoted)
@@ -240,6 +245,9 @@ def _class_of_entry(entry: Entry) -> str:
 
 
 def _arrow(edge: DrawnEdge) -> str:
+    if edge.status is not None:
+        style = LIGHT.statuses[edge.status]
+        return "-.->" if style.dashed or edge.error else "==>" if style.width > 2 else "-->"
     if edge.error or edge.taken == 0 or (edge.back and not edge.taken):
         return "-.->"
     return "==>" if edge.taken else "-->"

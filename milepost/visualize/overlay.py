@@ -33,7 +33,7 @@ _ERROR_NAME = re.compile(r"([A-Za-z_][\w.]*)(?::|$)")
 def traced(trace: Trace, *, types: bool = False) -> Diagram:
     """Describe the picture of a run."""
     grouping = group(trace.definition)
-    taken, extra = _taken(grouping, trace)
+    taken, extra = taken_links(grouping, trace)
     view = _View(trace, grouping, taken)
     status = run_status(trace)
     overlay = Overlay(
@@ -285,8 +285,8 @@ class _View:
         label = link_label(self.grouping, link)
         times = self.taken[index]
         values = [self.trace.chosen[edge] for edge in link.via if edge in self.trace.chosen] if times else []
-        known = {_bare(text) for text in label}
-        tail = [f"was {one_line(value, 32)}" for value in values[-1:] if _bare(value) not in known]
+        known = {bare(text) for text in label}
+        tail = [f"was {one_line(value, 32)}" for value in values[-1:] if bare(value) not in known]
         spawned = len(self.tasks[link.source]) if self.grouping.boxes[link.source].kind == "map" else 0
         ways = [other for other in self.outs[link.source] if not self.grouping.links[other].error]
         if times and spawned > 1 and len(ways) == 1:
@@ -296,7 +296,7 @@ class _View:
         return (*label, " · ".join(tail)) if tail else label
 
 
-def _taken(grouping: Grouping, trace: Trace) -> tuple[dict[int, int], tuple[tuple[str, str, int], ...]]:
+def taken_links(grouping: Grouping, trace: Trace) -> tuple[dict[int, int], tuple[tuple[str, str, int], ...]]:
     """Count the passages of each link; what was passed without being declared comes as extra edges.
 
     A node that returns the next node itself is recorded as going there at once, past the decision that stands for it.
@@ -389,5 +389,6 @@ def _errors(tasks: Iterable[TaskTrace]) -> str:
     return " · ".join(f"{task_name(task)}: {one_line(task.error, 200)}" for task in tasks if task.error)
 
 
-def _bare(text: str) -> str:
+def bare(text: str) -> str:
+    """Return a value as a condition names it: without its quotes."""
     return text.strip().strip("'\"")

@@ -16,7 +16,10 @@ Theme = Literal["light", "dark", "auto"]
 
 
 class Status(StrEnum):
-    """How far a node or an item of a map has come; in the order in which a legend lists them."""
+    """How far a node or an item of a map has come; in the order in which a legend lists them.
+
+    The last ones are of comparisons: of two versions of a workflow, and of two runs.
+    """
 
     DONE = "done"
     RETRIED = "retried"
@@ -28,6 +31,14 @@ class Status(StrEnum):
     REUSED = "reused"
     CANCELLED = "cancelled"
     UNREACHED = "unreached"
+    ADDED = "added"
+    REMOVED = "removed"
+    CHANGED = "changed"
+    FIRST = "first"
+    SECOND = "second"
+    PARTED = "parted"
+    OTHER = "other"
+    SAME = "same"
 
 
 GLYPHS: Final[dict[Status, str]] = {
@@ -41,10 +52,21 @@ GLYPHS: Final[dict[Status, str]] = {
     Status.REUSED: "↺",
     Status.CANCELLED: "⊘",
     Status.UNREACHED: "○",
+    Status.ADDED: "+",
+    Status.REMOVED: "−",
+    Status.CHANGED: "Δ",
+    Status.FIRST: "◐",
+    Status.SECOND: "◑",
+    Status.PARTED: "◆",
+    Status.OTHER: "≠",
+    Status.SAME: "=",
 }
 """Never the pause and play signs of the emoji block: browsers draw them in colour whatever the style says."""
 
 RETRY: Final = "↻"
+
+EVENT_GLYPHS: Final = {"stopped": "✗", "resumed": RETRY, "forked": "⑂", "edited": "✎"}
+"""The glyphs of what happened to a whole run."""
 
 WORDS: Final[dict[Status, str]] = {
     Status.DONE: "done",
@@ -57,6 +79,14 @@ WORDS: Final[dict[Status, str]] = {
     Status.REUSED: "reused",
     Status.CANCELLED: "cancelled",
     Status.UNREACHED: "not reached",
+    Status.ADDED: "added",
+    Status.REMOVED: "removed",
+    Status.CHANGED: "changed",
+    Status.FIRST: "only the first run",
+    Status.SECOND: "only the second run",
+    Status.PARTED: "they part here",
+    Status.OTHER: "came out otherwise",
+    Status.SAME: "the same",
 }
 
 KIND_WORDS: Final[dict[str, str]] = {
@@ -172,6 +202,14 @@ LIGHT: Final = Palette(
         Status.UNREACHED: Style(
             fill="#f8fafc", stroke="#8491a5", text="#5b6b82", muted="#5b6b82", width=1, dashed=True
         ),
+        Status.ADDED: Style(fill="#dcfce7", stroke="#15803d", text="#052e16", muted="#166534", width=3),
+        Status.REMOVED: Style(fill="#fee2e2", stroke="#b91c1c", text="#450a0a", muted="#991b1b", dashed=True),
+        Status.CHANGED: Style(fill="#fef3c7", stroke="#b45309", text="#451a03", muted="#92400e", width=3),
+        Status.FIRST: Style(fill="#ffedd5", stroke="#c2410c", text="#431407", muted="#9a3412", dashed=True),
+        Status.SECOND: Style(fill="#dbeafe", stroke="#1d4ed8", text="#172554", muted="#1e40af", width=3),
+        Status.PARTED: Style(fill="#6d28d9", stroke="#4c1d95", text="#ffffff", muted="#ede9fe", width=3),
+        Status.OTHER: Style(fill="#ede9fe", stroke="#6d28d9", text="#2e1065", muted="#5b21b6"),
+        Status.SAME: Style(fill="#f8fafc", stroke="#64748b", text="#0f172a", muted="#475569", width=1),
     },
 )
 
@@ -216,6 +254,14 @@ DARK: Final = Palette(
         Status.UNREACHED: Style(
             fill="#0f172a", stroke="#64748b", text="#94a3b8", muted="#94a3b8", width=1, dashed=True
         ),
+        Status.ADDED: Style(fill="#052e16", stroke="#4ade80", text="#dcfce7", muted="#86efac", width=3),
+        Status.REMOVED: Style(fill="#450a0a", stroke="#fca5a5", text="#fee2e2", muted="#fecaca", dashed=True),
+        Status.CHANGED: Style(fill="#451a03", stroke="#fbbf24", text="#fef3c7", muted="#fcd34d", width=3),
+        Status.FIRST: Style(fill="#431407", stroke="#fdba74", text="#ffedd5", muted="#fed7aa", dashed=True),
+        Status.SECOND: Style(fill="#172554", stroke="#60a5fa", text="#dbeafe", muted="#93c5fd", width=3),
+        Status.PARTED: Style(fill="#6d28d9", stroke="#c4b5fd", text="#ffffff", muted="#ede9fe", width=3),
+        Status.OTHER: Style(fill="#2e1065", stroke="#a78bfa", text="#ede9fe", muted="#ddd6fe"),
+        Status.SAME: Style(fill="#1e293b", stroke="#94a3b8", text="#e2e8f0", muted="#cbd5e1", width=1),
     },
 )
 
@@ -224,6 +270,18 @@ TAKEN_ON_BOTH: Final = "#22a55b"
 
 FAILED_ON_BOTH: Final = "#e5484d"
 """The colour of an error edge that has to show on both."""
+
+COMPARED_ON_BOTH: Final[dict[Status, str]] = {
+    Status.ADDED: TAKEN_ON_BOTH,
+    Status.REMOVED: FAILED_ON_BOTH,
+    Status.CHANGED: "#c2780c",
+    Status.FIRST: "#dd6b20",
+    Status.SECOND: "#3b82f6",
+    Status.OTHER: "#8b5cf6",
+    Status.SAME: "#7d8ba1",
+    Status.UNREACHED: "#7d8ba1",
+}
+"""The colours of the edges of a comparison that have to show on both."""
 
 
 def palette(theme: Theme) -> Palette:

@@ -82,6 +82,7 @@ def moments(trace: Trace) -> Iterator[datetime]:
         yield one.created
         yield one.updated
         yield from one.resumes
+        yield from (edit.at for edit in one.edits)
         for task in one.tasks:
             yield from _moments(task)
         pending.extend(one.children.values())

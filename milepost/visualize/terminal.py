@@ -41,6 +41,14 @@ STYLES: Final[dict[Status, str]] = {
     Status.REUSED: "green",
     Status.CANCELLED: "bright_black",
     Status.UNREACHED: "bright_black",
+    Status.ADDED: "green",
+    Status.REMOVED: "red",
+    Status.CHANGED: "yellow",
+    Status.FIRST: "yellow",
+    Status.SECOND: "blue",
+    Status.PARTED: "bold magenta",
+    Status.OTHER: "magenta",
+    Status.SAME: "",
 }
 _SIGNS: Final = {
     "start": "●",
@@ -65,7 +73,9 @@ LONG: Final = 40
 def plain(view: RenderableType, *, width: int = 110) -> str:
     """Return what a pipe gets: the same text without colour, lines without blanks at their end."""
     screen = StringIO()
-    Console(file=screen, width=width, color_system=None, force_terminal=False, emoji=False).print(view)
+    Console(file=screen, width=width, color_system=None, force_terminal=False, force_jupyter=False, emoji=False).print(
+        view
+    )
     return "\n".join(line.rstrip() for line in screen.getvalue().split("\n")).strip("\n") + "\n"
 
 
@@ -145,7 +155,8 @@ def _ways(edges: Iterable[DrawnEdge], names: dict[str, str]) -> Text:
         arrow = "⇢" if edge.error else "↺" if edge.back else "→"
         label = one_line(" · ".join((*edge.lines, *([edge.type] if edge.type else []))))
         row = f"{arrow} {names[edge.target]}" + (f"   {label}" if label else "")
-        rows.append(Text(row, style=MUTED if edge.taken == 0 else ""))
+        style = STYLES[edge.status] if edge.status else MUTED if edge.taken == 0 else ""
+        rows.append(Text(row, style=style))
     return Text("\n").join(rows)
 
 

@@ -29,9 +29,9 @@ LONGEST_PATH: Final = 12
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """A moment of the whole run. stopped: the last sign of life before a resume, when it was still to do something."""
+    """A moment of the whole run. stopped: the last sign of life before a resume. forked: from then on it is its own."""
 
-    kind: Literal["stopped", "resumed"]
+    kind: Literal["stopped", "resumed", "forked", "edited"]
     at: float
     place: float
     tooltip: str
@@ -141,7 +141,7 @@ def timeline(
         begin=begin,
         axis=axis,
         lanes=tuple(lanes[:MOST_LANES]),
-        lines=tuple(_lines(trace, begin, axis)),
+        lines=tuple(sorted((*_lines(trace, begin, axis), *_changes(trace, begin, axis)), key=lambda line: line.at)),
         path=tuple(_path(trace, history)),
         left_out=max(0, len(lanes) - MOST_LANES),
     )
@@ -169,6 +169,18 @@ def _lines(trace: Trace, begin: datetime, axis: Axis) -> Iterator[Line]:
             place=axis.place(at),
             tooltip=f"Resumed at {resume:%Y-%m-%d %H:%M:%S} UTC, {duration(at)} after the beginning",
         )
+
+
+def _changes(trace: Trace, begin: datetime, axis: Axis) -> Iterator[Line]:
+    """Yield when the run began to be another one than that which it was forked from, and when it was edited."""
+    if trace.forked_from is not None:
+        at = max(0.0, (trace.created - begin).total_seconds())
+        words = f"Forked at checkpoint {trace.forked_from[1]} of run {one_line(trace.forked_from[0], 40)}"
+        yield Line(kind="forked", at=at, place=axis.place(at), tooltip=words)
+    for edit in trace.edits:
+        at = max(0.0, (edit.at - begin).total_seconds())
+        words = f"Edited by hand: {one_line(', '.join(edit.fields) or 'inputs', 200)}"
+        yield Line(kind="edited", at=at, place=axis.place(at), tooltip=words)
 
 
 def _signs(trace: Trace) -> Iterator[datetime]:

@@ -20,7 +20,8 @@ _SHAPES: Final = (
     ".tl-hit{fill:none;pointer-events:all}.tl-grid,.tl-rule{stroke-width:1}.tl-base{stroke-width:1}",
     ".tl-path-line{fill:none;stroke-width:1.4;stroke-linejoin:round;pointer-events:none}",
     ".tl-fold-edge{fill:none;stroke-width:1.2}.tl-fold-back{opacity:.8}.tl-line line{stroke-width:1.6}",
-    ".tl-stopped line{stroke-dasharray:5 3}.tl-crowd-waiting{fill:none;stroke-width:1.2;stroke-dasharray:3 2}",
+    ".tl-forked line,.tl-edited line{stroke-dasharray:1 3}.tl-stopped line{stroke-dasharray:5 3}",
+    ".tl-crowd-waiting{fill:none;stroke-width:1.2;stroke-dasharray:3 2}",
     ".tl-crowd-running{stroke-width:1.2}.tl-bar:hover .tl-ink{filter:brightness(1.12)}",
     ".tl-attempt .tl-ink{stroke-dasharray:3 2;stroke-width:1.2}",
     ".tl-people .tl-ink,.tl-world .tl-ink{stroke-width:1.4}",
@@ -65,4 +66,6 @@ def _rules(colours: Palette) -> Iterator[str]:
     yield f".tl-crowd-running{{fill:{done.fill};stroke:{done.stroke}}}.tl-crowd-waiting{{stroke:{colours.muted}}}"
     yield f".tl-crowd-failed{{fill:{colours.failed_text}}}"
     yield f".tl-stopped line{{stroke:{colours.failed_text}}}.tl-stopped .tl-line-label{{fill:{colours.failed_text}}}"
+    yield f".tl-forked line,.tl-edited line{{stroke:{colours.line}}}"
+    yield f".tl-forked .tl-line-label,.tl-edited .tl-line-label{{fill:{colours.text}}}"
     yield f".tl-resumed line{{stroke:{running.stroke}}}.tl-resumed .tl-line-label{{fill:{running.stroke}}}"

@@ -13,7 +13,7 @@ from milepost.visualize.bars import Bar
 from milepost.visualize.escape import markup, one_line
 from milepost.visualize.lanes import Lane
 from milepost.visualize.packing import SLICES
-from milepost.visualize.palette import GLYPHS, WORDS, Status, Theme, chip
+from milepost.visualize.palette import EVENT_GLYPHS, GLYPHS, WORDS, Status, Theme, chip
 from milepost.visualize.spans import BarKind
 from milepost.visualize.svg import Drawing
 from milepost.visualize.timeline import Line, Timeline
@@ -344,7 +344,7 @@ def _is_work(bar: Bar) -> bool:
 
 
 def _glyph(line: Line) -> str:
-    return "✗" if line.kind == "stopped" else "↻"
+    return EVENT_GLYPHS[line.kind]
 
 
 def _height(lane: Lane) -> int:

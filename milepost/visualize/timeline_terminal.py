@@ -17,7 +17,7 @@ from milepost.visualize.bars import Bar
 from milepost.visualize.escape import one_line
 from milepost.visualize.lanes import Lane
 from milepost.visualize.packing import SLICES, Profile
-from milepost.visualize.palette import GLYPHS, RETRY, Status
+from milepost.visualize.palette import EVENT_GLYPHS, GLYPHS, Status
 from milepost.visualize.spans import BarKind
 from milepost.visualize.terminal import MUTED, STYLES, moment
 from milepost.visualize.timeline import Timeline
@@ -50,7 +50,10 @@ _GLYPHS: Final = {status: GLYPHS[status] for status in (Status.FAILED, Status.CA
 _HEIGHTS: Final = " ▁▂▃▄▅▆▇█"
 _FOLD: Final = "┊"
 _CRITICAL: Final = "◆"
-_LINES: Final = {"stopped": ("✗", "red"), "resumed": (RETRY, "blue")}
+_LINES: Final = {
+    kind: (EVENT_GLYPHS[kind], style)
+    for kind, style in (("stopped", "red"), ("resumed", "blue"), ("forked", "cyan"), ("edited", "cyan"))
+}
 
 
 @dataclass(frozen=True, slots=True)

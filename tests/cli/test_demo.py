@@ -45,7 +45,7 @@ def test_the_demo_dies_goes_on_and_pays_nothing_twice(shown: tuple[Path, subproc
 def test_the_demo_leaves_a_report_and_pictures(shown: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
     folder, _ = shown
     left = {path.name for path in (folder / "out").iterdir()}
-    assert {"report.md", "run.mmd", "run.svg", "run.html", "demo.db"} <= left
+    assert {"report.md", "run.mmd", "run.svg", "timeline.svg", "run.html", "demo.db"} <= left
     report = (folder / "out" / "report.md").read_text()
     assert report.startswith("# Review of LICENSE\n\n9 clauses were read and 4 needed a second look.")
     assert "9. Accepting Warranty or Additional Liability" in report

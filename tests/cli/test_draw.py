@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from milepost.cli.pictures import Look
-from tests.cli.conftest import Call
+from tests.cli.conftest import ORDER, Call
 
 
 def test_a_workflow_is_drawn_as_mermaid_without_being_asked(call: Call) -> None:
@@ -66,6 +66,60 @@ def test_how_to_draw_a_stale_diagram_again_is_said_with_all_that_was_asked_for(c
     )
     assert Look(collapse=("a b", "c")).options() == "--collapse 'a b' --collapse c"
     assert Look(theme="dark", legend=True).options() == "--theme dark --legend"
+
+
+NEWER = """
+from flows import Order, price, ship
+from milepost import Retry, StepContext, WorkflowBuilder
+
+wf = WorkflowBuilder(name="orders", version=2, input_type=Order, output_type=str)
+
+@wf.function(retry=Retry(attempts=3))
+async def price(ctx: StepContext[None, None, Order]) -> Order:
+    return ctx.inputs
+
+@wf.function
+async def pack(ctx: StepContext[None, None, Order]) -> str:
+    return ctx.inputs.name
+
+wf.edge(wf.start_node, price)
+wf.edge(price, pack)
+wf.edge(pack, wf.end_node)
+workflow = wf.build()
+"""
+
+
+def test_what_has_changed_in_a_workflow_is_drawn(call: Call, folder: Path) -> None:
+    (folder / "newer.py").write_text(NEWER)
+    words = ("render", "newer.py:workflow", "--against", "flows:workflow")
+    out = call(*words, "--format", "text").out
+    assert "version 1 → 2" in out
+    for line in ("Δ price", "+ retry ≤ 3", "+ pack", "− ship"):
+        assert line in out
+    assert "accTitle: What has changed in workflow orders" in call(*words).out
+    document = call(*words, "--json").document
+    assert {node["id"]: node["status"] for node in document["nodes"]} == {
+        "__start__": "same",
+        "price": "changed",
+        "pack": "added",
+        "ship": "removed",
+        "__end__": "same",
+    }
+    assert document["same"] is False
+    call(*words, "-o", "changes.mmd")
+    assert call(*words, "--check", "changes.mmd").err == "changes.mmd is up to date.\n"
+    stale = call("render", "flows:workflow", "--against", "flows:workflow", "--check", "changes.mmd")
+    assert stale.err.endswith("milepost render flows:workflow --against flows:workflow -o changes.mmd\n")
+
+
+def test_a_workflow_is_held_against_what_a_stored_run_follows(call: Call) -> None:
+    call("run", "flows:workflow", "--input", ORDER, "--run-id", "o-1")
+    answer = call("render", "flows:workflow", "--against", "o-1", "--format", "text")
+    assert "= nothing differs" in answer.out
+    missing = call("render", "flows:workflow", "--against", "nobody")
+    assert (missing.code, missing.err) == (4, "There is no run 'nobody' in this store.\n")
+    page = call("render", "flows:workflow", "--against", "o-1", "--format", "html")
+    assert page.err == "A comparison cannot be drawn as 'html'. Use one of text, mermaid, dot, svg, png.\n"
 
 
 def test_a_sound_workflow_passes_its_check(call: Call) -> None:

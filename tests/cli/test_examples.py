@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+
+import pytest
 
 from tests.cli.conftest import Call
 
@@ -14,3 +17,26 @@ def test_the_expenses_are_added_up_and_what_is_unusual_is_noted(call: Call) -> N
     document = call("run", target, "--input", f"@{EXAMPLES}/expenses.json", "--json").document
     assert document["output"] == {"person": "Ada", "total": 778.7, "notes": ["Ask for the receipt of 'hotel'."]}
     assert call("check", target).code == 0
+
+
+@pytest.mark.parametrize(
+    ("card", "count", "paid_by", "sent_by"),
+    [("good", 2, "card", "van"), ("busy", 1, "card", "post"), ("refused", 2, "invoice", "van")],
+)
+def test_an_order_is_paid_for_one_way_or_another_and_sent(
+    call: Call, card: str, count: int, paid_by: str, sent_by: str
+) -> None:
+    target = f"{EXAMPLES}/orders.py:workflow"
+    order = {"customer": "Ada", "address": "here", "card": card, "items": [{"what": "gear", "count": count}]}
+    document = call("run", target, "--input", json.dumps(order), "--json").document
+    assert document["output"] == {"customer": "Ada", "paid_by": paid_by, "sent_by": sent_by}
+
+
+def test_the_order_in_the_folder_is_a_good_one_and_one_without_an_address_fails_in_shipping(call: Call) -> None:
+    target = f"{EXAMPLES}/orders.py:workflow"
+    assert call("run", target, "--input", f"@{EXAMPLES}/orders.json").code == 0
+    assert call("check", target).code == 0
+    order = {"customer": "Ada", "address": "", "items": [{"what": "gear", "count": 1}]}
+    answer = call("run", target, "--input", json.dumps(order))
+    assert answer.code == 1
+    assert "there is no address to send it to" in answer.err

@@ -94,6 +94,24 @@ def test_a_checkpoint_is_shown_with_its_state_and_what_was_pending(tour: Call) -
     assert 'Output: "2 stops in 2 days"' in tour("show", "t-1", "--at", "3").out
 
 
+def test_a_checkpoint_says_what_it_changed_and_colours_it_on_a_terminal(
+    tour: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changed = 'It changed:\n  - days = 0\n  + days = 1\n  + stops[0] = "Oslo"\n'
+    plain = tour("show", "t-1", "--at", "2").out
+    assert sorted(plain.split("It changed:\n")[1].splitlines()) == sorted(changed.splitlines()[1:])
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    coloured = tour("show", "t-1", "--at", "2").out
+    assert "\x1b[31m  - days = 0" in coloured
+    assert "\x1b[32m  + days = 1" in coloured
+    assert "\x1b[32m" in tour("diff", "t-1", "--at", "1", "--at", "2").out
+
+
+def test_a_checkpoint_that_changed_nothing_says_nothing_of_it(call: Call) -> None:
+    call("run", "flows:workflow", "--input", ORDER, "--run-id", "o-1")
+    assert "It changed:" not in call("show", "o-1", "--at", "2").out
+
+
 def test_a_checkpoint_of_a_workflow_without_a_state_shows_none(call: Call) -> None:
     call("run", "flows:workflow", "--input", ORDER, "--run-id", "o-1")
     assert "State:" not in call("show", "o-1", "--at", "2").out
@@ -453,6 +471,25 @@ def test_two_runs_are_told_apart(tour: Call) -> None:
         '  - ride#1 completed: "2 stops in 2 days"\n'
         '  + ride#1 completed: "1 stops in 10 days"\n'
     )
+
+
+def test_two_runs_are_drawn_as_one_picture(tour: Call, folder: Path) -> None:
+    tour("fork", "t-1", TARGET, "--at", "2", "--state", '{"days": 9}', "--run-id", "f-1")
+    out = tour("diff", "t-1", "f-1").out
+    assert "◆ ride" in out
+    assert "◐ run t-1 at 3, completed · ◑ run f-1 at 4, completed" in out
+    assert "≠ they part at ride" in tour("diff", "t-1", "f-1", "--format", "mermaid").out
+    assert tour("diff", "t-1", "f-1", "-o", "d.dot").err == "Wrote d.dot\n"
+    assert (folder / "d.dot").read_text().startswith('digraph "tour"')
+    assert tour("diff", "t-1", "f-1", "-o", "d.json").code == 0
+    assert json.loads((folder / "d.json").read_text())["shared"] == 2
+    said = "A comparison cannot be drawn as 'html'. Use one of text, mermaid, dot, svg, png."
+    assert sentence(tour("diff", "t-1", "f-1", "-o", "d.html"), 2) == said
+
+
+def test_two_checkpoints_are_drawn_as_they_were_then(tour: Call) -> None:
+    out = tour("diff", "t-1", "--at", "1", "--at", "2", "--format", "mermaid").out
+    assert "◆ <b>fly</b>" in out or "◑ <b>fly</b>" in out
 
 
 def test_a_difference_as_json_has_every_part(tour: Call) -> None:

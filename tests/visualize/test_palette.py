@@ -9,6 +9,7 @@ import pytest
 from milepost.engine.spec import NodeKind
 from milepost.visualize.diagram import DrawnNode
 from milepost.visualize.palette import (
+    COMPARED_ON_BOTH,
     DARK,
     FAILED_ON_BOTH,
     GLYPHS,
@@ -30,6 +31,12 @@ SIGHT = pytest.mark.parametrize(
 )
 FAR = 10.0
 """A delta E from which on two areas side by side are told apart at a glance."""
+
+
+VERSIONS = frozenset({Status.ADDED, Status.REMOVED, Status.CHANGED, Status.SAME})
+RUNS = frozenset({Status.FIRST, Status.SECOND, Status.PARTED, Status.OTHER, Status.SAME, Status.UNREACHED})
+TOGETHER = ((frozenset(Status) - VERSIONS - RUNS) | {Status.UNREACHED}, VERSIONS, RUNS)
+"""The statuses that one picture can have: of a run, of two versions of a workflow, of two runs."""
 
 
 def test_black_and_white_are_as_far_apart_as_colours_can_be() -> None:
@@ -59,7 +66,7 @@ def test_every_status_stands_out_from_the_page(colours: Palette) -> None:
         assert max(contrast(style.stroke, colours.page), contrast(style.fill, colours.page)) >= 3
 
 
-@pytest.mark.parametrize("colour", [TAKEN_ON_BOTH, FAILED_ON_BOTH])
+@pytest.mark.parametrize("colour", [TAKEN_ON_BOTH, FAILED_ON_BOTH, *COMPARED_ON_BOTH.values()])
 def test_an_edge_that_has_to_show_on_both_pages_stands_out_from_either(colour: str) -> None:
     assert min(contrast(colour, LIGHT.page), contrast(colour, DARK.page)) >= 3
 
@@ -73,8 +80,11 @@ def test_no_two_statuses_differ_by_colour_alone(colours: Palette) -> None:
 
 @THEMES
 @SIGHT
-def test_any_two_statuses_are_told_apart_without_their_glyphs(colours: Palette, blindness: Matrix | None) -> None:
-    for one, other in combinations(colours.statuses.values(), 2):
+@pytest.mark.parametrize("shown", TOGETHER, ids=["run", "versions", "two runs"])
+def test_any_two_statuses_of_a_picture_are_told_apart_without_their_glyphs(
+    colours: Palette, blindness: Matrix | None, shown: frozenset[Status]
+) -> None:
+    for one, other in combinations((style for status, style in colours.statuses.items() if status in shown), 2):
         painted = max(distance(one.fill, other.fill, blindness), distance(one.stroke, other.stroke, blindness))
         assert painted >= FAR or (one.width, one.dashed) != (other.width, other.dashed)
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from milepost.engine.errors import InputError
-from milepost.engine.trace import Trace
+from milepost.engine.trace import Edit, Trace
 from milepost.visualize.lanes import Lane
 from milepost.visualize.palette import Status
 from milepost.visualize.spans import BarKind
@@ -77,6 +77,15 @@ def test_a_resume_is_a_line_and_so_is_the_last_sign_of_life_before_it() -> None:
     assert (resumed.kind, resumed.at) == ("resumed", NIGHT + 26)
     assert "7 h 59 min later" in stopped.tooltip
     assert stopped.place < resumed.place
+
+
+def test_a_fork_and_an_edit_by_hand_are_lines_too() -> None:
+    shared, own = did("prepare", -100, (-100, -90)), did("score", 1, (1, 2), cause="prepare 1")
+    edit = Edit(seq=3, at=at(1), fields=("notes",))
+    trace = replace(run([shared, own], 2), forked_from=("monday", 2), edits=(edit,))
+    forked, edited = timeline(trace).lines
+    assert (forked.kind, forked.at, forked.tooltip) == ("forked", 100, "Forked at checkpoint 2 of run monday")
+    assert (edited.kind, edited.at, edited.tooltip) == ("edited", 101, "Edited by hand: notes")
 
 
 def test_the_critical_path_is_marked_and_put_into_words() -> None:

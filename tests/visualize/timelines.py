@@ -11,7 +11,7 @@ from typing import Final, get_args
 from hypothesis import strategies as st
 
 from milepost.engine.definition import Definition
-from milepost.engine.trace import AttemptTrace, RunStatus, TaskStatus, TaskTrace, Trace
+from milepost.engine.trace import AttemptTrace, Edit, RunStatus, TaskStatus, TaskTrace, Trace
 from tests.visualize.subjects import CLAIMS, START, definition, edge, hostile, node
 
 NIGHT: Final = 8 * 3600.0
@@ -191,4 +191,9 @@ def timed_traces(draw: st.DrawFn, deep: bool = True) -> Trace:
         resumes=tuple(at(one) for one in draw(st.lists(_SECONDS, max_size=3))),
         error=draw(st.none() | hostile),
         children=known,
+        forked_from=draw(st.none() | st.tuples(hostile, st.integers(1, 9))),
+        edits=tuple(
+            Edit(seq=2, at=at(one), fields=tuple(draw(st.lists(hostile, max_size=2))))
+            for one in draw(st.lists(_SECONDS, max_size=2))
+        ),
     )

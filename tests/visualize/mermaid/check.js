@@ -15,6 +15,15 @@ const decode = (text) => {
   return element.textContent;
 };
 
+const graph = ({ db }) => ({
+  type: "gitGraph",
+  title: db.getDiagramTitle(),
+  branches: db.getBranchesAsObjArray().map((branch) => decode(branch.name)),
+  commits: [...db.getCommits().values()].map((commit) => ({
+    id: decode(commit.id), branch: decode(commit.branch), parents: commit.parents.map(decode), tags: commit.tags.map(decode), type: commit.type,
+  })),
+});
+
 const understand = async (text) => {
   if (text.length > 50000) return { error: "Maximum text size in diagram exceeded" };
   try {
@@ -36,6 +45,7 @@ const understand = async (text) => {
         })),
       };
     }
+    if (diagram.type === "gitGraph") return graph(diagram);
     const vertices = [...diagram.db.getVertices().values()];
     return {
       type: diagram.type,
