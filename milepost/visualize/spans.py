@@ -144,10 +144,12 @@ def _rest(task: TaskTrace, life: Life) -> Iterator[Span]:
     status = task_status(task)
     kind = life.kinds.get(task.node, "")
     born = task.spawned or task.started
-    if kind in _PEOPLE or kind in _WORLD or task.status == "waiting":
+    if kind in _PEOPLE or kind in _WORLD:
         start = life.end if born is None else life.at(born)
         stop = life.end if task.finished is None else life.at(task.finished)
         yield Span(BarKind.WORLD if kind in _WORLD else BarKind.PEOPLE, start, stop, status)
+    elif task.status == "waiting":  # the run inside it does
+        yield Span(BarKind.RUNNING, life.end if born is None else life.at(born), life.end, status)
     elif task.status in ("running", "pending"):
         start = life.at(task.started) if task.started else 0.0 if born is None else life.at(born)
         if task.status == "running":

@@ -29,6 +29,8 @@ _PROFILE: Final = 50
 _INDENT: Final = 16
 _STRIPS: Final = 56
 """Room above the lanes: for the lengths of folds, for what happened to the run, and for the times."""
+_HATCHING: Final = 40
+"""How much of a hatched bar its label leaves free, in px, so that the hatching is seen."""
 _LETTER: Final = 6.1
 """The width of a letter in a bar, in px; a little more than the average."""
 
@@ -199,7 +201,8 @@ class _Writer:
         radius = min(3.5, width / 2)
         fill = f' fill="url(#{self.prefix}tl-{bar.kind})"' if bar.kind in (BarKind.PEOPLE, BarKind.WORLD) else ""
         yield f'<rect class="tl-ink" x="{x}" y="{top:g}" width="{width:g}" height="{_BAR}" rx="{radius:g}"{fill}/>'
-        label = next((one for one in bar.labels if cell_len(one) * _LETTER + 8 <= width), "")
+        least = _HATCHING if fill else 8
+        label = next((one for one in bar.labels if cell_len(one) * _LETTER + least <= width), "")
         if label:
             if fill:
                 back = cell_len(label) * _LETTER + 6

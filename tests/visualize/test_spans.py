@@ -61,6 +61,11 @@ def test_what_is_still_waited_for_lasts_until_now() -> None:
     assert spans(one, run([one], 5, defined=APPROVED, status="waiting"), 20) == [("people", 1, 20, "waiting")]
 
 
+def test_a_task_whose_run_inside_the_run_waits_is_shown_at_work_and_waiting() -> None:
+    one = did("gather", 1, status="waiting", child="child")
+    assert spans(one, run([one], 5, status="waiting"), 20) == [("running", 1, 20, "waiting")]
+
+
 def test_what_runs_now_has_run_since_the_last_resume_at_most() -> None:
     one = did("prepare", 1, status="running")
     assert spans(one, run([one], 5, status="running"), 20) == [("running", 1, 20, "running")]
