@@ -15,6 +15,7 @@ from milepost.engine.plan import Plan
 from milepost.engine.position import LiveStream, Position, Task
 from milepost.engine.route import Router
 from milepost.engine.state import State, StateView
+from milepost.engine.tracebacks import traceback_of
 from milepost.engine.values import Values
 
 
@@ -76,8 +77,7 @@ class Failures:
     def _catch(self, task: Task, outcome: Outcome, error: BaseException, stream: LiveStream | None) -> None:
         """Send the failure along the error edge that takes it."""
         record = Record(self._host.position.seq + 1, Kind.CAUGHT, task.key if stream is None else stream.key, task.node)
-        record.timing, record.usage, record.error = outcome.timing, outcome.usage, text_of(error)
-        record.settled, record.taken = outcome.settled, outcome.taken
+        self._tell(record, outcome, error)
         view = self._state.view(lambda: False)
         failure: Failure[Any] = Failure(
             node=task.node,
@@ -98,13 +98,18 @@ class Failures:
             self.pending.append(Failed(task, outcome, unfit))
             self.conclude()
 
+    def _tell(self, record: Record, outcome: Outcome, error: BaseException) -> None:
+        """Say in a record when a task was tried, what that cost, how it failed and where."""
+        record.timing, record.usage, record.error = outcome.timing, outcome.usage, text_of(error)
+        record.settled, record.taken = outcome.settled, outcome.taken
+        record.traceback = traceback_of(error) if self._values.storing else None
+
     def conclude(self) -> None:
         """Write down what failed, the first last, as it is what the run fails with."""
         for failed in reversed(self.pending):
             task, outcome, error = failed.task, failed.outcome, failed.error
             record = Record(self._host.position.seq + 1, Kind.FAILED, task.key, task.node)
-            record.timing, record.usage, record.error = outcome.timing, outcome.usage, text_of(error)
-            record.settled, record.taken = outcome.settled, outcome.taken
+            self._tell(record, outcome, error)
             self._host.position.seq = record.seq
             self._host.break_off(record, self._reason(failed) if failed is self.pending[0] else None)
 

@@ -106,8 +106,8 @@ class Record:
 
     seq: its number, from 1. task: the key of the task or stream it is about. values: what it stores, by slot. ops:
     what it did to the position, in order. unrouted: the output is kept but not routed. chosen: the values that
-    decided, as short text, in the order of the decisions passed. error: of a failure or of the routing.
-    more: another failure follows, and it is the one that the run fails with.
+    decided, as short text, in the order of the decisions passed. error: of a failure or of the routing. traceback: of a
+    failure, as far as it is the author's code. more: another failure follows, which the run fails with.
     given: a hash of the state a run was started with. revision: what the run follows from here on; only the first
     record and those of kind MIGRATED, FORKED and EDITED have one, and none without a store. cached: the output was
     taken from the cache. waiting: what the task waits for from here on. settled: how that ended, or the answer that was
@@ -130,6 +130,7 @@ class Record:
     timing: Timing | None = None
     usage: Usage | None = None
     error: str | None = None
+    traceback: str | None = None
     more: bool = False
     given: str | None = None
     revision: Revision | None = None
@@ -329,6 +330,8 @@ def to_text(record: Record) -> tuple[str, str]:
 def write_error(body: dict[str, Any], record: Record) -> None:
     """Write down what went wrong, and whether it is not yet what the run fails with."""
     body["error"] = record.error
+    if record.traceback is not None:
+        body["traceback"] = record.traceback
     if record.more:
         body["more"] = True
 
@@ -394,6 +397,7 @@ def from_text(seq: int, body: str, values: Sequence[Value] | str) -> Record:
         if usage is None
         else Usage(requests=usage[0], input_tokens=usage[1], output_tokens=usage[2], cost=usage[3]),
         error=given.get("error"),
+        traceback=given.get("traceback"),
         more=given.get("more", False),
         given=given.get("given"),
         revision=None if revision is None else revision_from_json(revision, lambda ref: ref_from_json(ref, seq, kept)),

@@ -47,6 +47,7 @@ class ReportedCheckpoint:
 
     did: what it says happened, e.g. "completed". node, task: what that is about, "" for the run as a whole; the node
     has the id that it had then. status: of the run. stored: what a task gave, or the run's inputs, as JSON text.
+    traceback: of what a task failed with, as far as it is the author's code.
     changes: of the state. more_changes: how many are left out. patch: what it changed of the state as a report shows
     it. spawned, dropped: keys of the tasks that began to exist and of those that were cancelled. passed: edges, and how
     often. fired: joins that passed a value on.
@@ -60,6 +61,7 @@ class ReportedCheckpoint:
     status: RunStatus
     stored: Excerpt | None = None
     error: str | None = None
+    traceback: str | None = None
     changes: tuple[StateChange, ...] = ()
     more_changes: int = 0
     patch: Patch | None = None

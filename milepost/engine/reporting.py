@@ -121,6 +121,7 @@ class Reporter:
             status=status_of(record),
             stored=self._texts.get((record.seq, 0, -1)) if record.kind in STORES else None,
             error=record.error,
+            traceback=record.traceback,
             changes=tuple(changes),
             more_changes=more,
             patch=patch,

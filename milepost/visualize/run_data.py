@@ -185,6 +185,7 @@ class _Writer:
                     "status": one.status,
                     "stored": self._excerpt(one.stored),
                     "error": self._cut(clean(one.error)) if one.error else None,
+                    "traceback": self._cut(clean(one.traceback)) if one.traceback else None,
                     "changes": [
                         _without_nothing(
                             {

@@ -41,6 +41,7 @@ class Panel {
       facts,
     ];
     if (step.error) parts.push(this.error(step.error));
+    for (const one of own) if (one.traceback) parts.push(payload("Traceback", one.traceback, visible));
     if (step.tries) parts.push(this.tries(step.tries));
     if (step.wait) parts.push(this.wait(step.wait));
     if (step.input) parts.push(payload("Input", step.input));

@@ -172,6 +172,10 @@ def test_a_failed_step_tells_its_whole_error(browser: Chromium) -> None:
         assert "no weight\nfor clause 3" in opened.text("#result")
         opened.page.locator("#n_score").click()
         assert opened.text("#panel .failure pre") == "ValueError: no weight\nfor clause 3"
+        traceback = (
+            opened.page.locator("#panel .payload", has_text="Traceback").locator("pre").last.text_content() or ""
+        )
+        assert ", in score\n" in traceback
 
 
 # --- the timeline -----------------------------------------------------------------------------------------------------
