@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
 import tempfile
 from dataclasses import asdict
@@ -77,7 +78,11 @@ def measure(
 def main(
     rounds: int | None, quick: bool, only: tuple[str, ...], kinds: tuple[str, ...], limit: float, output: Path | None
 ) -> None:
-    """Measure Milepost beside six other engines, and the machine itself, and write a report."""
+    """Measure Milepost beside six other engines, and the machine itself, and write a report.
+
+    Ctrl-C ends it early, with a report of what there is by then.
+    """
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     jobs = tuple(job for job in (QUICK if quick else FULL) if not kinds or job.kind in kinds)
     rounds = rounds or (1 if quick else 5)
     peers, here, when = chosen(only), machine(), datetime.now(UTC)
@@ -89,13 +94,12 @@ def main(
     except ChildFailed as error:
         click.echo(str(error), err=True)
         sys.exit(1)
-    report = Report(figures, jobs, here, when, rounds, postgres)
+    report = Report(figures, jobs, here, when, postgres)
     page = markdown(report, draw(report, folder))
     (folder / "report.md").write_text(page, encoding="utf-8")
     kept = {
         "schema_version": 2,
         "when": when.isoformat(),
-        "rounds": rounds,
         "machine": asdict(here),
         **figures.as_json(jobs),
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import count
 from types import TracebackType
@@ -77,4 +77,5 @@ class Databases:
             try:
                 yield made
             finally:
-                connection.execute(f'DROP DATABASE "{made.name}" WITH (FORCE)'.encode())
+                with suppress(psycopg.OperationalError):  # Ctrl-C stops the server too
+                    connection.execute(f'DROP DATABASE "{made.name}" WITH (FORCE)'.encode())

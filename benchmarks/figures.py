@@ -72,8 +72,12 @@ def main_quantity(kind: Kind) -> Quantity:
 class Figures:
     """What was measured, by job and peer: one sample per round.
 
-    left_out: what would have taken too long. failed: what a peer did wrong, or broke at.
+    left_out: what would have taken too long. failed: what a peer did wrong, or broke at. rounds: how many were begun.
+    was_stopped: the last of them was not finished.
     """
+
+    rounds: int = 0
+    was_stopped: bool = False
 
     told: dict[str, Told] = field(default_factory=dict[str, Told])
     samples: dict[tuple[str, str], list[Measured]] = field(default_factory=dict[tuple[str, str], list[Measured]])
@@ -107,6 +111,8 @@ class Figures:
     def as_json(self, jobs: Sequence[Job]) -> dict[str, Any]:
         """Return everything, every sample included."""
         return {
+            "rounds": self.rounds,
+            "was_stopped": self.was_stopped,
             "peers": {peer: asdict(told) for peer, told in self.told.items()},
             "jobs": {
                 job.name: {

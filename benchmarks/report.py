@@ -30,7 +30,6 @@ class Report:
     jobs: Sequence[Job]
     machine: Machine
     when: datetime
-    rounds: int
     postgres: str | None = None
 
     @property
@@ -148,9 +147,13 @@ def heading(report: Report) -> str:
     postgres = f", PostgreSQL {report.postgres}" if report.postgres else ""
     busy = f" Others were at work on it (load {machine.load}), so the numbers are uneven." if machine.was_busy else ""
     quick = " The jobs were the small ones of `--quick`: the numbers mean little." if report.is_quick else ""
+    figures = report.figures
+    rounds = f"{figures.rounds} round{'s' if figures.rounds != 1 else ''}"
+    if figures.was_stopped:
+        rounds += ", the last cut short"
     on = f"{machine.cores} cores of {machine.processor}, {machine.memory_gib:.0f} GiB, {machine.system}"
     using = f"Python {machine.python}, SQLite {machine.sqlite}{postgres}"
-    return f"Measured on {report.when:%d %B %Y} in {report.rounds} rounds, on {on}, {using}.{busy}{quick}"
+    return f"Measured on {report.when:%d %B %Y} in {rounds}, on {on}, {using}.{busy}{quick}"
 
 
 def markdown(report: Report, pictures: Sequence[str]) -> str:

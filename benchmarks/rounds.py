@@ -55,6 +55,7 @@ class Child:
             text=True,
             cwd=folder,
             env=os.environ | {"LANGSMITH_TRACING": "false"},
+            start_new_session=True,  # Ctrl-C is for the one who measures
         )
         line = self._read()
         if line is None:
@@ -145,24 +146,34 @@ class Measuring:
     _children: dict[str, Child] = field(default_factory=dict[str, Child])
 
     def everything(self, peers: Sequence[str]) -> Figures:
-        """Run all rounds; each begins with another peer.
+        """Run all rounds; each begins with another peer. Ctrl-C ends it with what there is by then.
 
         Raises ChildFailed: the process of a peer broke. What a peer could not do, or did wrong, is in the figures.
         """
-        with ExitStack() as stack:
-            for peer in peers:
-                self.progress(f"starting {peer}")
-                self._children[peer] = stack.enter_context(Child(peer, self.folder))
-                self.figures.told[peer] = self._children[peer].told
-                self._warm(peer)
-            for number in range(self.rounds):
-                turn = number % len(peers)
-                for job in (job for job in self.jobs if number < job.rounds):
-                    for peer in (*peers[turn:], *peers[:turn]):
-                        self._once(peer, job, number)
-                        if self._children[peer].has_ended():
-                            self._children[peer] = stack.enter_context(Child(peer, self.folder))
+        try:
+            with ExitStack() as stack:
+                self._start(peers, stack)
+                for number in range(self.rounds):
+                    self.figures.rounds = number + 1
+                    turn = number % len(peers)
+                    self._round(number, (*peers[turn:], *peers[:turn]), stack)
+        except KeyboardInterrupt:
+            self.figures.was_stopped = True
         return self.figures
+
+    def _start(self, peers: Sequence[str], stack: ExitStack) -> None:
+        for peer in peers:
+            self.progress(f"starting {peer}")
+            self._children[peer] = stack.enter_context(Child(peer, self.folder))
+            self.figures.told[peer] = self._children[peer].told
+            self._warm(peer)
+
+    def _round(self, number: int, peers: Sequence[str], stack: ExitStack) -> None:
+        for job in (job for job in self.jobs if number < job.rounds):
+            for peer in peers:
+                self._once(peer, job, number)
+                if self._children[peer].has_ended():
+                    self._children[peer] = stack.enter_context(Child(peer, self.folder))
 
     def _warm(self, peer: str) -> None:
         """Have a peer do a small job that is not counted, so that all it needs is imported and compiled."""

@@ -20,7 +20,7 @@ def told(name: str, store: str = "nothing kept", **missing: str) -> Told:
 
 def figures(*samples: tuple[str, Job, list[float]], disk: int = 0) -> Figures:
     """Make figures of peers, each with the microseconds per step that it took at a job in each round."""
-    made = Figures()
+    made = Figures(rounds=2)
     for peer, job, numbers in samples:
         made.told[peer] = told(peer)
         for number in numbers:
@@ -30,4 +30,4 @@ def figures(*samples: tuple[str, Job, list[float]], disk: int = 0) -> Figures:
 
 
 def report(made: Figures, *jobs: Job) -> Report:
-    return Report(made, jobs, MACHINE, datetime(2026, 1, 2, tzinfo=UTC), rounds=2)
+    return Report(made, jobs, MACHINE, datetime(2026, 1, 2, tzinfo=UTC))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -104,6 +105,14 @@ def test_the_heading_says_when_the_machine_was_busy() -> None:
     quiet = report(figures(), LOOP)
     assert heading(quiet).startswith("Measured on 02 January 2026 in 2 rounds, on 2 cores of a processor, 24 GiB")
     assert "Others were at work" not in heading(quiet)
+    busy = replace(quiet, machine=replace(quiet.machine, load=7.5))
+    assert "Others were at work on it (load 7.5), so the numbers are uneven." in heading(busy)
+
+
+def test_the_heading_says_when_the_measurement_was_cut_short() -> None:
+    made = figures()
+    made.was_stopped = True
+    assert heading(report(made, LOOP)).startswith("Measured on 02 January 2026 in 2 rounds, the last cut short, on 2")
 
 
 def test_the_section_of_the_readme_is_written_anew_and_nothing_else() -> None:

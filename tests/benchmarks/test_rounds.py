@@ -59,6 +59,20 @@ def test_a_peer_that_gives_no_answer_is_ended_and_told(tmp_path: Path) -> None:
     assert len(figures.samples[LOOP.name, "milepost"]) == 1
 
 
+def test_what_was_measured_before_a_ctrl_c_is_kept(tmp_path: Path) -> None:
+    measured = measuring(tmp_path, [LOOP, Job(Kind.CHAIN, 50)], rounds=3)
+
+    def interrupt_in_round_2(progress: str) -> None:
+        if progress.startswith("round 2 of 3: chain"):
+            raise KeyboardInterrupt
+
+    measured.progress = interrupt_in_round_2
+    figures = measured.everything(["milepost"])
+    assert (figures.rounds, figures.was_stopped) == (2, True)
+    assert len(figures.samples[LOOP.name, "milepost"]) == 2
+    assert len(figures.samples["chain of 50", "milepost"]) == 1
+
+
 def test_a_process_that_cannot_begin_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(ENTRIES, "limit-nothing", Entry("limit-nothing", "limits", OURS))
     with pytest.raises(ChildFailed, match="The process that measures 'limit-nothing' failed"):
