@@ -110,7 +110,7 @@ else $(BIN)/python -m pip install --quiet --disable-pip-version-check $(1); fi
 endef
 
 # A peer of the benchmarks lives by itself, so that no two of them have to agree on the versions of what they stand on.
-benchmarks/environments/%/.made: benchmarks/requirements/%.txt $(VENV)/.run
+benchmarks/environments/%/.made: benchmarks/requirements/%.txt | $(VENV)/.run
 	@echo "Making $(@D)"
 	@rm -rf $(@D)
 	@$(BIN)/python -m venv $(@D)
