@@ -62,10 +62,8 @@ class _Writer:
         yield ""
         for number, edge in enumerate(self.diagram.edges):
             yield self._edge(number, edge)
-        if legend and self.diagram.is_trace:
-            yield from self._statuses(legend)
-        else:
-            yield from self._kinds(legend)
+        if legend:
+            yield from self._statuses(legend) if self.diagram.is_trace else self._kinds(legend)
         yield "}"
 
     def _graph(self) -> Iterator[str]:
@@ -206,12 +204,15 @@ class _Writer:
         return f"<{''.join(rows)}>"
 
     def _statuses(self, legend: Sequence[Entry]) -> Iterator[str]:
+        """Draw the statuses in use, side by side or below one another: across the way that the picture goes."""
+        is_across = self.direction != "LR"
         if self.rich:
-            chips = "".join(map(self._chip, legend))
-            table = f'<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="8" CELLPADDING="3"><TR>{chips}</TR></TABLE>'
+            chips = ("" if is_across else "</TR><TR>").join(map(self._chip, legend))
+            size = f'CELLSPACING="{8 if is_across else 4}" CELLPADDING="3"'
+            table = f'<TABLE BORDER="0" CELLBORDER="0" {size}><TR>{chips}</TR></TABLE>'
             yield f"  l_legend [shape=plain, label=<{table}>]"
         else:
-            words = dot_string("    ".join(entry.words for entry in legend))
+            words = dot_string(("    " if is_across else "\n").join(entry.words for entry in legend))
             yield f'  l_legend [shape=plaintext, fontcolor="{self.colours.text}", label={words}]'
         yield from self._pinned("l_legend")
 
@@ -219,6 +220,9 @@ class _Writer:
         """Draw a sample of each kind, in rows; in the picture of a definition the shapes are what a legend explains."""
         for entry in legend:
             yield f"  l_{entry.name} [{', '.join(self._sample(entry))}]"
+        if self.direction == "LR":
+            yield f"  {' -> '.join(f'l_{entry.name}' for entry in legend)} [style=invis]"
+            return
         for start in range(0, len(legend), ROW):
             row = [f"l_{entry.name}" for entry in legend[start : start + ROW]]
             yield f"  {{ rank=same; {'; '.join(row)} }}"

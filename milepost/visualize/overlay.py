@@ -237,7 +237,8 @@ class _View:
             return ""
         if status is Status.UNREACHED:
             return "not taken" if self._is_passed_by(box) else "not reached"
-        lines = [" · ".join(self._parts(box, status)), spread(self.tasks[box.id])]
+        tasks = self.tasks[box.id] if box.kind != "decision" else ()  # a diamond has no room for more
+        lines = [" · ".join(self._parts(box, status)), spread(tasks)]
         if status in (Status.FAILED, Status.CAUGHT):
             lines.append(self._error(box, status))
         return "\n".join(line for line in lines if line)

@@ -105,6 +105,14 @@ def test_a_slanted_shape_is_about_as_wide_as_its_text(dot_program: Dot, kind: st
     assert max(across) - min(across) < 8 * len(detail)
 
 
+@pytest.mark.parametrize("rich", [True, False])
+def test_a_picture_from_left_to_right_has_a_narrow_legend(dot_program: Dot, rich: bool) -> None:
+    drawn = dot_program.texts(dot(traced(COMPLETED), rich=rich, direction="LR"))
+    (legend,) = (texts for texts in drawn.values() if [text.strip() for text in texts][:1] == ["✓ done"])
+    assert [text.strip() for text in legend] == ["✓ done", "↻ done after retry", "○ not reached"]
+    assert "</TR><TR>" in dot(traced(COMPLETED), direction="LR").split("l_legend", 1)[1]
+
+
 def test_back_edges_are_dashed_and_do_not_pull_at_the_layout() -> None:
     line = next(line for line in dot(declared(CLAIMS)).splitlines() if "n_triage -> n_analyse" in line)
     assert "style=dashed" in line
