@@ -104,7 +104,7 @@ class _Writer:
         yield "  flowchart:"
         for line in ("curve: basis", "nodeSpacing: 40", "rankSpacing: 42", "padding: 12", "htmlLabels: true"):
             yield f"    {line}"
-        yield "    wrappingWidth: 320"
+        yield "    wrappingWidth: 400"
         if self.theme != "auto":
             yield "  themeVariables:"
             for name, value in self._theme_variables():
