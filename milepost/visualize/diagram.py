@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from milepost.engine.definition import Definition
+from milepost.engine.definition import DefinedNode, Definition
 from milepost.visualize.escape import one_line
 from milepost.visualize.grouping import Box, Grouping, Link, back_links, edge_count, group, node_count
 from milepost.visualize.palette import KIND_WORDS, WORDS, Status, chip
@@ -206,7 +206,7 @@ def declared_node(box: Box) -> DrawnNode:
     """Describe a box as it was declared: its kind and policy, or else what its docstring says."""
     node = box.node
     is_silent = node.kind in _SILENT_KINDS or box.kind == "join"
-    word = "" if is_silent else _workflow(box) or _WORDS.get(node.kind, node.kind)
+    word = "" if is_silent else _workflow(box) or _waits(node) or _WORDS.get(node.kind, node.kind)
     parts = [part for part in (word, "map" if box.kind == "map" and node.kind != "map" else "", *node.marks) if part]
     doc = "" if node.kind == "decision" else one_line(node.doc, 44)  # a diamond has no room for it
     return DrawnNode(
@@ -219,6 +219,11 @@ def declared_node(box: Box) -> DrawnNode:
         tooltip=_tooltip(box),
         own=box.id,
     )
+
+
+def _waits(node: DefinedNode) -> str:
+    """Say which events a node waits for, "" if it waits for none."""
+    return f"waits for {one_line(', '.join(node.events), 40)}" if node.kind == "wait" and node.events else ""
 
 
 def _workflow(box: Box) -> str:

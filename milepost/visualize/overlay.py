@@ -6,7 +6,6 @@ import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
 
 from milepost.engine.trace import TaskTrace, Trace, Usage
 from milepost.visualize.children import cause_of, failures, usage_of
@@ -14,6 +13,7 @@ from milepost.visualize.diagram import MAX_STRIP, Diagram, DrawnNode, Overlay, d
 from milepost.visualize.escape import flat, one_line
 from milepost.visualize.grouping import Box, Grouping, Link, group
 from milepost.visualize.palette import GLYPHS, RETRY, WORDS, Status
+from milepost.visualize.waits import busy, outcome, question
 from milepost.visualize.wording import count, duration, money, plural
 
 _STATUS: Mapping[str, Status] = {
@@ -161,7 +161,7 @@ def spread(tasks: Sequence[TaskTrace]) -> str:
 def facts(trace: Trace) -> tuple[str, ...]:
     """Return the totals of a run, one short piece each."""
     shown = one_line(trace.run_id, 28)
-    parts = [f"run {shown}", f"{duration(_busy(trace.tasks, trace))} active"]
+    parts = [f"run {shown}", f"{duration(busy(trace.tasks, trace))} active"]
     parts += spent(usage_of(trace.tasks, trace), "tokens")
     if trace.checkpoints:
         parts.append(plural(trace.checkpoints, "checkpoint"))
@@ -237,8 +237,9 @@ class _View:
             return ""
         if status is Status.UNREACHED:
             return "not taken" if self._is_passed_by(box) else "not reached"
-        tasks = self.tasks[box.id] if box.kind != "decision" else ()  # a diamond has no room for more
-        lines = [" · ".join(self._parts(box, status)), spread(tasks)]
+        tasks = self.tasks[box.id]
+        lines = [" · ".join(self._parts(box, status)), question(tasks)]
+        lines += [spread(tasks)] if box.kind != "decision" else []  # a diamond has no room for more
         if status in (Status.FAILED, Status.CAUGHT):
             lines.append(self._error(box, status))
         return "\n".join(line for line in lines if line)
@@ -255,15 +256,17 @@ class _View:
         if box.node.workflow not in ("", box.name):
             yield box.node.workflow
         if status is Status.WAITING:
-            since = min((task.started for task in tasks if task.status == "waiting" and task.started), default=None)
+            waits = (task.wait.asked if task.wait else task.started for task in tasks if task.status == "waiting")
+            since = min((moment for moment in waits if moment is not None), default=None)
             yield f"waiting {duration((self.trace.updated - since).total_seconds())}" if since else "waiting"
         yield from _progress(box, tasks)
+        yield from outcome(tasks, self.trace)
         yield from _reused(tasks, self.trace)
         retries = sum(max(0, task.attempts - 1) for task in tasks)
         if retries:
             yield f"{RETRY} {plural(retries, 'retry')}"
-        worked = [task for task in tasks if task.status != "waiting" and task.started]
-        seconds = _busy(worked, self.trace)
+        worked = [task for task in tasks if task.status != "waiting" and task.started and task.wait is None]
+        seconds = busy(tasks, self.trace)
         if worked and (box.kind != "decision" or seconds >= 1):
             yield duration(seconds)
         yield from spent(usage_of(tasks, self.trace), "tok")
@@ -361,21 +364,6 @@ def _reused(tasks: Sequence[TaskTrace], trace: Trace) -> Iterable[str]:
     ):
         if number:
             yield words if number == len(tasks) else f"{number} of {len(tasks)} {words}"
-
-
-def _busy(tasks: Iterable[TaskTrace], trace: Trace) -> float:
-    """Return the seconds in which at least one of the tasks was at work; waiting for a person is none."""
-    spans = sorted(
-        (task.started, max(task.started, task.finished or trace.updated))
-        for task in tasks
-        if task.started is not None and task.status != "waiting"
-    )
-    total, reached = 0.0, datetime.min.replace(tzinfo=trace.updated.tzinfo)
-    for start, stop in spans:
-        if stop > reached:
-            total += (stop - max(start, reached)).total_seconds()
-            reached = stop
-    return total
 
 
 def spent(usage: Usage | None, unit: str) -> Iterable[str]:

@@ -16,6 +16,7 @@ from milepost.visualize.grouping import group
 from milepost.visualize.overlay import error_line, facts, headline, run_status, spent, spread, standing, task_seconds
 from milepost.visualize.palette import RETRY, WORDS, Status
 from milepost.visualize.routes import Routes
+from milepost.visualize.waits import outcome, question
 from milepost.visualize.wording import duration, plural
 
 MAX_STEPS = 48
@@ -128,11 +129,15 @@ class _Unrolled:
         parts = ["from the cache"] if task.cached else ["from the run before"] if status is Status.REUSED else []
         parts += [f"{RETRY} {plural(task.attempts - 1, 'retry')}"] if task.attempts > 1 and not earlier else []
         is_shown = status is Status.WAITING or self._kind(task) != "decision" or (seconds or 0) >= 1
-        if seconds is not None and is_shown:
+        if task.wait is not None and task.wait.settled is not None:
+            parts += outcome((task,), self.trace)
+        elif seconds is not None and is_shown:
             parts.append(f"waiting {duration(seconds)}" if status is Status.WAITING else duration(seconds))
         parts += spent(usage_of((task,), self.trace), "tok")
         parts += [f"run {one_line(child.run_id, 12)}"] if child is not None else []
         yield " · ".join(parts)
+        if status is Status.WAITING and question((task,)):
+            yield question((task,))
         if task.error and status in (Status.FAILED, Status.CAUGHT):
             yield error_line(cause_of(task, self.trace) or task.error)
 
