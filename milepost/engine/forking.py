@@ -7,7 +7,8 @@ from collections.abc import Callable
 from milepost.engine.changing import Change, changed, row_for
 from milepost.engine.drivers import Prepared
 from milepost.engine.errors import BrokenJournal, InputError, RunMismatch, UnknownCheckpoint
-from milepost.engine.journal import Kind, Record, from_text
+from milepost.engine.journal import Kind, Record
+from milepost.engine.journal_text import from_text
 from milepost.engine.logs import StoredLog
 from milepost.engine.opening import as_of
 from milepost.engine.stores.store import Entry, NewRun, RunRow, Store

@@ -9,8 +9,10 @@ import anyio
 
 from milepost.engine.codec import split_array
 from milepost.engine.errors import StoreError
-from milepost.engine.journal import Kind, Record, chained, note_rest, snapshot_to_text, to_text
+from milepost.engine.journal import Kind, Record, note_rest
+from milepost.engine.journal_text import chained, to_text
 from milepost.engine.position import Finish, Position
+from milepost.engine.snapshots import snapshot_to_text
 from milepost.engine.stores.store import Acknowledge, CacheEntry, Entry, Store
 from milepost.engine.trace import RunStatus
 from milepost.engine.values import Ref

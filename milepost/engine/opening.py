@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 
 from milepost.engine.codec import Codec
 from milepost.engine.errors import BrokenJournal, IncompatibleWorkflow, NotStorable, UnknownCheckpoint
-from milepost.engine.journal import pointed_at
 from milepost.engine.pending import text_of
 from milepost.engine.plan import Plan
 from milepost.engine.position import END, Position
 from milepost.engine.reading import ENDS_WRONGLY, check_next, go_on, read_record, read_snapshot
 from milepost.engine.rereading import Rereading
+from milepost.engine.snapshots import pointed_at
 from milepost.engine.stores.store import RunRow, Store, StoredRecord
 from milepost.engine.values import Value
 

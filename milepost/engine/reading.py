@@ -7,8 +7,10 @@ from typing import Any, Final
 
 from milepost.engine.definition import Definition
 from milepost.engine.errors import BrokenJournal, DamagedStore, ForeignStore, StoreError, WrongKey
-from milepost.engine.journal import Kind, Record, apply, chained, from_text, snapshot_from_text
+from milepost.engine.journal import Kind, Record, apply
+from milepost.engine.journal_text import chained, from_text
 from milepost.engine.position import Position
+from milepost.engine.snapshots import snapshot_from_text
 from milepost.engine.stores.cipher import is_sealed
 from milepost.engine.stores.store import RunRow, Store, StoredRecord
 

@@ -11,10 +11,12 @@ from typing import Final
 
 from milepost.engine.codec import split_array
 from milepost.engine.errors import BrokenJournal, StoreError
-from milepost.engine.journal import Record, chained, snapshot_from_text
+from milepost.engine.journal import Record
+from milepost.engine.journal_text import chained
 from milepost.engine.logs import consequence
 from milepost.engine.position import Finish, Item, Op, Position, Spawn, SpawnEach
 from milepost.engine.reading import FAULTS, go_on, read_definition, read_record
+from milepost.engine.snapshots import snapshot_from_text
 from milepost.engine.stores.store import RunRow, Store, StoredRecord
 from milepost.engine.values import Ref, Value
 

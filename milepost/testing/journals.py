@@ -12,11 +12,13 @@ from milepost.engine.codec import Codec, split_array
 from milepost.engine.engine import Engine
 from milepost.engine.errors import BrokenJournal, UnknownRun
 from milepost.engine.fields import whole_of
-from milepost.engine.journal import Kind, Record, apply, from_text, snapshot_to_text
+from milepost.engine.journal import Kind, Record, apply
+from milepost.engine.journal_text import from_text
 from milepost.engine.keys import idempotency_key
 from milepost.engine.logs import status_of
 from milepost.engine.opening import verify
 from milepost.engine.position import Op, Position, Stream
+from milepost.engine.snapshots import snapshot_to_text
 from milepost.engine.stores.store import RunRow, Store, StoredRecord
 from milepost.engine.values import Ref, Value
 from milepost.engine.workflow import Workflow

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from milepost.engine.engine import Engine
 from milepost.engine.events import AttemptStarted, Event
 from milepost.engine.executor import Driver
-from milepost.engine.journal import from_text
+from milepost.engine.journal_text import from_text
 from milepost.engine.run import Run
 from milepost.engine.stores.store import Entry, RunRow, Store
 from milepost.engine.workflow import Workflow

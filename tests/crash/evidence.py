@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 import anyio
 
 from milepost import Engine, Store
-from milepost.engine.journal import Kind, Record, apply, from_text
+from milepost.engine.journal import Kind, Record, apply
+from milepost.engine.journal_text import from_text
 from milepost.engine.opening import verify
 from milepost.engine.position import Position
 from tests.crash.life import RUN

@@ -11,7 +11,8 @@ import anyio
 import pytest
 
 from milepost import Engine, SqliteStore
-from milepost.engine.journal import Kind, Record, from_text
+from milepost.engine.journal import Kind, Record
+from milepost.engine.journal_text import from_text
 from tests.crash.migrating import ITEMS, RUN
 
 OUTPUT = str([*(f"{number * 10} kg" for number in range(ITEMS)), "total 101"])

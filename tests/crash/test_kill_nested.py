@@ -15,7 +15,8 @@ import anyio
 import pytest
 
 from milepost import Engine, SqliteStore
-from milepost.engine.journal import Kind, from_text
+from milepost.engine.journal import Kind
+from milepost.engine.journal_text import from_text
 from milepost.engine.stores.sqlite_file import Durability
 from milepost.engine.stores.store import RunRow
 from tests.crash.nest import RUN, live

@@ -19,7 +19,8 @@ from milepost import (
     Workflow,
     WorkflowBuilder,
 )
-from milepost.engine.journal import Kind, from_text
+from milepost.engine.journal import Kind
+from milepost.engine.journal_text import from_text
 from milepost.engine.stores.memory import Journals
 from tests.engine.subjects import RUN, Deps
 

@@ -9,7 +9,8 @@ import pytest
 
 from milepost.engine.engine import Engine
 from milepost.engine.errors import InputError, NodeError, OutcomeUnknown
-from milepost.engine.journal import Kind, from_text
+from milepost.engine.journal import Kind
+from milepost.engine.journal_text import from_text
 from milepost.engine.settlement import Again, Done, Settlement
 from milepost.engine.stores.memory import Journals, MemoryStore
 from milepost.engine.typed import StepContext

@@ -14,7 +14,7 @@ from milepost.engine.collecting import KeptRun
 from milepost.engine.engine import Engine
 from milepost.engine.errors import BrokenJournal, DamagedStore, InputError, NodeError, UnknownRun
 from milepost.engine.exporting import check_of
-from milepost.engine.journal import chained
+from milepost.engine.journal_text import chained
 from milepost.engine.stores.memory import Journals, MemoryStore
 from milepost.engine.stores.sqlite import SqliteStore
 from milepost.engine.stores.store import Message, RunRow, Store

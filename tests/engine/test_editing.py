@@ -22,7 +22,8 @@ from milepost.engine.errors import (
     UnknownRun,
 )
 from milepost.engine.events import RunEnded, StateEdited
-from milepost.engine.journal import Kind, from_text
+from milepost.engine.journal import Kind
+from milepost.engine.journal_text import from_text
 from milepost.engine.mergers import append
 from milepost.engine.stored import Stored
 from milepost.engine.stores.memory import Journals, MemoryStore

@@ -12,7 +12,8 @@ import pytest
 from milepost.engine.engine import Engine
 from milepost.engine.errors import NodeError, NotStorable, RoutingError
 from milepost.engine.failure import Failure
-from milepost.engine.journal import Kind, Record, from_text
+from milepost.engine.journal import Kind, Record
+from milepost.engine.journal_text import from_text
 from milepost.engine.policy import OnFailure
 from milepost.engine.stores.memory import Journals, MemoryStore
 from milepost.engine.typed import StepContext, reduce_list_append, reduce_sum

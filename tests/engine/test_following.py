@@ -23,7 +23,7 @@ from milepost.engine.events import (
     TaskStarted,
 )
 from milepost.engine.following import BATCH
-from milepost.engine.journal import chained
+from milepost.engine.journal_text import chained
 from milepost.engine.stores.memory import Journals, MemoryStore
 from milepost.engine.stores.store import RunRow, StoredRecord
 from milepost.engine.typed import StepContext

@@ -30,7 +30,8 @@ from milepost.engine.errors import (
     UnknownRun,
 )
 from milepost.engine.events import Checkpoint, RunForked, RunStarted, StateEdited
-from milepost.engine.journal import Kind, from_text
+from milepost.engine.journal import Kind
+from milepost.engine.journal_text import from_text
 from milepost.engine.stores.memory import Journals, MemoryStore
 from milepost.engine.stores.sqlite import SqliteStore
 from milepost.engine.stores.store import Acknowledge, Entry, NewRun

@@ -6,21 +6,8 @@ import json
 
 import pytest
 
-from milepost.engine.journal import (
-    Kind,
-    Record,
-    Timing,
-    Tried,
-    chained,
-    from_text,
-    op_from_json,
-    op_to_json,
-    pointed_at,
-    snapshot_from_text,
-    snapshot_to_text,
-    to_text,
-    values_from_text,
-)
+from milepost.engine.journal import Kind, Record, Timing, Tried
+from milepost.engine.journal_text import chained, from_text, op_from_json, op_to_json, to_text, values_from_text
 from milepost.engine.position import (
     Cancel,
     Fire,
@@ -36,6 +23,7 @@ from milepost.engine.position import (
     Task,
     WaitingJoin,
 )
+from milepost.engine.snapshots import pointed_at, snapshot_from_text, snapshot_to_text
 from milepost.engine.trace import Usage
 from milepost.engine.values import NOT_LOADED, Ref, Value
 

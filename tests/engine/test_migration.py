@@ -32,7 +32,8 @@ from milepost import (
     describe,
     reduce_list_append,
 )
-from milepost.engine.journal import Kind, from_text
+from milepost.engine.journal import Kind
+from milepost.engine.journal_text import from_text
 from milepost.engine.opening import read_position
 from milepost.engine.stores.memory import Journals
 from milepost.engine.stores.store import Acknowledge, Entry

@@ -11,7 +11,8 @@ from pydantic import BaseModel
 from milepost.engine import logs
 from milepost.engine.engine import Engine
 from milepost.engine.errors import BrokenJournal, IncompatibleWorkflow, MilepostError, NodeError
-from milepost.engine.journal import fold, from_text
+from milepost.engine.journal import fold
+from milepost.engine.journal_text import from_text
 from milepost.engine.opening import read_position
 from milepost.engine.stores.memory import Journals, MemoryStore
 from milepost.engine.stores.store import StoredRecord

@@ -9,7 +9,8 @@ from functools import cached_property
 from typing import Any
 
 from milepost import Workflow
-from milepost.engine.journal import Kind, Record, apply, from_text
+from milepost.engine.journal import Kind, Record, apply
+from milepost.engine.journal_text import from_text
 from milepost.engine.opening import verify
 from milepost.engine.position import Cancel, Position, Task, newest_tasks
 from milepost.engine.stores.store import RunRow, StoredRecord

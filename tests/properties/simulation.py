@@ -16,19 +16,12 @@ from milepost.engine.codec import Codec
 from milepost.engine.drivers import plan_of
 from milepost.engine.errors import RoutingError
 from milepost.engine.failure import Failure
-from milepost.engine.journal import (
-    Kind,
-    Record,
-    apply,
-    from_text,
-    pointed_at,
-    snapshot_from_text,
-    snapshot_to_text,
-    to_text,
-)
+from milepost.engine.journal import Kind, Record, apply
+from milepost.engine.journal_text import from_text, to_text
 from milepost.engine.keys import ROOT
 from milepost.engine.position import START, LiveStream, Position, Task
 from milepost.engine.route import Router
+from milepost.engine.snapshots import pointed_at, snapshot_from_text, snapshot_to_text
 from milepost.engine.state import StateView
 from milepost.engine.values import StoredValues, Value
 from milepost.engine.workflow import Workflow

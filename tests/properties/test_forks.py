@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from milepost.engine.codec import Codec
 from milepost.engine.fields import fields_of
 from milepost.engine.holds import rebuilt
-from milepost.engine.journal import Kind, Record, to_text
+from milepost.engine.journal import Kind, Record
+from milepost.engine.journal_text import to_text
 from milepost.engine.patch import difference
 from milepost.engine.position import Position
 from milepost.engine.revision import Revision

@@ -12,7 +12,8 @@ import anyio.lowlevel
 from milepost.engine.current import current
 from milepost.engine.engine import Engine
 from milepost.engine.errors import StoreError
-from milepost.engine.journal import Kind, from_text
+from milepost.engine.journal import Kind
+from milepost.engine.journal_text import from_text
 from milepost.engine.opening import verify
 from milepost.engine.run import Run
 from milepost.engine.stores.store import Store
