@@ -39,10 +39,13 @@ def draw(report: Report, folder: Path) -> list[str]:
 
 
 def _steps(report: Report) -> Any:
-    jobs = [job for job in report.jobs if job.kind in BARS]
-    rows = max((len(_measured(report.figures, job, main_quantity(job.kind))) for job in jobs), default=0)
-    if rows == 0:
+    counts = {
+        job: len(_measured(report.figures, job, main_quantity(job.kind))) for job in report.jobs if job.kind in BARS
+    }
+    jobs = [job for job, count in counts.items() if count > 0]
+    if not jobs:
         return None
+    rows = max(counts.values())
     figure: Any = Figure(figsize=(7.2 * len(jobs), 1.2 + 0.32 * rows))
     axes = figure.subplots(1, len(jobs), squeeze=False)
     for axis, job in zip(axes[0], jobs, strict=True):
@@ -105,7 +108,11 @@ def _sizes(report: Report) -> Any:
         ("1 KiB more in every step: MiB on disk", Kind.GROW, ALL_DISK, lambda job: job.size),
         ("Resuming: ms", Kind.RESUME, main_quantity(Kind.RESUME), lambda job: job.size),
     ]
-    panels = [panel for panel in panels if any(job.kind is panel[1] for job in report.jobs)]
+    panels = [
+        panel
+        for panel in panels
+        if any(job.kind is panel[1] and _measured(report.figures, job, panel[2]) for job in report.jobs)
+    ]
     if not panels:
         return None
     figure: Any = Figure(figsize=(7.2 * len(panels), 5.4))

@@ -26,7 +26,7 @@ ENVIRONMENTS = ROOT / "benchmarks" / "environments"
 START = "import sys; sys.path.append(sys.argv.pop(1)); from benchmarks.child import main; main(*sys.argv[1:])"
 """The root comes last on the path: it has links that are named as packages of peers are."""
 WARM = Job(Kind.LOOP, 20)
-PATIENCE = 2.5
+PATIENCE = 4
 """How many times its limit a measurement may take before its process is ended."""
 
 
@@ -79,7 +79,7 @@ class Child:
         return json.loads(line) if line else None
 
     def measure(self, job: Job, server: str | None, limit: float) -> dict[str, Any]:
-        """Return what the process answers: what was measured, or why it failed.
+        """Return what the process answers: what was measured, why it failed, or that it was too slow.
 
         limit: seconds after which the process is ended. It is of no use any more then, nor when it has ended by itself.
         Raises ChildFailed: it has ended by itself, or had before.
@@ -98,7 +98,7 @@ class Child:
         if answer is not None:
             return answer
         if self._process.wait() == -signal.SIGKILL:
-            return {"failed": f"no answer within {limit:,.0f} s"}
+            return {"slow": f"no answer within {limit:,.0f} s"}
         raise ChildFailed(self.peer)
 
     def has_ended(self) -> bool:
@@ -195,6 +195,9 @@ class Measuring:
                     answer = child.measure(job, database.dsn, allowed * PATIENCE)
             else:
                 answer = self._children[peer].measure(job, database.dsn, allowed * PATIENCE)
+            if "slow" in answer:
+                figures.left_out[job.name, peer] = answer["slow"]
+                return
             if "failed" in answer:
                 figures.failed[job.name, peer] = answer["failed"]
                 return

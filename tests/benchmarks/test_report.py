@@ -142,6 +142,11 @@ def test_pictures_are_drawn_as_png_and_svg(tmp_path: Path) -> None:
     assert "<svg" in (tmp_path / "sizes.svg").read_text(encoding="utf-8")
 
 
+def test_a_job_that_nobody_did_is_not_drawn(tmp_path: Path) -> None:
+    made = figures(("milepost", LOOP, [3.0]))
+    assert draw(report(made, LOOP, Job(Kind.CHAIN, 50), *MAPS), tmp_path) == ["steps.svg"]
+
+
 def test_nothing_measured_draws_nothing(tmp_path: Path) -> None:
     assert draw(report(figures()), tmp_path) == []
 
