@@ -12,7 +12,7 @@ from typing import Final
 
 from milepost.engine.patch import Patch
 from milepost.engine.report import Excerpt, Report, ReportedCheckpoint
-from milepost.engine.trace import Edge, TaskTrace, Trace
+from milepost.engine.trace import Edge, TaskTrace, Trace, WaitTrace
 from milepost.visualize.children import child_of, usage_of
 from milepost.visualize.diagram import Diagram, link_label
 from milepost.visualize.escape import clean, one_line, slugs
@@ -20,6 +20,7 @@ from milepost.visualize.grouping import Grouping, Link, group
 from milepost.visualize.nesting import paths
 from milepost.visualize.overlay import task_name, task_seconds, task_status
 from milepost.visualize.palette import GLYPHS, WORDS, Status
+from milepost.visualize.questions import TITLES, wait_facts
 from milepost.visualize.tables import task_cells
 from milepost.visualize.terminal import moment
 from milepost.visualize.wording import count, duration, money
@@ -37,6 +38,8 @@ _ENDS: Final[Mapping[str, Status]] = {
     "exhausted": Status.DONE,
     "failed": Status.FAILED,
     "caught": Status.CAUGHT,
+    "asked": Status.WAITING,
+    "woken": Status.PENDING,
 }
 """How a task stands after a record of this kind."""
 
@@ -130,6 +133,7 @@ class _Writer:
                     "error": self._cut(clean(task.error)) if task.error else None,
                     "input": self._excerpt(inputs.get(task.key)),
                     "tries": list(_tries(task)),
+                    "wait": None if task.wait is None else self._wait(task.wait),
                     "child": task.child if child_of(task, self.trace) is not None else None,
                 }
             )
@@ -162,13 +166,24 @@ class _Writer:
         if task.started is not None:
             yield "Started", moment(task.started)
         seconds = task_seconds(task, self.trace)
-        if seconds is not None:
+        if seconds is not None and task.status != "waiting":  # nobody knows how long that has been when it is read
             yield "Took", duration(seconds)
         usage = usage_of((task,), self.trace)
         if usage is not None and usage.input_tokens + usage.output_tokens:
             yield "Tokens", f"{count(usage.input_tokens)} in, {count(usage.output_tokens)} out"
         if usage is not None and usage.cost is not None:
             yield "Cost", money(usage.cost)
+
+    def _wait(self, wait: WaitTrace) -> Json:
+        """Return what a task has waited for."""
+        return _without_nothing(
+            {
+                "title": TITLES[wait.kind],
+                "text": clean(wait.text)[: self.limit] or None,
+                "facts": list(wait_facts(wait)),
+                "answer": None if wait.answer is None else self._cut(wait.answer),
+            }
+        )
 
     # --- checkpoints -------------------------------------------------------------------------------------------------
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
+from datetime import timedelta
 from time import monotonic
 
 import pytest
@@ -12,14 +14,14 @@ from hypothesis import strategies as st
 
 from milepost.engine.definition import Definition
 from milepost.engine.report import Report
-from milepost.engine.trace import Trace
+from milepost.engine.trace import Trace, WaitTrace
 from milepost.visualize.escape import clean
 from milepost.visualize.palette import DARK, LIGHT, Theme
 from milepost.visualize.render import render
 from tests.visualize.browser import NARROW, WIDE, Chromium, Scheme
 from tests.visualize.browser import browser as browser
 from tests.visualize.reports import holding, many, reviewed
-from tests.visualize.subjects import CLAIMS, COMPLETED, NASTY, hostile
+from tests.visualize.subjects import CLAIMS, COMPLETED, NASTY, START, hostile
 
 pytestmark = pytest.mark.usefixtures("dot_program")
 
@@ -176,6 +178,31 @@ def test_a_failed_step_tells_its_whole_error(browser: Chromium) -> None:
             opened.page.locator("#panel .payload", has_text="Traceback").locator("pre").last.text_content() or ""
         )
         assert ", in score\n" in traceback
+
+
+def test_an_answered_question_tells_who_answered_and_how_long_that_took(browser: Chromium) -> None:
+    report = holding(["an order"])
+    (step,) = report.trace.tasks
+    wait = WaitTrace(
+        kind="ask",
+        id="q",
+        text="Ship <b>it</b>?",
+        asked=START,
+        settled=START + timedelta(minutes=75),
+        how="answered",
+        by="ada",
+        answer='"yes"',
+        refused=1,
+    )
+    trace = replace(report.trace, tasks=(replace(step, wait=wait),))
+    with browser.open(render(replace(report, trace=trace), "html")) as opened:
+        opened.press("j")
+        told = opened.page.locator("#panel .payload", has_text="Question").first
+        assert told.locator("pre").first.text_content() == "Ship <b>it</b>?"
+        assert told.locator("dt").all_text_contents() == ["Asked", "Answered", "Answered by", "Took", "Refused"]
+        assert told.locator("dd").all_text_contents()[2:] == ["ada", "1 h 15 min", "1 answer"]
+        assert opened.page.locator("#panel .payload", has_text="Answer").locator("pre").last.text_content() == "yes"
+        assert opened.faults() == []
 
 
 # --- the timeline -----------------------------------------------------------------------------------------------------
