@@ -22,9 +22,9 @@ from milepost.visualize.overlay import (
     facts,
     notice,
     run_status,
+    standing,
     task_name,
     task_seconds,
-    task_status,
     traced,
 )
 from milepost.visualize.palette import GLYPHS, RETRY, WORDS, Status
@@ -207,7 +207,7 @@ def _indented(text: Text, level: int) -> Text:
 
 
 def _task(task: TaskTrace, trace: Trace) -> Iterator[Text]:
-    status = task_status(task)
+    status = standing(task, trace)
     seconds = task_seconds(task, trace)
     usage = usage_of((task,), trace)
     yield Text(f"{GLYPHS[status]} {one_line(task_name(task), 48)}", style=STYLES[status])
@@ -229,7 +229,7 @@ def _note(task: TaskTrace, trace: Trace) -> Text:
 
 def _many(node: str, tasks: list[TaskTrace], trace: Trace) -> Iterator[Text]:
     done = sum(task.status == "completed" for task in tasks)
-    counts = {status: sum(task_status(task) is status for task in tasks) for status in Status}
+    counts = {status: sum(standing(task, trace) is status for task in tasks) for status in Status}
     usage = usage_of(tasks, trace)
     spans = [(task.finished - task.started).total_seconds() for task in tasks if task.started and task.finished]
     worst = next(status for status in _BY_WEIGHT if counts[status])

@@ -293,5 +293,6 @@ async def test_a_real_run_is_drawn_with_what_its_children_did() -> None:
 
 @pytest.mark.parametrize("format_", FORMATS)
 def test_a_workflow_with_others_inside_is_drawn_in_every_format(dot_program: Dot, format_: Format) -> None:
-    for subject in (counting(), SHOP, FAILED_BATCH, TREE):
+    declared_too = () if format_ in ("timeline", "gantt") else (counting(), SHOP, TREE)
+    for subject in (FAILED_BATCH, *declared_too):
         assert render(subject, format_, theme="auto", depth=1) == render(subject, format_, theme="auto", depth=1)

@@ -52,6 +52,15 @@ def test_a_large_map_is_one_row_and_its_failures() -> None:
     assert len([row for row in rows if "[" in row]) == 1
 
 
+def test_a_task_says_that_its_output_was_there_already() -> None:
+    tasks = (replace(task("prepare", (0, 1)), cached=True), replace(task("gather", (0, 1)), seq=9))
+    rows = render(replace(COMPLETED, tasks=tasks, forked_from=("before", 4)), "text").splitlines()
+    assert [row.split()[:3] for row in rows if "prepare" in row or "gather" in row][:2] == [
+        ["↺", "prepare", "reused"],
+        ["✓", "gather", "done"],
+    ]
+
+
 def test_a_pipe_gets_no_colour_and_a_terminal_does() -> None:
     assert "\x1b" not in plain(run_view(FAILED))
     screen = StringIO()
