@@ -145,7 +145,8 @@ def _name(root: ElementTree.Element, diagram: Diagram, links: Mapping[str, str])
         if node.status:
             element.set("data-status", str(node.status))
         if node.id in links:
-            _link(element, links[node.id], f"Inside {one_line(node.title)}")
+            written = " ".join("".join(text.itertext()).strip() for text in element.iter(f"{{{_SVG}}}text"))
+            _link(element, links[node.id], f"{one_line(written, 200)} · what is inside")
 
 
 def _hatch(root: ElementTree.Element, colours: Palette, name: str) -> None:

@@ -73,7 +73,7 @@ def _section(title: str, columns: Iterable[str], rows: Iterable[str], note: str 
 
 def _table(title: str, columns: Iterable[str], rows: Iterable[str]) -> Iterator[str]:
     cells = "".join(f'<th scope="col"{" class=n" if name in _NUMBERS else ""}>{name}</th>' for name in columns)
-    yield f'<div class="scroll" tabindex="0" role="region" aria-label="{title}"><table>'
+    yield f'<div class="scroll" tabindex="0" role="group" aria-label="{title}"><table>'
     yield f"<thead><tr>{cells}</tr></thead>\n<tbody>"
     yield from rows
     yield "</tbody></table></div>"

@@ -20,6 +20,7 @@ from milepost.visualize.palette import DARK, LIGHT, Theme
 from milepost.visualize.render import render
 from tests.visualize.browser import NARROW, WIDE, Chromium, Scheme
 from tests.visualize.browser import browser as browser
+from tests.visualize.nests import FAILED_BATCH, SHOP
 from tests.visualize.reports import holding, many, reviewed
 from tests.visualize.subjects import CLAIMS, COMPLETED, NASTY, START, hostile
 
@@ -92,6 +93,25 @@ def test_every_kind_of_page_opens_quietly_and_has_no_fault(browser: Chromium, th
         found = COMPLETED if subject == "trace" else reviewed(faulty=True)
     with browser.open(render(found, "html", theme=theme), scheme="dark") as opened:
         assert opened.faults() == []
+
+
+@pytest.mark.parametrize("subject", [SHOP, FAILED_BATCH], ids=["definition", "run"])
+def test_a_page_with_workflows_inside_has_no_fault_and_leads_into_them(
+    browser: Chromium, subject: Definition | Trace
+) -> None:
+    with browser.open(render(subject, "html", depth=0)) as opened:
+        assert opened.faults() == []
+        for summary in opened.page.locator("summary").all():
+            if summary.is_visible():
+                summary.click()
+        assert opened.faults() == []
+
+
+def test_a_step_that_drove_a_run_leads_to_what_that_did(browser: Chromium) -> None:
+    with browser.open(render(FAILED_BATCH, "html", depth=0)) as opened:
+        opened.page.locator("g.node.choice a").first.click()
+        opened.page.get_by_role("link", name="What it did").click()
+        assert opened.page.locator("details[open] > div > .scroll").first.is_visible()
 
 
 def test_a_page_can_be_read_without_its_script(browser: Chromium, page_text: str) -> None:
