@@ -11,7 +11,7 @@ from anyio.abc import TaskGroup
 
 from milepost.engine.children import Place
 from milepost.engine.drivers import Prepared
-from milepost.engine.errors import MilepostError, RunBusy, RunCancelled, RunWaiting, UnknownRun
+from milepost.engine.errors import MilepostError, RunBusy, RunCancelled, RunWaiting, StoreError, UnknownRun
 from milepost.engine.opening import read_position
 from milepost.engine.position import Position
 from milepost.engine.questions import names_of
@@ -69,7 +69,8 @@ class Slip:
 class ParkingLot:
     """The runs of one engine that wait and that nobody drives. Each stays known to the engine until it is let go.
 
-    gone: is told of a run that is not known here any more. clock: seconds since 1970 UTC.
+    gone: is told of a run that is not known here any more. clock: seconds since 1970 UTC. is_closing: the engine is
+    being left.
     """
 
     store: Store
@@ -78,6 +79,7 @@ class ParkingLot:
     gone: Callable[[str], None]
     clock: Callable[[], float]
     parked: dict[str, Parked] = field(default_factory=dict[str, Parked])
+    is_closing: bool = False
 
     def park(self, parked: Parked) -> None:
         """Wait with a run."""
@@ -108,14 +110,23 @@ class ParkingLot:
                 return
             await self.go_on(self.store, parked.prepared, row, None, parked.deps, parked.place, run)
         except RunBusy:
-            parked.again = self.clock() + LOOK_AGAIN
-            self.park(parked)
+            self._again(parked)
         except RunCancelled as error:
             run.ended("cancelled", failure=error)
             self.gone(run_id)
         except MilepostError as error:
-            run.ended("waiting", failure=error)
-            self.gone(run_id)
+            if type(error) is StoreError and not run.is_stopping:  # it cannot be reached just now
+                self._again(parked)
+            else:
+                run.ended("waiting", failure=error)
+                self.gone(run_id)
+
+    def _again(self, parked: Parked) -> None:
+        """Wait with a run that could not be gone on with now, and look again soon."""
+        parked.again = self.clock() + LOOK_AGAIN
+        self.park(parked)
+        if self.is_closing or parked.run.is_stopping:
+            self.let_go(parked.run.id)
 
     async def stir(self, run_id: str) -> None:
         """Go on with the run that waits here around another one, if there is any: something was said to that one."""
@@ -150,6 +161,7 @@ class ParkingLot:
 
     def clear(self, is_driven: Callable[[str], bool]) -> None:
         """Let all runs go but those inside a run that is driven here. is_driven: tells of a run's id."""
+        self.is_closing = True
         for run_id, parked in list(self.parked.items()):
             parent = parked.place.parent_run
             if parent is None or not is_driven(parent):
