@@ -25,7 +25,7 @@ from milepost.visualize.tables import task_cells
 from milepost.visualize.terminal import moment
 from milepost.visualize.wording import count, duration, money
 
-MOST: Final = 10_000
+MOST: Final = 12_000
 """Steps, and checkpoints, that a page has; the JSON of the trace has all."""
 ROOM: Final = 3_000_000
 """How many characters of payloads a page holds, and how many of changes of the state at most."""

@@ -20,7 +20,7 @@ function moment(data, seq) {
     for (const [edge, times] of Object.entries(one.passed || {})) taken[Number(edge)] += times;
   }
   const nodes = {};
-  for (const slug of Object.keys(data.nodes)) nodes[slug] = { counts: {}, steps: 0, passed: false };
+  for (const slug of Object.keys(data.nodes)) nodes[slug] = { counts: {}, steps: 0, passed: false, left: false };
   for (const step of data.steps) {
     const status = nodes[step.node] && standing(step, seq);
     if (!status) continue;
@@ -30,9 +30,13 @@ function moment(data, seq) {
   data.edges.forEach((edge, place) => {
     if (!edge || !taken[place]) return;
     if (nodes[edge.to]) nodes[edge.to].passed = true;
+    if (nodes[edge.from]) nodes[edge.from].left = true;
     if (nodes[edge.from] && data.nodes[edge.from].kind === "start") nodes[edge.from].passed = true;
   });
-  for (const node of Object.values(nodes)) node.status = worst(node);
+  for (const [slug, node] of Object.entries(nodes)) {
+    const gathers = data.nodes[slug].kind === "join" && node.passed && !node.left;
+    node.status = gathers ? "pending" : worst(node);
+  }
   return { nodes, taken };
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from base64 import b64encode
 from hashlib import sha256
@@ -9,13 +10,26 @@ from html.parser import HTMLParser
 
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from milepost.engine.trace import Trace
 from milepost.visualize.palette import Theme
 from milepost.visualize.render import render
 from milepost.visualize.tables import FIRST_ROWS
 from tests.visualize.conftest import Dot
-from tests.visualize.subjects import CLAIMS, COMPLETED, FAILED, START, definition, edge, hostile_traces, node, task
+from tests.visualize.reports import holding
+from tests.visualize.subjects import (
+    CLAIMS,
+    COMPLETED,
+    FAILED,
+    START,
+    definition,
+    edge,
+    hostile,
+    hostile_traces,
+    node,
+    task,
+)
 
 pytestmark = pytest.mark.usefixtures("dot_program")
 
@@ -99,6 +113,18 @@ def test_a_large_run_lists_its_first_tasks_and_says_so_where_no_script_runs() ->
     page = Page(render(trace, "html"))
     assert "The first 200 of 205 steps." in page.text
     assert page.tags.count("tr") == 1 + FIRST_ROWS + 1 + 2
+
+
+@given(label=hostile, texts=st.lists(hostile, min_size=1, max_size=4))
+@settings(max_examples=15)
+def test_what_a_run_stored_is_nothing_but_data(dot_program: Dot, label: str, texts: list[str]) -> None:
+    text = str(render(holding(texts, label=label or "a"), "html"))
+    page = Page(text)
+    assert_closed(page)
+    (data,) = re.findall(r'<script type="application/json" id="data">(.*?)</script>', text)
+    stored = [one["stored"][0] for one in json.loads(data)["checkpoints"] if "stored" in one]
+    assert [json.loads(one) for one in stored] == texts
+    assert {tag for tag in page.tags if tag in ("b", "img", "br")} == set()
 
 
 @given(trace=hostile_traces())

@@ -292,6 +292,13 @@ def test_an_arrow_is_taken_from_the_checkpoint_on_that_took_it(browser: Chromium
         assert taken == 4
 
 
+def test_a_join_gathers_until_it_lets_its_value_go(browser: Chromium, page_text: str) -> None:
+    with browser.open(page_text, "#step=8") as opened:
+        assert opened.page.locator("#n_collect").get_attribute("data-then") == "pending"
+        opened.press("]")
+        assert opened.page.locator("#n_collect").get_attribute("data-then") == "done"
+
+
 def test_a_link_leads_to_a_checkpoint(browser: Chromium, page_text: str) -> None:
     with browser.open(page_text, "#step=7") as opened:
         assert opened.text("#where") == "Checkpoint 7 of 10"
@@ -369,11 +376,11 @@ def test_a_run_of_ten_thousand_steps_opens_quickly_and_shows_some_at_a_time(brow
 
 
 def test_a_page_is_bounded_however_large_a_run_is() -> None:
-    small, large = render(many(1_000, 4_000), "html"), render(many(12_000, 16_000), "html")
+    small, large = render(many(1_000, 4_000), "html"), render(many(14_000, 16_000), "html")
     assert len(small) < 8_000_000
     assert len(large) < 9_000_000
-    assert "The first 10,000 of 12,001 checkpoints." in large
-    assert "The first 10,000 of 12,000 steps." in large
+    assert "The first 12,000 of 14,001 checkpoints." in large
+    assert "The first 12,000 of 14,000 steps." in large
 
 
 def test_a_cut_payload_says_so(browser: Chromium) -> None:
