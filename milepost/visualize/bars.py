@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from milepost.engine.trace import TaskTrace
+from milepost.engine.trace import TaskTrace, WaitTrace
 from milepost.visualize.escape import one_line
 from milepost.visualize.overlay import task_name
 from milepost.visualize.packing import Placed, Work
@@ -83,6 +83,9 @@ def _labels(task: TaskTrace, span: Span, named: bool, many: bool) -> Iterator[st
     name = task_name(task) if named else task_name(task).removeprefix(task.node) if many else ""
     name = one_line(name, 24)
     glyph = _glyph(span)
+    by = task.wait.by if task.wait is not None else None
+    if by:
+        yield " · ".join(part for part in (f"{glyph}{name}".strip(), seconds, one_line(by, 24)) if part)
     if name:
         yield f"{glyph}{name} · {seconds}"
         yield f"{glyph}{name}"
@@ -113,9 +116,23 @@ def _single(task: TaskTrace, span: Span) -> str:
     if span.kind is not BarKind.WAITING:
         parts.append("✗ failed" if failed else f"{GLYPHS[span.status]} {WORDS[span.status]}")
     parts.append(f"{VERBS[span.kind]} {duration(span.stop - span.start)}, from {duration(span.start)} on")
+    if task.wait is not None and span.kind is not BarKind.WAITING:
+        parts.extend(_waited_for(task.wait))
     if span.error:
         parts.append(one_line(span.error, 200))
     return one_line(" · ".join(parts), 400)
+
+
+def _waited_for(wait: WaitTrace) -> Iterator[str]:
+    """Say what a task has waited for, and what came."""
+    if wait.text:
+        yield one_line(wait.text, 120)
+    if wait.event:
+        yield f"event {one_line(wait.event, 60)}"
+    if wait.until is not None:
+        yield f"until {wait.until:%Y-%m-%d %H:%M:%S} UTC"
+    if wait.how is not None:
+        yield f"{wait.how} by {one_line(wait.by, 60)}" if wait.by else wait.how
 
 
 def _several(one: Placed) -> str:

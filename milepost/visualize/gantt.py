@@ -21,6 +21,9 @@ from milepost.visualize.wording import duration
 _BEGIN: Final = datetime(2000, 1, 1, tzinfo=UTC)
 """What stands for the beginning: Mermaid knows no elapsed time, and would show that of the reader's own zone."""
 
+MOST_EVENTS: Final = 40
+"""Milestones for what happened to the whole run; more could be as many as there were resumes."""
+
 _DAY: Final = 86_400.0
 _TAGS: Final = {Status.RUNNING: "active", Status.DONE: "done", Status.RETRIED: "done", Status.REUSED: "done"}
 _WORDS: Final = {BarKind.PEOPLE: "waiting for a person", BarKind.WORLD: "waiting", BarKind.ATTEMPT: "failed attempt"}
@@ -31,17 +34,13 @@ def gantt(timeline: Timeline, theme: Theme = "light") -> str:
 
     The axis tells the time since the beginning, with what is folded shortened; each fold is a milestone that says its
     length. The critical path is `crit`. Waits to begin are left out, as Mermaid has but one kind of bar. Labels are cut
-    shorter until Mermaid takes the text; then lanes become one bar each, and what is still too much is left out and
-    said.
+    shorter until Mermaid takes the text, and lanes become one bar each.
     """
     for limit, apart in ((60, True), (24, True), (24, False)):
         text = "\n".join(_document(timeline, theme, limit, apart=apart)) + "\n"
         if len(text) < MAX_TEXT:
             return text
-    lines = list(_document(timeline, theme, 24, apart=False))
-    while sum(len(line) + 1 for line in lines) > MAX_TEXT - 200:
-        lines = lines[: len(lines) * 9 // 10]
-    return "\n".join([*lines, "  section …", "  … the rest is left out :milestone, 2000-01-01 00:00:00.000, 0d"]) + "\n"
+    return "\n".join(_document(timeline, theme, 10, apart=False)) + "\n"
 
 
 def _document(timeline: Timeline, theme: Theme, limit: int, *, apart: bool) -> Iterator[str]:
@@ -56,8 +55,10 @@ def _document(timeline: Timeline, theme: Theme, limit: int, *, apart: bool) -> I
     events = sorted(_events(timeline, shown))
     if events:
         yield f"  section {mermaid_text('the run')}"
-        for _, name, at in events:
+        for _, name, at in events[:MOST_EVENTS]:
             yield f"  {mermaid_text(name)} :milestone, {at}, 0d"
+        if len(events) > MOST_EVENTS:
+            yield f"  … and {len(events) - MOST_EVENTS} more :milestone, {events[MOST_EVENTS][2]}, 0d"
     for lane in timeline.lanes:
         yield f"  section {mermaid_text('↳ ' * lane.level + _title(lane, limit))}"
         bars = [bar for row in lane.rows for bar in row if _is_shown(bar, row)]

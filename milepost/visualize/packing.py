@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 from milepost.engine.trace import TaskTrace, Trace
 from milepost.visualize.axis import RESOLUTION, Axis
 from milepost.visualize.palette import Status
-from milepost.visualize.spans import BarKind, Span
+from milepost.visualize.spans import ACTIVE, BarKind, Span
 
 SLICES: Final = 160
 """Into how many equal parts of the width a profile is cut."""
@@ -144,7 +144,7 @@ def profile(works: Iterable[Work], axis: Axis) -> Profile:
     for work in works:
         for span in work.spans:
             left, right = axis.place(span.start), axis.place(span.stop)
-            (waiting if span.kind is BarKind.WAITING else running).add(left, right)
+            (running if span.kind in ACTIVE else waiting).add(left, right)
         if work.task.status in ("failed", "caught"):
             failed.add(min(SLICES - 1, int(axis.place(work.stop) * SLICES)))
     return Profile(

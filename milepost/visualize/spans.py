@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final, NamedTuple
 
-from milepost.engine.trace import TaskTrace, Trace
+from milepost.engine.trace import TaskTrace, Trace, WaitTrace
 from milepost.visualize.children import child_of
 from milepost.visualize.critical import critical_path
 from milepost.visualize.overlay import task_status
@@ -32,9 +32,6 @@ class BarKind(StrEnum):
 ACTIVE: Final = frozenset({BarKind.RUNNING, BarKind.ATTEMPT})
 """The kinds in which something ran."""
 
-_PEOPLE: Final = frozenset({"ask"})
-_WORLD: Final = frozenset({"wait", "sleep", "race"})
-
 
 class Span(NamedTuple):
     """A stretch of a task's time, in seconds after the beginning. number: of the attempt, 0 for what is none."""
@@ -49,15 +46,11 @@ class Span(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Life:
-    """When a run lived. begin: what seconds are counted from. end: in seconds. resumes: when another process went on.
-
-    kinds: what sort of node each is.
-    """
+    """When a run lived. begin: what seconds are counted from. end: in seconds. resumes: when another went on."""
 
     begin: datetime
     end: float
     resumes: tuple[float, ...]
-    kinds: dict[str, str]
 
     def at(self, moment: datetime) -> float:
         """Return a moment in seconds after the beginning, within the life."""
@@ -70,7 +63,6 @@ def life_of(trace: Trace, begin: datetime, end: float) -> Life:
         begin=begin,
         end=end,
         resumes=tuple(sorted((one - begin).total_seconds() for one in trace.resumes)),
-        kinds={node.id: node.kind for node in trace.definition.nodes},
     )
 
 
@@ -89,7 +81,8 @@ def moments(trace: Trace) -> Iterator[datetime]:
 
 
 def _moments(task: TaskTrace) -> Iterator[datetime]:
-    known = (task.spawned, task.started, task.finished)
+    wait = task.wait
+    known = (task.spawned, task.started, task.finished, *((wait.asked, wait.settled) if wait is not None else ()))
     yield from (moment for moment in known if moment is not None)
     for attempt in task.tried:
         yield attempt.started
@@ -113,13 +106,20 @@ def spans_of(task: TaskTrace, life: Life) -> tuple[Span, ...]:
     return tuple(found) or (Span(BarKind.WAITING, cursor, cursor, task_status(task)),)
 
 
+def asks(wait: WaitTrace) -> bool:
+    """Tell whether a person was asked, perhaps beside other things that could come first."""
+    return wait.kind == "ask" or (wait.kind == "race" and bool(wait.text))
+
+
 def _worked(task: TaskTrace, life: Life) -> Iterator[Span]:
-    """Yield what is known to be over."""
+    """Yield what is known to be over, and what was waited for."""
     status = task_status(task)
-    kind = life.kinds.get(task.node, "")
-    if kind in _PEOPLE or kind in _WORLD:
-        return
-    if task.tried:
+    if task.wait is not None:
+        over = task.wait.settled or task.finished
+        stop = life.end if over is None else life.at(over)
+        kind = BarKind.PEOPLE if asks(task.wait) else BarKind.WORLD
+        yield Span(kind, life.at(task.wait.asked), stop, status, 0, task.error or "")
+    elif task.tried:
         ended = task.status in ("completed", "failed", "caught")
         for number, attempt in enumerate(task.tried, 1):
             is_last = ended and number == len(task.tried)
@@ -140,16 +140,14 @@ def _worked(task: TaskTrace, life: Life) -> Iterator[Span]:
 
 
 def _rest(task: TaskTrace, life: Life) -> Iterator[Span]:
-    """Yield what is not over yet, or was waited for."""
+    """Yield what is not over yet."""
     status = task_status(task)
-    kind = life.kinds.get(task.node, "")
     born = task.spawned or task.started
-    if kind in _PEOPLE or kind in _WORLD:
-        start = life.end if born is None else life.at(born)
-        stop = life.end if task.finished is None else life.at(task.finished)
-        yield Span(BarKind.WORLD if kind in _WORLD else BarKind.PEOPLE, start, stop, status)
-    elif task.status == "waiting":  # the run inside it does
-        yield Span(BarKind.RUNNING, life.end if born is None else life.at(born), life.end, status)
+    if task.wait is not None:
+        return
+    if task.status == "waiting":  # the run inside it does
+        begun = task.started or born
+        yield Span(BarKind.RUNNING, life.end if begun is None else life.at(begun), life.end, status)
     elif task.status in ("running", "pending"):
         start = life.at(task.started) if task.started else 0.0 if born is None else life.at(born)
         if task.status == "running":

@@ -219,16 +219,18 @@ class _Writer:
         """Draw how many tasks ran at a time as an area, how many waited as a line, and where some failed."""
         shown = lane.profile
         assert shown is not None
-        peaks = f"at most about {_number(shown.running)} ran at a time"
-        queue = f", {_number(shown.waiting)} waited" if max(shown.waiting) >= 1 else ""
-        words = f"{lane.title}: {plural(lane.tasks, 'task')}, {peaks}{queue} · {lane.detail}"
+        ran, waited = round(shown.peak), round(max(shown.waiting))
+        said = [f"about {max(1, ran)} ran"] if shown.peak else []
+        said += [f"{waited} waited"] if waited else []
+        most = f"at most {', '.join(said)} at a time" if said else ""
+        words = f"{lane.title}: {plural(lane.tasks, 'task')}, {most} · {lane.detail}"
         yield f'<g class="tl-crowd"><title>{markup(one_line(words, 300))}</title>'
         base = top + _PROFILE - 8
         outline = self._outline(shown.running, base)
         yield f'<path class="tl-crowd-running" d="M{self.x(0)},{base:g}{outline}L{self.x(1)},{base:g}Z"/>'
-        if queue:
+        if waited:
             yield f'<path class="tl-crowd-waiting" d="M{self.x(0)},{base:g}{self._outline(shown.waiting, base)}"/>'
-        yield _text(WIDTH - _MARGIN, top + 4, f"{peaks}{queue}", "tl-detail tl-end")
+        yield _text(WIDTH - _MARGIN, top + 4, most, "tl-detail tl-end")
         for place in shown.failed:
             yield _text(self.x(place), top + 6, "✗", "tl-crowd-failed")
         yield "</g>"
@@ -385,10 +387,6 @@ def _wrapped(text: str, cells: float, most: int) -> list[str]:
         else:
             lines[-1] += f" · {part}"
     return [_fitting(line, cells) for line in lines]
-
-
-def _number(heights: Sequence[float]) -> str:
-    return str(max(1, round(max(heights))))
 
 
 def _zigzag(x: float, top: float, bottom: float, names: str = "tl-fold-edge") -> str:

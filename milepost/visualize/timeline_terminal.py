@@ -165,8 +165,11 @@ class _Page:
         for at in range(self.columns):
             part = profile.running[at * SLICES // self.columns : max(1, (at + 1) * SLICES // self.columns)]
             height = max(part, default=profile.running[min(SLICES - 1, at * SLICES // self.columns)])
+            waits = profile.waiting[min(SLICES - 1, at * SLICES // self.columns)]
             if height > 0:
                 cells[at] = (_HEIGHTS[max(1, round(8 * height / profile.peak))], "green")
+            elif waits > 0:
+                cells[at] = (_SIGNS[BarKind.WAITING], MUTED)
         for place in profile.failed:
             cells[self.column(place)] = (GLYPHS[Status.FAILED], STYLES[Status.FAILED])
         return [Segment(sign, Style.parse(style)) for sign, style in cells]

@@ -12,7 +12,7 @@ from milepost.engine.trace import Trace
 from milepost.visualize.axis import END, RESOLUTION, Axis, fold_idle
 from milepost.visualize.packing import SLICES, Work, placed, profile, rows_of, worst
 from milepost.visualize.palette import Status
-from milepost.visualize.spans import BarKind, History, moments
+from milepost.visualize.spans import ACTIVE, BarKind, History, moments
 from tests.visualize.timelines import crowd, did, run, timed_traces
 
 
@@ -106,8 +106,8 @@ def test_a_profile_tells_how_many_ran_at_a_time_and_where_some_failed() -> None:
 def test_a_profile_adds_up_to_the_time_that_was_spent(trace: Trace) -> None:
     works, axis = works_of(trace)
     seen = profile(works, axis)
-    for heights, waits in ((seen.running, False), (seen.waiting, True)):
-        spans = [span for work in works for span in work.spans if (span.kind is BarKind.WAITING) is waits]
+    for heights, ran in ((seen.running, True), (seen.waiting, False)):
+        spans = [span for work in works for span in work.spans if (span.kind in ACTIVE) is ran]
         wanted = sum(max(axis.place(span.stop) - axis.place(span.start), 0.02 / SLICES) for span in spans)
         assert sum(heights) / SLICES == pytest.approx(wanted, abs=0.01 * (len(spans) + 1))
         assert all(height >= 0 for height in heights)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from itertools import pairwise
 
 from hypothesis import given
@@ -10,8 +9,8 @@ from hypothesis import given
 from milepost.engine.trace import TaskTrace, Trace
 from milepost.visualize.palette import Status
 from milepost.visualize.spans import BarKind, History, life_of, moments, spans_of
-from tests.visualize.subjects import START, node, task
-from tests.visualize.timelines import APPROVED, at, did, run, timed_traces
+from tests.visualize.subjects import START, task
+from tests.visualize.timelines import at, did, run, timed_traces, waited
 
 
 def spans(one: TaskTrace, trace: Trace, end: float) -> list[tuple[str, float, float, str]]:
@@ -48,17 +47,25 @@ def test_a_journal_that_tells_only_of_the_last_attempt_shows_that() -> None:
     assert spans(one, run([one], 9), 9) == [("running", 2, 4, "retried")]
 
 
-def test_a_question_is_a_persons_time_and_a_sleep_is_the_worlds() -> None:
-    asked = did("approve", 1, finished=7)
-    slept = did("nap", 1, finished=7)
-    trace = run([asked, slept], 9, defined=replace(APPROVED, nodes=(*APPROVED.nodes, node("nap", "sleep"))))
-    assert spans(asked, trace, 9) == [("people", 1, 7, "done")]
-    assert spans(slept, trace, 9) == [("world", 1, 7, "done")]
+def test_a_question_is_a_persons_time_and_an_event_and_a_sleep_are_the_worlds() -> None:
+    for wait, wanted in (
+        (waited("ask", 2, 7), "people"),
+        (waited("event", 2, 7), "world"),
+        (waited("time", 2, 7), "world"),
+        (waited("race", 2, 7), "world"),
+    ):
+        one = did("approve", 1, (2, 7), finished=7, wait=wait)
+        assert spans(one, run([one], 9), 9) == [("waiting", 1, 2, "pending"), (wanted, 2, 7, "done")]
+
+
+def test_a_race_with_a_question_in_it_is_a_persons_time() -> None:
+    one = did("approve", 1, finished=7, wait=waited("race", 1, 7, text="Is that fine?"))
+    assert spans(one, run([one], 9), 9) == [("people", 1, 7, "done")]
 
 
 def test_what_is_still_waited_for_lasts_until_now() -> None:
-    one = did("approve", 1, status="waiting")
-    assert spans(one, run([one], 5, defined=APPROVED, status="waiting"), 20) == [("people", 1, 20, "waiting")]
+    one = did("approve", 1, status="waiting", wait=waited("ask", 1))
+    assert spans(one, run([one], 5, status="waiting"), 20) == [("people", 1, 20, "waiting")]
 
 
 def test_a_task_whose_run_inside_the_run_waits_is_shown_at_work_and_waiting() -> None:

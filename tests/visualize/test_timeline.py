@@ -19,7 +19,7 @@ from milepost.visualize.timeline import MOST_LANES, Timeline, timeline
 from milepost.visualize.timeline_svg import timeline_svg
 from tests.visualize.nests import FAILED_BATCH
 from tests.visualize.subjects import definition, node
-from tests.visualize.timelines import APPROVED, EVENTFUL, NIGHT, at, crowd, did, run, timed_traces
+from tests.visualize.timelines import APPROVED, EVENTFUL, NIGHT, at, crowd, did, run, timed_traces, waited
 
 
 def titles(shown: Timeline) -> list[str]:
@@ -119,7 +119,7 @@ def test_a_long_path_is_cut_in_the_middle_and_a_loop_is_counted() -> None:
 
 
 def test_a_run_that_waits_is_drawn_up_to_now() -> None:
-    trace = run([did("approve", 1, status="waiting")], 2, defined=APPROVED, status="waiting")
+    trace = run([did("approve", 1, status="waiting", wait=waited("ask", 1))], 2, defined=APPROVED, status="waiting")
     assert timeline(trace).axis.length == 2
     assert timeline(trace, now=at(500)).axis.length == 500
     assert lane(timeline(trace, now=at(500)), "approve").rows[0][0].stop == 500

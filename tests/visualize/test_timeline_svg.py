@@ -20,7 +20,7 @@ from milepost.visualize.timeline import timeline
 from milepost.visualize.timeline_svg import WIDTH, timeline_drawing, timeline_svg
 from tests.visualize.conftest import missing
 from tests.visualize.subjects import NASTY, definition, node
-from tests.visualize.timelines import EVENTFUL, crowd, did, run, timed_traces
+from tests.visualize.timelines import EVENTFUL, crowd, did, run, timed_traces, waited
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -42,6 +42,9 @@ def test_a_bar_says_whose_it_is_what_it_was_and_where_it_is() -> None:
         "people",
         "done",
     )
+    title = next(approve.iter(f"{SVG}title"))
+    assert "waited for a person 8 h" in (title.text or "")
+    assert (title.text or "").endswith("Is that fine? · answered by ada")
     (accept,) = (bar for bar in bars(root) if bar.get("data-task") == "accept 1")
     assert accept.get("data-seq") == "13"
     rect = next(accept.iter(f"{SVG}rect"))
@@ -94,7 +97,32 @@ def test_a_crowd_is_an_area_with_marks_where_some_failed() -> None:
     root = ElementTree.fromstring(timeline_svg(timeline(crowd(400, failed=(17,)))))
     assert sum("tl-crowd-running" in path.get("class", "") for path in root.iter(f"{SVG}path")) == 1
     assert texts(root).count("✗") == 1
-    assert any(text.startswith("at most about 40 ran at a time") for text in texts(root))
+    assert any(text.startswith("at most about 40 ran, ") for text in texts(root))
+
+
+def test_many_who_are_asked_at_once_wait_and_do_not_run() -> None:
+    asked = [
+        did("a", 0, visit=n + 1, finished=9, wait=waited("ask", 0, 9, text="Is that fine?", by="ada"))
+        for n in range(20)
+    ]
+    said = texts(ElementTree.fromstring(timeline_svg(timeline(run(asked, 9)))))
+    assert "at most 20 waited at a time" in said
+    assert "people 3 min" in said
+
+
+def test_what_is_told_of_a_crowd_takes_two_lines_at_most() -> None:
+    tasks = [did("a", 0, (0, n * 100 + 50), visit=n + 1) for n in range(20)]
+    tasks.append(did("a", 0, visit=21, status="waiting", wait=waited("ask", 0, text="Is that fine?")))
+    root = ElementTree.fromstring(timeline_svg(timeline(run(tasks, 2_000, status="waiting"))))
+    told = ["".join(text.itertext()) for text in root.iter(f"{SVG}text") if text.get("class") == "tl-detail"]
+    assert len(told) == 2
+    assert told[0].startswith("20 done · p50 ")
+    assert told[1].endswith("…")
+
+
+def test_a_crowd_that_neither_ran_nor_waited_is_drawn() -> None:
+    tasks = [did("a", 0, visit=n + 1, status="pending") for n in range(20)]
+    ElementTree.fromstring(timeline_svg(timeline(run(tasks, 0, status="failed"))))
 
 
 def test_lanes_that_are_left_out_are_counted() -> None:

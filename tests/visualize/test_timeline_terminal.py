@@ -16,7 +16,7 @@ from milepost.visualize.timeline import timeline
 from milepost.visualize.timeline_terminal import TimelineView
 from tests.visualize.nests import FAILED_BATCH
 from tests.visualize.subjects import FAILED
-from tests.visualize.timelines import EVENTFUL, crowd, did, run, timed_traces
+from tests.visualize.timelines import EVENTFUL, crowd, did, run, timed_traces, waited
 
 
 def text(trace: Trace, width: int = 120) -> list[str]:
@@ -54,6 +54,11 @@ def test_a_crowd_is_a_row_of_heights() -> None:
     assert "✗" in line
     assert "█" in line
     assert "p50" in line
+
+
+def test_a_crowd_that_waits_is_a_line() -> None:
+    asked = [did("a", 0, visit=n + 1, status="waiting", wait=waited("ask", 0, text="Fine?")) for n in range(20)]
+    assert "─────" in row(text(run(asked, 9, status="waiting")), "a")
 
 
 def test_runs_inside_a_run_are_indented() -> None:

@@ -6,12 +6,12 @@ import heapq
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from random import Random
-from typing import Final, get_args
+from typing import Final, Literal, get_args
 
 from hypothesis import strategies as st
 
 from milepost.engine.definition import Definition
-from milepost.engine.trace import AttemptTrace, Edit, RunStatus, TaskStatus, TaskTrace, Trace
+from milepost.engine.trace import AttemptTrace, Edit, RunStatus, TaskStatus, TaskTrace, Trace, WaitTrace
 from tests.visualize.subjects import CLAIMS, START, definition, edge, hostile, node
 
 NIGHT: Final = 8 * 3600.0
@@ -33,6 +33,7 @@ def did(
     seq: int | None = None,
     finished: float | None = None,
     child: str | None = None,
+    wait: WaitTrace | None = None,
 ) -> TaskTrace:
     """Write down a task. born: when it was spawned. tries: begin, end and error of each attempt, seconds."""
     tried = tuple(
@@ -55,6 +56,30 @@ def did(
         seq=seq,
         error=tried[-1].error if tried and over else None,
         child=child,
+        wait=wait,
+    )
+
+
+def waited(
+    kind: Literal["ask", "event", "time", "race"],
+    asked: float,
+    settled: float | None = None,
+    *,
+    text: str = "",
+    event: str = "",
+    by: str | None = None,
+) -> WaitTrace:
+    """Write down what a task waited for."""
+    how: Literal["answered", "received"] = "answered" if text else "received"
+    return WaitTrace(
+        kind=kind,
+        id="q",
+        asked=at(asked),
+        text=text,
+        event=event,
+        settled=None if settled is None else at(settled),
+        how=None if settled is None else how,
+        by=by,
     )
 
 
@@ -105,7 +130,13 @@ EVENTFUL: Final = run(
             cause="gather 1",
         ),
         did("score", NIGHT + 33.2, (NIGHT + 33.3, NIGHT + 34), cause="review 2"),
-        did("approve", NIGHT + 34, cause="score 1", finished=2 * NIGHT + 65),
+        did(
+            "approve",
+            NIGHT + 34,
+            cause="score 1",
+            finished=2 * NIGHT + 65,
+            wait=waited("ask", NIGHT + 34, 2 * NIGHT + 65, text="Is that fine?", by="ada"),
+        ),
         did("accept", 2 * NIGHT + 65, (2 * NIGHT + 65, 2 * NIGHT + 70), cause="approve 1", seq=13),
     ),
     2 * NIGHT + 70,
@@ -140,6 +171,21 @@ _SECONDS: Final = st.one_of(st.floats(0, 100), st.sampled_from((0.0, 1.0, 1e-6, 
 
 
 @st.composite
+def waits(draw: st.DrawFn) -> WaitTrace:
+    """Something that was waited for, whatever was said, and whenever it came."""
+    return WaitTrace(
+        kind=draw(st.sampled_from(("ask", "event", "time", "race"))),
+        id=draw(hostile),
+        asked=at(draw(_SECONDS)),
+        text=draw(hostile),
+        event=draw(hostile),
+        settled=draw(st.none() | _SECONDS.map(at)),
+        how=draw(st.none() | st.sampled_from(("answered", "received", "elapsed", "expired"))),
+        by=draw(st.none() | hostile),
+    )
+
+
+@st.composite
 def timed_tasks(draw: st.DrawFn, ids: Sequence[str], number: int, children: Sequence[str]) -> TaskTrace:
     """A task with any times, in an order that may be impossible, as clocks of several machines tell them."""
     status = draw(st.sampled_from(get_args(TaskStatus)))
@@ -164,6 +210,7 @@ def timed_tasks(draw: st.DrawFn, ids: Sequence[str], number: int, children: Sequ
         seq=draw(st.none() | st.integers(0, 12)),
         error=draw(st.none() | hostile),
         child=draw(st.none() | st.sampled_from(children)) if children else None,
+        wait=draw(st.none() | waits()),
     )
 
 
