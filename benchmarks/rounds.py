@@ -43,6 +43,11 @@ def interpreter(peer: str) -> Path:
     return Path(sys.executable) if environment == OURS else ENVIRONMENTS / environment / "bin" / "python"
 
 
+def surroundings(**more: str) -> dict[str, str]:
+    """Return the environment of a process that is measured: what is compiled is kept, as it is for most people."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"} | more
+
+
 class Child:
     """A process that measures one peer. A context manager: leaving it ends the process."""
 
@@ -54,7 +59,7 @@ class Child:
             stdout=subprocess.PIPE,
             text=True,
             cwd=folder,
-            env=os.environ | {"LANGSMITH_TRACING": "false"},
+            env=surroundings(LANGSMITH_TRACING="false"),
             start_new_session=True,  # Ctrl-C is for the one who measures
         )
         line = self._read()

@@ -13,6 +13,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.rounds import surroundings
+
 ROOT = Path(__file__).parents[2]
 WORK = Path(__file__).with_name("work.py")
 VALGRIND = ("valgrind", "--tool=cachegrind", "--cache-sim=no", "--cachegrind-out-file=/dev/null")
@@ -71,8 +73,8 @@ def work(engine: Path, before_it: Sequence[str] = ()) -> list[Done]:
     """
     words = [*before_it, sys.executable, str(WORK), str(engine)]
     paths = os.pathsep.join(dict.fromkeys([str(engine), str(ROOT)]))
-    surroundings = os.environ | {"PYTHONPATH": paths, "PYTHONHASHSEED": "0"}
-    done = subprocess.run(words, env=surroundings, capture_output=True, text=True, check=False)
+    fixed = surroundings(PYTHONPATH=paths, PYTHONHASHSEED="0")
+    done = subprocess.run(words, env=fixed, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise NotCounted(done.stderr)
     return [Done(**json.loads(line)) for line in done.stdout.splitlines()]

@@ -12,7 +12,7 @@ import pytest
 from benchmarks.database import Databases
 from benchmarks.jobs import Job, Kind
 from benchmarks.peers.registry import ENTRIES, OURS, Entry
-from benchmarks.rounds import ROOT, Child, ChildFailed, Measuring, Pace
+from benchmarks.rounds import ROOT, Child, ChildFailed, Measuring, Pace, surroundings
 
 LOOP = Job(Kind.LOOP, 20)
 
@@ -86,6 +86,12 @@ def test_a_larger_job_is_expected_to_take_as_much_longer() -> None:
     assert pace.expected("one", Job(Kind.MEMORY, 1_000)) == 20
     assert pace.expected("one", Job(Kind.MAP, 1_000)) == pace.expected("two", Job(Kind.LOOP, 1_000)) == 0
     assert (pace.allowed(Job(Kind.LOOP, 1)), pace.allowed(Job(Kind.MEMORY, 1))) == (20, 90)
+
+
+def test_what_is_compiled_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    assert "PYTHONDONTWRITEBYTECODE" not in surroundings()
+    assert surroundings(ONE="1")["ONE"] == "1"
 
 
 def command(*words: str) -> subprocess.CompletedProcess[str]:

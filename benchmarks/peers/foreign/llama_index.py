@@ -269,7 +269,7 @@ PEERS = {
         Store.FILE,
         ("llama-index-workflows",),
         "As its page on durable workflows shows: the events of its steps are followed, and after each step "
-        "`ctx.to_dict()` is written to a file, here without fsync.",
+        "`ctx.to_dict()` is written over the last in a file, here without fsync.",
         _in_files,
     ),
 }
