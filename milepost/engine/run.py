@@ -90,8 +90,9 @@ class Run(Generic[OutputT]):
         return svg_of(glance(self._store, self.id) or self._workflow)
 
     async def watch(self, *, every: float = 0.25) -> RunStatus:
-        """Show what the run does while it does it, in a notebook or on a terminal, and return how it stands at the end.
+        """Show what the run does while it does it, in a notebook or on a terminal, and return how it stands then.
 
+        That is when it is over, or waits for somebody or something outside; call this again to see how it goes on.
         every: seconds between two pictures at least. Shows nothing where there is neither. Without a store, what has
         happened before is not known. What the run fails with is raised by `result` alone. Raises InputError: `every`
         makes no sense.

@@ -38,6 +38,11 @@ class LiveTrace:
         self._fired: dict[str, int] = {}
         self._checkpoints = 0
 
+    @property
+    def waits(self) -> bool:
+        """Whether nothing is left to do until something comes from outside."""
+        return self._status == "waiting"
+
     def trace(self) -> Trace:
         """Return the run as it stands."""
         taken = {**self._first(), **self._taken}
@@ -114,6 +119,21 @@ class LiveTrace:
     @take.register
     def _(self, event: events.TaskCancelled) -> None:
         self._end(event.node, event.task, "cancelled", event.at)
+
+    @take.register
+    def _(self, event: events.TaskWaiting) -> None:
+        task = self._known(event.node, event.task)
+        self._tasks[task.key] = replace(task, status="waiting", started=task.started or event.at)
+
+    @take.register
+    def _(self, event: events.TaskSettled) -> None:
+        task = self._known(event.node, event.task)
+        self._tasks[task.key] = replace(task, status="pending")
+        self._status = "running"
+
+    @take.register
+    def _(self, event: events.RunWaits) -> None:
+        self._status = "waiting"
 
     @take.register
     def _(self, event: events.Checkpoint) -> None:

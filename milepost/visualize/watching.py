@@ -20,6 +20,10 @@ CALM = 4
 """How many times as long as a picture took to draw nothing is drawn again, so that the run has the time."""
 
 
+PATIENCE = 1.0
+"""Seconds that the last events are waited for: who came when the run waited already has not heard that it does."""
+
+
 class Screen(Protocol):
     """Where a run is shown."""
 
@@ -33,7 +37,7 @@ class Screen(Protocol):
 
 
 async def watch(run: Run[Any], definition: Definition, every: float, finally_: Callable[[], Trace | None]) -> None:
-    """Show a run until this process does not drive it any more.
+    """Show a run until it is over, waits for somebody or something outside, or is not driven here any more.
 
     every: seconds between two pictures at least. finally_: gives what the run did, read from its store; None where
     that is not to be had. Raises InputError: `every` is no time.
@@ -42,10 +46,11 @@ async def watch(run: Run[Any], definition: Definition, every: float, finally_: C
         raise InputError(f"every={every} would leave no time for the run. Give seconds, more than 0.")
     screen = screen_here()
     if screen is None:
-        await run.wait()
+        await run.settle()
         return
     live = LiveTrace(run.id, definition)
     events = run.events(after=0 if run.has_store else None)
+    heard = anyio.Event()
 
     async def draw() -> None:
         while True:
@@ -53,13 +58,21 @@ async def watch(run: Run[Any], definition: Definition, every: float, finally_: C
             await screen.show(live.trace())
             await anyio.sleep(max(every, CALM * (time.monotonic() - began)))
 
+    async def listen() -> None:
+        async for event in events:
+            live.take(event)
+            if live.waits and run.status == "waiting":
+                heard.set()
+        heard.set()
+
     try:
         async with anyio.create_task_group() as group:
             group.start_soon(draw)
-            async for event in events:
-                live.take(event)
+            group.start_soon(listen)
+            await run.settle()
+            with anyio.move_on_after(PATIENCE):
+                await heard.wait()  # the last events may still be on their way
             group.cancel_scope.cancel()
-        await run.wait()
         await screen.show(finally_() or live.trace())
     finally:
         screen.close()

@@ -7,6 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from milepost.cli.inputs import parse
+from milepost.cli.target import find_workflow
+from milepost.engine.engine import Engine
+from milepost.engine.stores.memory import MemoryStore
 from tests.cli.conftest import Call
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -30,6 +34,26 @@ def test_an_order_is_paid_for_one_way_or_another_and_sent(
     order = {"customer": "Ada", "address": "here", "card": card, "items": [{"what": "gear", "count": count}]}
     document = call("run", target, "--input", json.dumps(order), "--json").document
     assert document["output"] == {"customer": "Ada", "paid_by": paid_by, "sent_by": sent_by}
+
+
+def test_a_short_leave_is_granted_at_once(call: Call) -> None:
+    target = f"{EXAMPLES}/leave.py:workflow"
+    assert call("run", target, "--input", '{"person": "Ada", "days": 2}').out == "Ada has 2 days off\n"
+    assert call("check", target).code == 0
+
+
+@pytest.mark.anyio
+async def test_a_long_leave_is_decided_by_somebody() -> None:
+    workflow = find_workflow(f"{EXAMPLES}/leave.py:workflow")
+    store = MemoryStore()
+    async with Engine(store) as engine:
+        request = parse('{"person": "Ada", "days": 12}', workflow.input_type, what="input")
+        run = await engine.start(workflow, inputs=request, run_id="ada-12")
+        assert await run.settle() == "waiting"
+    async with Engine(store) as engine:
+        await engine.answer("ada-12", "decide", {"granted": True, "note": "enjoy it"})
+        run = await engine.resume("ada-12", workflow)
+        assert await run.result() == "Ada has 12 days off: enjoy it"
 
 
 def test_the_order_in_the_folder_is_a_good_one_and_one_without_an_address_fails_in_shipping(call: Call) -> None:

@@ -7,9 +7,11 @@ from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 from typing import Final
 
-from milepost.engine.trace import TaskTrace, Trace
+from milepost.engine.trace import TaskTrace, Trace, WaitTrace
 
 BEGIN: Final = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
+ASKED: Final = timedelta(hours=2, minutes=14)
+"""How long everybody takes to answer."""
 
 
 def paced(trace: Trace, begin: datetime = BEGIN) -> Trace:
@@ -25,6 +27,9 @@ def paced(trace: Trace, begin: datetime = BEGIN) -> Trace:
         if child is not None:
             children[child.run_id] = paced(child, start)
             stop = children[child.run_id].updated
+        if task.wait is not None:
+            stop = start + ASKED
+            task = replace(task, wait=_asked(task.wait, start, stop))
         finished[task.key] = stop
         tasks.append(_timed(task, start, stop) if task.started else replace(task, spawned=task.spawned and start))
     return replace(
@@ -36,6 +41,11 @@ def paced(trace: Trace, begin: datetime = BEGIN) -> Trace:
         edits=tuple(replace(edit, at=begin) for edit in trace.edits),
         children={**trace.children, **children},
     )
+
+
+def _asked(wait: WaitTrace, start: datetime, stop: datetime) -> WaitTrace:
+    until = wait.until and start + (wait.until - wait.asked)
+    return replace(wait, asked=start, until=until, settled=wait.settled and stop)
 
 
 def _timed(task: TaskTrace, start: datetime, stop: datetime) -> TaskTrace:

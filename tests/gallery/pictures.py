@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any, Final
 
 import examples.expenses as expenses
+import examples.leave as leave
 import examples.orders as orders
 from milepost.engine.engine import Engine
 from milepost.engine.errors import NodeError
+from milepost.engine.stores.memory import MemoryStore
 from milepost.engine.trace import Trace
 from milepost.engine.workflow import Workflow
 from milepost.visualize.changes import changed
@@ -91,8 +93,16 @@ async def drawn() -> AsyncIterator[Drawn]:
         "Orders, of `examples/orders.py`: if the card is refused, an invoice is written; shipping is a workflow.",
         orders.workflow,
     )
+    yield declared(
+        "leave",
+        "A person is asked",
+        "Requests for leave, of `examples/leave.py`: a long one is decided by somebody.",
+        leave.workflow,
+    )
     async with Engine("memory://", max_concurrency=1) as engine:
         async for one in _reviews(engine):
+            yield one
+        async for one in _leaves():
             yield one
         async for one in _orders(engine):
             yield one
@@ -121,6 +131,21 @@ async def _reviews(engine: Engine) -> AsyncIterator[Drawn]:
         "The hotel was looked at again; the deciding values stand on the edges.",
         await engine.trace("oslo"),
     )
+
+
+async def _leaves() -> AsyncIterator[Drawn]:
+    store = MemoryStore()
+    async with Engine(store) as engine:
+        run = await engine.start(leave.workflow, inputs=leave.Request(person="Ada", days=12), run_id="ada-12")
+        await run.settle()
+        trace = await engine.trace("ada-12")
+        yield ran("run-waiting", "Waiting for a person", "No process has to live while it waits.", trace)
+    async with Engine(store) as engine:
+        await engine.answer("ada-12", "decide", leave.Decision(granted=True), by="Grace")
+        run = await engine.resume("ada-12", leave.workflow)
+        await run.result()
+        trace = await engine.trace("ada-12")
+        yield ran("run-answered", "The same run, answered", "Another process went on with it.", trace)
 
 
 async def _orders(engine: Engine) -> AsyncIterator[Drawn]:

@@ -9,6 +9,7 @@ import sys
 from importlib import import_module
 from io import StringIO
 from pathlib import Path
+from uuid import uuid4
 
 import anyio
 import nbformat
@@ -17,8 +18,11 @@ from nbclient import NotebookClient
 
 from milepost.engine.engine import Engine
 from milepost.engine.errors import InputError
+from milepost.engine.stores.memory import MemoryStore
+from milepost.engine.trace import Trace
 from milepost.engine.typed import StepContext
 from milepost.engine.workflow import Workflow
+from milepost.visualize import watching
 from milepost.visualize.watching import screen_here
 from milepost.workflows.builder import WorkflowBuilder
 
@@ -227,3 +231,48 @@ async def test_a_run_that_is_over_is_shown_as_it_ended() -> None:
         with anyio.fail_after(10):
             await run.result()
             assert await run.watch() == "completed"
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("store", [MemoryStore(), None], ids=["stored", "not stored"])
+async def test_watching_ends_where_a_run_waits_and_can_begin_again(
+    store: MemoryStore | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wf = WorkflowBuilder(name="asked", input_type=int, output_type=int)
+
+    @wf.ask(int)
+    async def number(ctx: StepContext[None, None, int]) -> str:
+        return "How many?"
+
+    wf.edge(wf.start_node, number)
+    wf.edge(number, wf.end_node)
+    workflow = wf.build()
+    seen = Seen()
+    monkeypatch.setattr(watching, "screen_here", lambda: seen)
+    run_id = uuid4().hex
+    async with Engine(store) as engine:
+        run = await engine.start(workflow, inputs=1, run_id=run_id)
+        assert await run.watch(every=0.01) == "waiting"
+        assert (seen.statuses[-1], seen.tasks[-1]) == ("waiting", ["waiting"])
+        run.stop()
+    if store is None:
+        return
+    async with Engine(store) as engine:
+        await engine.answer(run_id, "number", 3)
+        again = await engine.resume(run_id, workflow)
+        assert await again.watch(every=0.01) == "completed"
+        assert await again.result() == 3
+
+
+class Seen:
+    """A screen that keeps what it was shown."""
+
+    def __init__(self) -> None:
+        self.statuses: list[str] = []
+        self.tasks: list[list[str]] = []
+
+    async def show(self, trace: Trace) -> None:
+        self.statuses.append(trace.status)
+        self.tasks.append([task.status for task in trace.tasks])
+
+    def close(self) -> None: ...
