@@ -23,6 +23,8 @@ ALL_FOLDS: Final = 0.36
 """The width of all folded stretches together, at most."""
 WORTH: Final = 1.0
 """What has to be folded away, against what is left, for folding to be worth its trouble."""
+PART: Final = 1 / 50
+"""How long a fold has to be, beside the longest one: who folds a minute need not fold a moment."""
 
 _STEPS: Final = tuple(
     [10.0**power * digit for power in range(-3, 1) for digit in (1, 2, 5)]
@@ -193,7 +195,9 @@ def _width(number: int) -> float:
 
 def _folded(length: float, idle: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
     """Return the stretches that are folded, in order."""
-    longest = sorted(idle, key=lambda gap: gap[0] - gap[1])[:MOST_FOLDS]
+    most = max((stop - start for start, stop in idle), default=0.0)
+    large = [(start, stop) for start, stop in idle if stop - start >= most * PART]
+    longest = sorted(large, key=lambda gap: gap[0] - gap[1])[:MOST_FOLDS]
     sums = list(accumulate(stop - start for start, stop in longest))
     for number in range(len(longest), 0, -1):
         left = length - sums[number - 1]

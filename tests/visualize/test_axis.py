@@ -44,6 +44,11 @@ def test_a_short_pause_is_not_worth_a_fold() -> None:
     assert fold_idle(12.0, [(0.0, 5.0), (7.0, 12.0)]).gaps == ()
 
 
+def test_beside_a_night_a_moment_is_not_folded() -> None:
+    axis = fold_idle(28_800.3, [(0.1, 0.2), (28_800.2, 28_800.3)])
+    assert [round(gap.seconds) for gap in axis.gaps] == [28_800]
+
+
 def test_where_nothing_ran_at_all_nothing_is_folded() -> None:
     assert fold_idle(86_400.0, []).gaps == ()
     assert fold_idle(86_400.0, [(5.0, 5.0)]).gaps == ()
