@@ -7,6 +7,7 @@ from enum import IntEnum
 from typing import Final
 
 from milepost.engine.errors import (
+    AlreadyAnswered,
     CircuitOpen,
     IncompatibleWorkflow,
     InputError,
@@ -19,9 +20,11 @@ from milepost.engine.errors import (
     RunBusy,
     RunCancelled,
     RunMismatch,
+    RunWaiting,
     StateConflict,
     StoreError,
     UnknownCheckpoint,
+    UnknownQuestion,
     UnknownRun,
     WorkflowError,
 )
@@ -64,10 +67,13 @@ EXIT_OF: Final[Mapping[type[BaseException], Exit]] = {
     NodeError: Exit.FAILED,
     CircuitOpen: Exit.FAILED,
     RunCancelled: Exit.FAILED,
+    RunWaiting: Exit.WAITING,
     StoreError: Exit.STORE,
     ResumeError: Exit.FAILED,
     UnknownRun: Exit.NOT_FOUND,
     UnknownCheckpoint: Exit.NOT_FOUND,
+    UnknownQuestion: Exit.NOT_FOUND,
+    AlreadyAnswered: Exit.WRONG,
     RunMismatch: Exit.WRONG,
     RunBusy: Exit.BUSY,
     IncompatibleWorkflow: Exit.CHANGED,

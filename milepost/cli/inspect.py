@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
@@ -25,7 +26,8 @@ from milepost.cli.pictures import (
 from milepost.cli.records import describe_run, describe_trace, find_run, read_store
 from milepost.cli.screen import Invocation, console, json_text, print_json, print_sides, say
 from milepost.cli.stores import require
-from milepost.engine.errors import InputError
+from milepost.cli.waiting import describe_wait, moment, wait_lines
+from milepost.engine.errors import InputError, StoreError
 from milepost.engine.stores.address import without_password
 
 if TYPE_CHECKING:
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
 
     from milepost.engine.checkpoints import Snapshot
     from milepost.engine.engine import Engine
+    from milepost.engine.questions import OpenWait
     from milepost.engine.report import Report
     from milepost.engine.stored_runs import RunSummary
     from milepost.engine.trace import RunStatus, Trace
@@ -43,7 +46,7 @@ STATUS_STYLES = {"running": "blue", "waiting": "yellow", "completed": "green", "
 
 @click.command()
 @click.option("--status", type=click.Choice(STATUSES), help="Only runs of this status.")
-@click.option("--waiting", is_flag=True, help="Only runs that wait, and how many stand how.")
+@click.option("--waiting", is_flag=True, help="Only runs that wait, with what each waits for.")
 @click.option("--workflow", metavar="NAME", help="Only runs of this workflow.")
 @click.option("--tag", metavar="TAG", help="Only runs that have this tag.")
 @click.option("--since", metavar="WHEN", help="Only runs begun since then: 2026-11-28, 2026-11-28T09:30Z, or 2d, 12h.")
@@ -70,21 +73,69 @@ def runs(
     begun = None if since is None else moment_of(since, datetime.now(UTC))
     require(store)
 
-    async def look(engine: Engine) -> tuple[list[RunSummary], Mapping[RunStatus, int], bool]:
+    async def look(engine: Engine) -> Listing:
         found = await engine.runs(status=status, workflow=workflow, tag=tag, since=begun, nested=nested, limit=limit)
         counts = await engine.counts(workflow=workflow, tag=tag, since=begun, nested=nested)
-        return found, counts, bool(counts or await engine.runs(nested=nested, limit=1))
+        is_filled = bool(counts or await engine.runs(nested=nested, limit=1))
+        waits = {one.run_id: await _waits_of(engine, one.run_id) for one in found} if waiting else {}
+        return Listing(found, counts, is_filled, waits)
 
-    found, counts, is_filled = read_store(store, look)
+    listing = read_store(store, look)
+    counts = listing.counts
     if asked.as_json:
-        print_json({"runs": [describe_run(summary) for summary in found], "counts": {**counts}})
+        print_json({"runs": [_described(one, listing, store) for one in listing.found], "counts": {**counts}})
         return
-    if found:
-        console(stderr=False).print(_table(found, nested=nested))
+    if listing.found and waiting:
+        _print_waiting(listing, nested=nested)
+    elif listing.found:
+        console(stderr=False).print(_table(listing.found, nested=nested))
     else:
-        say("No run fits." if is_filled else f"No runs in {without_password(store)!r}.")
+        say("No run fits." if listing.is_filled else f"No runs in {without_password(store)!r}.")
     if waiting and counts:
         say(", ".join(f"{counts[each]:,} {each}" for each in STATUSES if each in counts) + ".")
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What is known of the runs of a store. waits: of each run that is found, what it waits for, if that is wanted."""
+
+    found: list[RunSummary]
+    counts: Mapping[RunStatus, int]
+    is_filled: bool
+    waits: Mapping[str, Sequence[OpenWait]]
+
+
+def _described(summary: RunSummary, listing: Listing, store: str) -> Mapping[str, object]:
+    waits = listing.waits.get(summary.run_id)
+    told = {} if waits is None else {"waits": [describe_wait(wait, store) for wait in waits]}
+    return {**describe_run(summary), **told}
+
+
+def _print_waiting(listing: Listing, *, nested: bool) -> None:
+    """Print the runs that wait, and under each for what."""
+    from rich.text import Text
+
+    screen, now = console(stderr=False), datetime.now(UTC)
+    rows = [("RUN", "WORKFLOW", "STATUS", "UPDATED", "INSIDE" if nested else "")]
+    for one in listing.found:
+        tags = f"  {', '.join(one.tags)}" if one.tags else ""
+        inside = (one.parent_run or "") if nested else ""
+        rows.append((one.run_id, f"{one.workflow} v{one.version}", one.status, f"{moment(one.updated)}{tags}", inside))
+    widths = [max(len(row[column]) for row in rows) for column in range(5)]
+    for number, row in enumerate(rows):
+        line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        screen.print(Text(line, style="bold" if number else "dim"), soft_wrap=True)
+        run_id = row[0] if number else ""
+        for wait in wait_lines(listing.waits.get(run_id, ()), run_id, now):
+            screen.print(Text(f"  {wait}"), soft_wrap=True)
+
+
+async def _waits_of(engine: Engine, run_id: str) -> Sequence[OpenWait]:
+    """Return what a run waits for; nothing where it cannot be read, which must not hide the other runs."""
+    try:
+        return await engine.waits(run_id)
+    except StoreError:
+        return []
 
 
 def _table(summaries: list[RunSummary], *, nested: bool = False) -> Table:

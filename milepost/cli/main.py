@@ -27,6 +27,8 @@ class Listed(NamedTuple):
 COMMANDS: Final[Mapping[str, Listed]] = {
     "run": Listed("milepost.cli.execute:run", "Run a workflow, or go on with the run of that id."),
     "resume": Listed("milepost.cli.execute:resume", "Go on with a run that was stopped, killed or failed."),
+    "answer": Listed("milepost.cli.answer:answer", "Answer a question of a run, or be asked for the answer."),
+    "send": Listed("milepost.cli.send:send", "Tell a run that something has happened outside."),
     "cancel": Listed("milepost.cli.cancel:cancel", "End a run for good, whichever process drives it."),
     "fork": Listed("milepost.cli.travel:fork", "Start a run that goes on from a checkpoint of another."),
     "edit": Listed("milepost.cli.travel:edit", "Change the state of a run that nobody drives."),
@@ -91,7 +93,7 @@ def cli() -> None:
     """Run workflows with a checkpoint after every node, resume them, and draw what they did.
 
     TARGET is `package.module:workflow`, `file.py:workflow`, or the name of a registered workflow.
-    RUN is a run's id, the beginning of one, or @last.
+    RUN is a run's id, the beginning of one, @last or @waiting.
     """
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
@@ -53,6 +53,7 @@ class Progress:
         self._status = status
         self._waiting: set[str] = set()
         self._running: dict[str, str] = {}
+        self._asleep: dict[str, str] = {}
         self._finished = 0
         self._retries = 0
         self._checkpoints = 0
@@ -73,6 +74,11 @@ class Progress:
                 self._finished += 1
             case events.TaskFailed(task=task) | events.TaskCancelled(task=task):
                 self._leave(task)
+            case events.TaskWaiting(node=node, task=task):
+                self._leave(task)
+                self._asleep[task] = node
+            case events.TaskSettled(task=task):
+                self._asleep.pop(task, None)
             case events.TaskRetried():
                 self._retries += 1
             case events.Checkpoint(seq=seq):
@@ -80,6 +86,7 @@ class Progress:
             case events.Dropped():
                 self._waiting.clear()  # what became of them is not known
                 self._running.clear()
+                self._asleep.clear()
             case _:
                 pass
         self._notify(event)
@@ -88,6 +95,7 @@ class Progress:
     def _leave(self, task: str) -> None:
         self._waiting.discard(task)
         self._running.pop(task, None)
+        self._asleep.pop(task, None)
 
     def _notify(self, event: Event) -> None:
         """Write down what a person would want to read later."""
@@ -99,6 +107,10 @@ class Progress:
                 self._write(f"↻ {node}: attempt {attempt} failed, {again}: {error}")
             case events.TaskFailed(node=node, error=error, caught=True):
                 self._write(f"→ {node} failed, and its error edge was taken: {error}")
+            case events.MessageRefused(node=node, by=by, reason=reason):
+                self._write(
+                    f"✗ {f'what {by} said' if by else 'what was said'} to {node or 'the run'} was refused: {reason}"
+                )
             case events.CircuitChanged(node=node, state="open", seconds=seconds):
                 self._write(f"⊘ {node} keeps failing and is not tried for {seconds:.0f} s")
             case events.CircuitChanged(node=node, state="half_open"):
@@ -123,12 +135,19 @@ class Progress:
         """Return the line that says what is going on."""
         from rich.markup import escape
 
-        counts = Counter(self._running.values())
-        names = [f"{node} × {count}" if count > 1 else node for node, count in counts.items()]
-        shown = ", ".join(names[:4]) + (", …" if len(names) > 4 else "")
+        shown = _listed(self._running.values())
+        if self._asleep:
+            asleep = f"waiting for {_listed(self._asleep.values())}"
+            shown = f"{shown}, {asleep}" if shown else asleep
         if self._waiting:
             shown = f"{shown}, {len(self._waiting)} waiting" if shown else f"{len(self._waiting)} waiting"
         done = ["1 node done" if self._finished == 1 else f"{self._finished} nodes done"]
         if self._retries:
             done.append("1 retry" if self._retries == 1 else f"{self._retries} retries")
         return escape(f"Run {self._run_id}: {shown or 'saving'} ({', '.join(done)}, checkpoint {self._checkpoints})")
+
+
+def _listed(nodes: Iterable[str]) -> str:
+    """Name nodes, each with how many of its tasks there are; the first four of many."""
+    names = [f"{node} × {count}" if count > 1 else node for node, count in Counter(nodes).items()]
+    return ", ".join(names[:4]) + (", …" if len(names) > 4 else "")

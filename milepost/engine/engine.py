@@ -222,7 +222,7 @@ class Engine(WaitingRuns):
         return self._launch(run, driver, None)
 
     def _new_run(self, run_id: str, workflow: AnyWorkflow, driver: Driver | None = None) -> Run[Any]:
-        run = Run[Any](run_id, workflow, store=self._store, clock=self._clock)
+        run = Run[Any](run_id, workflow, voice=self, store=self._store, clock=self._clock)
         if driver is not None:
             driver.watch = run.note
         return run

@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any, cast
+from datetime import date, datetime, time, timedelta
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING, Any, Final, cast
+from uuid import UUID
 
 from milepost.engine.errors import AnswerError, InputError
 from milepost.engine.spec import UNKNOWN
 
 if TYPE_CHECKING:
+    from jsonschema import FormatChecker
     from pydantic import TypeAdapter
+
+FORMATS: Final[Mapping[str, object]] = {
+    "date": date,
+    "date-time": datetime,
+    "time": time,
+    "duration": timedelta,
+    "uuid": UUID,
+}
+"""What text of a format is read as: whoever drives the run reads it so, too."""
 
 
 def adapter_for(type_: object) -> TypeAdapter[Any]:
@@ -84,8 +96,28 @@ def check_schema(text: str, schema: str, what: str) -> None:
         return
     from jsonschema import Draft202012Validator
 
-    validator: Any = Draft202012Validator(from_json(schema))  # its annotations know no JSON that comes from outside
+    validator: Any = Draft202012Validator(
+        from_json(schema), format_checker=_formats()
+    )  # its annotations know no JSON that comes from outside
     found: list[Any] = sorted(validator.iter_errors(given), key=lambda error: [str(part) for part in error.path])
     faults = [fault_of({"loc": tuple(error.path), "msg": error.message}) for error in found]
     if faults:
         raise AnswerError(what, faults)
+
+
+@lru_cache(maxsize=1)
+def _formats() -> FormatChecker:
+    """Return what tells whether text is of a format."""
+    from jsonschema import FormatChecker
+
+    checker = FormatChecker(formats=())
+    for name, type_ in FORMATS.items():
+        checker.checks(name, raises=ValueError)(partial(_is_read, adapter_for(type_)))
+    return checker
+
+
+def _is_read(adapter: TypeAdapter[Any], value: object) -> bool:
+    """Tell whether a value is no text, or text that can be read. Raises ValueError: it cannot."""
+    if isinstance(value, str):
+        adapter.validate_strings(value)
+    return True

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from milepost.engine.errors import UnknownQuestion
+from milepost.engine.mailroom import ANSWER
 from milepost.engine.position import Position
+from milepost.engine.stores.store import Message
 from milepost.engine.tracing import moment
 from milepost.engine.waits import Wait, Waiting, WaitKind
 
@@ -24,6 +26,7 @@ class OpenWait:
     JSON texts. details: what whoever answers should know, JSON text, "" for nothing. schema: the JSON schema of the
     answer or of what the event carries, JSON text, "" for none. event, key: its name, and what it is about. asked:
     since when. until: the time, or the deadline. Times are aware, in UTC. refused: how many answers did not fit.
+    answered, by: when an answer came that the run has not taken yet, as nobody drives it, and whose that is.
     """
 
     run_id: str
@@ -41,6 +44,8 @@ class OpenWait:
     event: str = ""
     key: str | None = None
     refused: int = 0
+    answered: datetime | None = None
+    by: str | None = None
 
 
 def open_waits(run_id: str, workflow: str, position: Position) -> Iterator[OpenWait]:
@@ -71,12 +76,32 @@ def _open(run_id: str, workflow: str, node: str, task: str, waiting: Waiting, wa
     )
 
 
+def answer_id(wait: OpenWait) -> str:
+    """Return the id of the message that answers a question: there can be only one of it."""
+    return f"{ANSWER} {wait.id} {wait.refused}"
+
+
+def with_answers(waits: Sequence[OpenWait], inbox: Sequence[Message]) -> list[OpenWait]:
+    """Return what a run waits for with the answers that wait in its inbox."""
+    given = {message.id: message for message in inbox if message.kind == ANSWER}
+    found: list[OpenWait] = []
+    for wait in waits:
+        message = given.get(answer_id(wait)) if wait.kind == "ask" else None
+        found.append(wait if message is None else replace(wait, answered=moment(message.at), by=message.by))
+    return found
+
+
 def inside(position: Position) -> Iterator[str]:
     """Yield the ids of the runs inside a run that it waits for."""
     for waiting in position.waiting.values():
         for wait in waiting.waits:
             if wait.kind == "run":
                 yield wait.run
+
+
+def is_called(wait: str, node: str, name: str) -> bool:
+    """Tell whether people may call a question so: by its id, the beginning of that, or its node."""
+    return name == node or (len(name) >= LEAST_PREFIX and wait.startswith(name))
 
 
 def find_question(run_id: str, name: str, found: Sequence[OpenWait]) -> OpenWait:

@@ -22,6 +22,7 @@ from milepost.engine.journal import Record
 from milepost.engine.limits import CircuitChange
 from milepost.engine.mailroom import ANSWER, CANCEL, EVENT
 from milepost.engine.position import Task
+from milepost.engine.questions import OpenWait
 from milepost.engine.readers import Backlog, Reader, Readers, Slow
 from milepost.engine.shown import bundle_of, glance, svg_of
 from milepost.engine.stores.store import Message, Store
@@ -43,11 +44,37 @@ class Parking(Protocol):
         ...
 
 
+class Voice(Protocol):
+    """What speaks to runs, as an engine does."""
+
+    async def questions(self, run_id: str | None = None) -> list[OpenWait]:
+        """Return the questions that are open."""
+        ...
+
+    async def answer(self, run_id: str, question: str, value: object, *, by: str | None = None) -> OpenWait:
+        """Answer a question of a run."""
+        ...
+
+    async def send(
+        self,
+        run_id: str,
+        event: str,
+        value: object = None,
+        *,
+        key: str | None = None,
+        id: str | None = None,
+        by: str | None = None,
+    ) -> bool:
+        """Tell a run that something has happened outside."""
+        ...
+
+
 class Run(Generic[OutputT]):
     """A run. id: names it in its store. status: as this process knows it.
 
     due: when it goes on by itself while it waits, seconds since 1970 UTC; None for never. parking: what can be done
-    with it while it waits and nobody drives it. store: where it lives, None for nowhere. clock: seconds since 1970 UTC.
+    with it while it waits and nobody drives it. voice: what speaks to it, the engine. store: where it lives, None for
+    nowhere. clock: seconds since 1970 UTC.
     """
 
     def __init__(
@@ -55,6 +82,7 @@ class Run(Generic[OutputT]):
         run_id: str,
         workflow: Workflow[Any, Any, Any, Any],
         *,
+        voice: Voice,
         store: Store | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -63,6 +91,7 @@ class Run(Generic[OutputT]):
         self.due: float | None = None
         self.parking: Parking | None = None
         self._workflow = workflow
+        self._voice = voice
         self._store = store
         self._clock = clock
         self._readers = Readers(self._wire)
@@ -163,6 +192,20 @@ class Run(Generic[OutputT]):
         assert row is not None
         return await typed_snapshot_at(store, row, seq, self._workflow)
 
+    async def questions(self) -> list[OpenWait]:
+        """Return the open questions of this run and of those inside it; the engine's `questions` for this run."""
+        return await self._voice.questions(self.id)
+
+    async def answer(self, question: str, value: object, *, by: str | None = None) -> OpenWait:
+        """Answer a question of this run; the engine's `answer` for this run, which says what may be raised."""
+        return await self._voice.answer(self.id, question, value, by=by)
+
+    async def send(
+        self, event: str, value: object = None, *, key: str | None = None, id: str | None = None, by: str | None = None
+    ) -> bool:
+        """Tell this run that something has happened outside; the engine's `send` for this run."""
+        return await self._voice.send(self.id, event, value, key=key, id=id, by=by)
+
     def cancel(self, *, taken: Sequence[str] = ()) -> None:
         """End the run for good. What is committed stays; running tasks are stopped and nothing of theirs is kept.
 
@@ -183,10 +226,17 @@ class Run(Generic[OutputT]):
             self.parking.let_go()
 
     async def settle(self) -> RunStatus:
-        """Wait until the run is over or waits for somebody or something outside, and return how it stands then."""
-        while self.status == "running" and not self._done.is_set():
+        """Wait until the run is over or waits for somebody or something outside, and return how it stands then.
+
+        A stored run waits when nobody drives it any more: a checkpoint that says so may be followed by the next one at
+        once, with what had come before.
+        """
+        while not self._done.is_set() and (self.status == "running" or self._has_more()):
             await self._changed.wait()
         return self.status
+
+    def _has_more(self) -> bool:
+        return self._store is not None and self._driver is not None
 
     async def stir(self) -> None:
         """Wait until the run waits no more, or is not driven here any more."""
@@ -205,8 +255,12 @@ class Run(Generic[OutputT]):
         self.due = due
         if status != self.status:
             self.status = status
-            self._changed.set()
-            self._changed = anyio.Event()
+            self._stir()
+
+    def _stir(self) -> None:
+        """Have those look again who wait for a change of how the run stands."""
+        self._changed.set()
+        self._changed = anyio.Event()
 
     def hear(self, messages: Sequence[Message]) -> None:
         """Take in what waits in the inbox of the run, each message once."""
@@ -321,6 +375,7 @@ class Run(Generic[OutputT]):
         elif driver.rests:
             self._scope = anyio.CancelScope()
             self.stands("waiting", driver.position.until)
+            self._stir()
         else:
             self.ended("running", failure=MilepostError(f"Run {self.id!r} was stopped. Resume it to go on."))
 

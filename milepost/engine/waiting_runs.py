@@ -19,7 +19,16 @@ from milepost.engine.lineage import trace_of
 from milepost.engine.mailroom import ANSWER, EVENT
 from milepost.engine.opening import read_position
 from milepost.engine.plainly import check_schema, plain_text, read_plain
-from milepost.engine.questions import OpenWait, find_question, inside, open_waits
+from milepost.engine.position import Position
+from milepost.engine.questions import (
+    OpenWait,
+    answer_id,
+    find_question,
+    inside,
+    is_called,
+    open_waits,
+    with_answers,
+)
 from milepost.engine.reading import read_definition
 from milepost.engine.spec import Expected
 from milepost.engine.stores.store import Message, RunRow, Store
@@ -50,11 +59,14 @@ class WaitingRuns(CaredRuns):
         return [one for one in found if kind in (None, one.kind)]
 
     async def questions(self, run_id: str | None = None, *, limit: int | None = None) -> list[OpenWait]:
-        """Return the questions that are open, as `waits` does."""
-        return await self.waits(run_id, kind="ask", limit=limit)
+        """Return the questions that are open and that nobody has answered yet, as `waits` does."""
+        return [one for one in await self.waits(run_id, kind="ask", limit=limit) if one.answered is None]
 
-    async def _own_waits(self, store: Store, row: RunRow) -> list[OpenWait]:
-        return list(open_waits(row.run_id, row.workflow, (await read_position(store, row)).position))
+    async def _own_waits(self, store: Store, row: RunRow, position: Position | None = None) -> list[OpenWait]:
+        position = position or (await read_position(store, row)).position
+        found = list(open_waits(row.run_id, row.workflow, position))
+        asks = any(one.kind == "ask" for one in found)
+        return with_answers(found, await store.inbox(row.run_id)) if asks else found
 
     async def _all_waits(self, store: Store, row: RunRow) -> list[OpenWait]:
         """Return what a run and those inside it wait for. Without recursion: there may be many levels."""
@@ -65,7 +77,7 @@ class WaitingRuns(CaredRuns):
             if row.status in ("completed", "cancelled"):
                 continue
             position = (await read_position(store, row)).position
-            found.extend(open_waits(row.run_id, row.workflow, position))
+            found.extend(await self._own_waits(store, row, position))
             own = await store.children(row.run_id)
             others = [await store.row(child) for child in sorted({*inside(position)} - {child.run_id for child in own})]
             pending.extend([*own, *(child for child in others if child is not None)])
@@ -94,29 +106,34 @@ class WaitingRuns(CaredRuns):
         Raises AnswerError: it does not fit, every fault is named; UnknownQuestion, AlreadyAnswered, RunCancelled,
         UnknownRun, StoreError. Nothing is changed then.
         """
-        found = await self._question(run_id, question)
+        found = await self.question(run_id, question)
         what = f"question {found.id!r} of node {found.node!r}"
         text = plain_text(value, what)
         self._check(found, text, what)
         payload = f'{{"wait":"{found.id}","value":{text}}}'
-        name = f"{ANSWER} {found.id} {found.refused}"
+        name = answer_id(found)
         message = Message(found.run_id, name, ANSWER, payload, by, self._clock())
         if not await self._say(message):
             raise await self._answered(found.run_id, question, name)
         return found
 
-    async def _question(self, run_id: str, question: str) -> OpenWait:
-        """Return an open question that can still be answered."""
-        if self._store is not None:
-            row = await self._row(run_id)
-            if row.status == "cancelled":
-                raise RunCancelled(run_id)
+    async def question(self, run_id: str, question: str) -> OpenWait:
+        """Return an open question that can be answered now, by what `answer` takes for its name.
+
+        Raises UnknownQuestion, AlreadyAnswered, RunCancelled, UnknownRun, StoreError.
+        """
+        if self._store is not None and (await self._row(run_id)).status == "cancelled":
+            raise RunCancelled(run_id)
         try:
             found = find_question(run_id, question, await self.waits(run_id))
         except UnknownQuestion as unknown:
-            if self._store is not None and not unknown.open:
+            if self._store is not None and all(question not in one for one in unknown.open):
                 await self._check_answered(self._store, run_id, question)
+                if (await self._row(run_id)).status == "completed":
+                    raise UnknownQuestion(run_id, question, "the run is completed.") from unknown
             raise
+        if found.answered is not None:
+            raise AlreadyAnswered(run_id, question, found.by, found.answered)
         if found.until is not None and found.until.timestamp() < self._clock():
             due = f"{found.until:%Y-%m-%d %H:%M:%S} UTC"
             raise UnknownQuestion(run_id, question, f"its deadline was {due}.")
@@ -131,7 +148,7 @@ class WaitingRuns(CaredRuns):
             pending.extend(trace.children.values())
             for task in reversed(trace.tasks):
                 wait = task.wait
-                if wait is not None and wait.how == "answered" and (task.node == question or wait.id == question):
+                if wait is not None and wait.how == "answered" and is_called(wait.id, task.node, question):
                     raise AlreadyAnswered(run_id, question, wait.by, wait.settled)
 
     async def _answered(self, run_id: str, question: str, name: str) -> AlreadyAnswered:

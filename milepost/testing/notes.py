@@ -124,7 +124,7 @@ class WatchedEngine(Engine):
         self._witness(Opened(row.run_id, row.seq))
 
     def _new_run(self, run_id: str, workflow: Workflow[Any, Any, Any, Any], driver: Driver | None = None) -> Run[Any]:
-        run = WatchedRun(run_id, workflow, store=self._store, clock=self._clock)
+        run = WatchedRun(run_id, workflow, voice=self, store=self._store, clock=self._clock)
         run.witness = self._witness
         if driver is not None:
             driver.watch = run.note

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from milepost.cli.main import main
+from tests.cli.waits import WAITS
 
 ROOT = Path(__file__).parents[2]
 
@@ -132,6 +133,14 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.delenv("MILEPOST_STORE", raising=False)
     yield tmp_path
     sys.modules.pop("flows", None)
+
+
+@pytest.fixture
+def waiting_flows(folder: Path) -> Iterator[Path]:
+    """Put workflows that wait beside those that do not."""
+    (folder / "waits.py").write_text(WAITS)
+    yield folder
+    sys.modules.pop("waits", None)
 
 
 @pytest.fixture

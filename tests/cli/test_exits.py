@@ -19,7 +19,12 @@ def family(root: type[BaseException]) -> Iterator[type[BaseException]]:
 
 
 EXPECTED = {
+    "AlreadyAnswered": 2,
+    "AnswerError": 2,
+    "DeadlinePassed": 1,
+    "RunWaiting": 3,
     "UnknownCheckpoint": 4,
+    "UnknownQuestion": 4,
     "WrongKey": 8,
     "DamagedStore": 8,
     "EditError": 2,
