@@ -363,6 +363,7 @@ class Run(Generic[OutputT]):
             raise
         finally:
             self._driver = None
+            self._heard = set()  # what it was told last, it may not have taken in
             if not self._done.is_set():
                 self._conclude(driver)
 
