@@ -29,6 +29,7 @@ COMMANDS: Final[Mapping[str, Listed]] = {
     "resume": Listed("milepost.cli.execute:resume", "Go on with a run that was stopped, killed or failed."),
     "answer": Listed("milepost.cli.answer:answer", "Answer a question of a run, or be asked for the answer."),
     "send": Listed("milepost.cli.send:send", "Tell a run that something has happened outside."),
+    "worker": Listed("milepost.cli.worker:worker", "Go on with runs whose time has come or that were answered."),
     "cancel": Listed("milepost.cli.cancel:cancel", "End a run for good, whichever process drives it."),
     "fork": Listed("milepost.cli.travel:fork", "Start a run that goes on from a checkpoint of another."),
     "edit": Listed("milepost.cli.travel:edit", "Change the state of a run that nobody drives."),

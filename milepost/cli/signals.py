@@ -14,6 +14,8 @@ from milepost.cli.exits import Exit
 from milepost.cli.screen import say
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+AS_NODES_LET_GO = "as soon as the nodes let go"
+RESUME_IT = "resume the run to go on"
 
 
 @dataclass(slots=True)
@@ -34,8 +36,10 @@ def raised_as_interrupt() -> Generator[None]:
 
 
 @contextmanager
-def stopping(stop: Callable[[], None]) -> Generator[Stops]:
+def stopping(stop: Callable[[], None], *, first: str = AS_NODES_LET_GO, second: str = RESUME_IT) -> Generator[Stops]:
     """Call `stop`, on the event loop that this is entered on, when somebody asks to stop.
+
+    first, second: what is said then, and when they ask once more.
 
     The handlers are Python's own and not the loop's, which hears nothing while a synchronous node keeps it busy: only
     so does the second signal end the process whatever it is doing. Nothing is lost by that: what is committed is safe
@@ -46,10 +50,10 @@ def stopping(stop: Callable[[], None]) -> Generator[Stops]:
     def handle(number: int, frame: FrameType | None) -> None:
         stops.asked += 1
         if stops.asked == 1:
-            say(f"Stopping ({signal.Signals(number).name}) as soon as the nodes let go. Once more to stop at once.")
+            say(f"Stopping ({signal.Signals(number).name}) {first}. Once more to stop at once.")
             loop.call_soon_threadsafe(stop)
         else:
-            say("Stopped at once. Every checkpoint is saved; resume the run to go on.")
+            say(f"Stopped at once. Every checkpoint is saved; {second}.")
             os._exit(Exit.INTERRUPTED)
 
     before = {number: signal.signal(number, handle) for number in SIGNALS}

@@ -9,7 +9,7 @@ import re
 import sys
 import tomllib
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -71,6 +71,20 @@ def find_registered(name: str, run_id: str, command: str = "resume") -> AnyWorkf
             f"Say where it is: milepost {command} {run_id} package.module:workflow",
         )
     return find_workflow(name)
+
+
+def find_all_registered(lost: Callable[[str, MilepostError], None]) -> list[AnyWorkflow]:
+    """Return every registered workflow, each once. lost: is told the name of one that cannot be found, and why."""
+    found: list[AnyWorkflow] = []
+    for name in registered():
+        try:
+            workflow = find_workflow(name)
+        except MilepostError as error:
+            lost(name, error)
+        else:
+            if workflow not in found:
+                found.append(workflow)
+    return found
 
 
 def registered(start: Path | None = None) -> Mapping[str, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -68,6 +68,7 @@ from milepost.engine.stores.store import NewRun, RunRow, Store
 from milepost.engine.tags import checked_tags
 from milepost.engine.trace import RunStatus
 from milepost.engine.waiting_runs import WaitingRuns
+from milepost.engine.worker import Manner, Worker, WorkerEvent, by_name, registered_workflows, write_to_log
 from milepost.engine.workflow import Workflow
 
 Isolation = Literal["task", "shared"]
@@ -113,6 +114,7 @@ class Engine(WaitingRuns):
         self._mailroom = None if self._store is None else Mailroom(self._store, self._runs, self._stir, self._rounds)
         self._lot: ParkingLot | None = None
         self._leaving = False
+        self._workers: list[Worker] = []
         self._starting: WeakValueDictionary[str, anyio.Lock] = WeakValueDictionary()
         self._group: TaskGroup | None = None
         self._stack = AsyncExitStack()
@@ -130,6 +132,8 @@ class Engine(WaitingRuns):
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> bool | None:
         self._leaving = True
+        for worker in self._workers:
+            worker.stop()
         for run in list(self._runs.values()):
             if error is not None:
                 run.stop()
@@ -265,8 +269,12 @@ class Engine(WaitingRuns):
             with suppress(StoreError):  # there is another look soon
                 if await lot.is_moving(run.id, position):
                     await lot.wake(run.id)
+            if run.is_passing:
+                lot.let_go(run.id)
 
     def _poke(self, run_id: str) -> None:
+        for worker in self._workers:
+            worker.poke()
         if self._mailroom is not None and self._runs:
             self._mailroom.poke(run_id)
 
@@ -298,6 +306,7 @@ class Engine(WaitingRuns):
     def _attached(self, run_id: str) -> Run[Any]:
         """Return the run of this id that is driven here or waits here; one that waits looks whether it can go on."""
         run = self._runs[run_id]
+        run.is_passing = False
         if run.parking is not None:
             run.parking.wake()
         return run
@@ -441,6 +450,51 @@ class Engine(WaitingRuns):
             place = await self._place_of(store, row, reopen)
             return await self._go_on(store, prepared, row, state, deps, place, settle)
 
+    async def serve_waiting(
+        self,
+        workflows: Iterable[AnyWorkflow] | None = None,
+        *,
+        max_runs: int = 10,
+        poll: float = 0.5,
+        grace: float = 10.0,
+        stop: anyio.Event | None = None,
+        once: bool = False,
+        tell: Callable[[WorkerEvent], None] = write_to_log,
+    ) -> None:
+        """Go on with the runs of these workflows whose time has come, which were answered, or whose owner has died.
+
+        Works until it is cancelled, which stops the runs under way, resumable. Any number of workers can share a store.
+        workflows: None for all that are registered. max_runs: under way at once. poll: seconds between two looks.
+        stop: when it is set, nothing more is taken up, and the runs under way get `grace` seconds to come to where they
+        wait or end. once: only what is ready now, until that waits or has ended. tell: is told what the worker does and
+        cannot do; without it, what cannot go on is logged. A run that failed is not tried again. Raises InputError,
+        StoreError, and what making the deps raises.
+        """
+        manner = Manner(max_runs=max_runs, poll=poll, grace=grace, once=once, tell=tell)
+        served = by_name(registered_workflows() if workflows is None else workflows)
+        worker = Worker(self._need_store(), served, self._take_up, self._clock, manner)
+        self._workers.append(worker)
+        try:
+            await worker.serve(stop)
+        finally:
+            self._workers.remove(worker)
+
+    async def _take_up(self, met: RunRow, workflow: AnyWorkflow, deps: Any) -> Run[Any] | None:
+        """Go on with a run that a worker has met, if it stands as it did then and is not known here anyway."""
+        store, run_id = self._need_store(), met.run_id
+        async with self._starting.setdefault(run_id, anyio.Lock()):
+            if run_id in self._runs:
+                if (parking := self._runs[run_id].parking) is not None:
+                    parking.wake()
+                return None
+            row = await store.row(run_id)
+            if row is None or row.seq != met.seq:
+                return None
+            run = self._new_run(run_id, workflow)
+            run.is_passing = True
+            place = await self._place_of(store, row)
+            return await self._go_on(store, prepare(workflow), row, None, deps, place, run=run, as_it_is=True)
+
     async def fork(
         self,
         origin: str,
@@ -501,8 +555,12 @@ class Engine(WaitingRuns):
         *,
         owned: bool = False,
         run: Run[Any] | None = None,
+        as_it_is: bool = False,
     ) -> Run[Any]:
-        """Become the owner of a run and drive it in the background. run: as it is known here already."""
+        """Become the owner of a run and drive it in the background.
+
+        run: as it is known here already. as_it_is: only if it stands where its row says. Raises RunBusy: it does not.
+        """
         plan, codec = prepared.plan, prepared.codec
         cancelled = row.status == "cancelled" and not place.reopen
         if plan.nests and (cancelled or row.status == "completed"):  # it may have ended with its process
@@ -520,7 +578,10 @@ class Engine(WaitingRuns):
         check_given(plan.workflow, deps)
         if not owned:
             await check_fits(store, row, prepared)
-            row = await self._acquired(store, row.run_id, place)
+            met, row = row, await self._acquired(store, row.run_id, place)
+            if as_it_is and row.seq != met.seq:
+                await store.release(row.run_id, row.epoch)
+                raise RunBusy(row.run_id, "another process a moment ago")
         try:
             opened = await read_position(store, row)
             log = StoredLog(store, row.run_id, self._clock, epoch=row.epoch)

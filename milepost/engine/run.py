@@ -73,8 +73,8 @@ class Run(Generic[OutputT]):
     """A run. id: names it in its store. status: as this process knows it.
 
     due: when it goes on by itself while it waits, seconds since 1970 UTC; None for never. parking: what can be done
-    with it while it waits and nobody drives it. voice: what speaks to it, the engine. store: where it lives, None for
-    nowhere. clock: seconds since 1970 UTC.
+    with it while it waits and nobody drives it. voice: what speaks to it, the engine. is_passing: nobody here waits
+    with it, so that it is let go when it waits. store: where it lives, None for nowhere. clock: seconds since 1970 UTC.
     """
 
     def __init__(
@@ -105,6 +105,7 @@ class Run(Generic[OutputT]):
         self._cancel_asked: tuple[str, ...] | None = None
         self._changed = anyio.Event()
         self.is_stopping = False
+        self.is_passing = False
         self._heard: set[str] = set()
         self.post_office: Callable[[], Awaitable[None]] | None = None
 
