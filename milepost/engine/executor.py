@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import AsyncIterable, Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any, Protocol
 
@@ -20,7 +21,7 @@ from milepost.engine.asking import Asking
 from milepost.engine.attempts import Body, InOwnContext, Outcome, printable
 from milepost.engine.caching import NodeCache
 from milepost.engine.children import Place
-from milepost.engine.errors import MilepostError, RoutingError, RunCancelled, WorkflowError
+from milepost.engine.errors import MilepostError, RoutingError, RunCancelled, StoreError, WorkflowError
 from milepost.engine.events import Event
 from milepost.engine.facilities import Facilities
 from milepost.engine.failing import Failures
@@ -249,7 +250,8 @@ class Driver:
     async def _loop(self) -> None:
         turn = time.perf_counter()
         if self.position.waiting and self.post_office is not None:
-            await self.post_office()
+            with suppress(StoreError):  # it is looked into again soon
+                await self.post_office()
         while not self._is_over():
             if self.room is not None:
                 await self.room()
@@ -314,7 +316,12 @@ class Driver:
         if due is None or due > now:
             return False
         if self.post_office is not None:
-            await self.post_office()
+            try:
+                await self.post_office()
+            except StoreError as error:  # what came in time cannot be told, as if nothing could be committed
+                self._broken = True
+                self._stop(error)
+                return True
         self._handle()
         if not self._is_over():
             self._asking.expire(now)
