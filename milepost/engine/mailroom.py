@@ -92,14 +92,25 @@ class Mailroom:
                     pause = LOOK_EVERY
 
     async def _look(self) -> None:
-        """Read the inboxes in which something is new."""
-        notices = await self._store.news(self._known)
-        fresh = self._unread.union(notice.run_id for notice in notices)
-        for run_id in sorted(fresh):
+        """Read the inboxes in which something is new. One that cannot be read keeps nothing from other runs."""
+        unread, self._unread = self._unread, set()  # whoever pokes meanwhile wants another look
+        try:
+            notices = await self._store.news(self._known)
+            for run_id in sorted(unread.union(notice.run_id for notice in notices)):
+                await self._deliver(run_id)
+        except StoreError:
+            self._unread |= unread
+            raise
+        if notices:
+            self._known = notices[-1].number
+
+    async def _deliver(self, run_id: str) -> None:
+        try:
             if run_id in self._runs:
                 await self.fetch(run_id)
             else:
                 await self._elsewhere(run_id)
-        self._unread -= fresh
-        if notices:
-            self._known = notices[-1].number
+        except StoreError as error:
+            if type(error) is StoreError:  # the store is away, for all runs
+                raise
+            self._unread.add(run_id)
