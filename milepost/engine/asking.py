@@ -37,6 +37,11 @@ class Host(Protocol):
 
     position: Position
 
+    @property
+    def is_broken(self) -> bool:
+        """Whether nothing may be committed any more."""
+        ...
+
     def settle(self, task: Task, outcome: Outcome) -> None:
         """Deal with a task that has come to its result."""
         ...
@@ -242,10 +247,7 @@ class Asking:
 
     def expected(self, task: str, wait: str) -> Expected | None:
         """Return what the code says of something that a task waits for, None when it does not."""
-        waiting = self._position.waiting.get(task)
-        numbers = {} if waiting is None else {one.id: number for number, one in enumerate(waiting.waits)}
-        expects = self._plan.nodes[self._position.tasks[task].node].expects if wait in numbers else ()
-        return expects[numbers[wait]] if expects else None
+        return expected_of(self._plan, self._position, task, wait)
 
     # --- the parts ---------------------------------------------------------------------------------------------------
 
@@ -319,8 +321,18 @@ class Asking:
         return Record(self._position.seq + 1, kind, task.key, task.node)
 
     def _keep(self, record: Record) -> None:
+        if self._host.is_broken:
+            return
         apply(self._position, record)
         self._host.keep(record, lambda: None)
+
+
+def expected_of(plan: Plan, position: Position, task: str, wait: str) -> Expected | None:
+    """Return what the code says of something that a task waits for, None when it does not."""
+    waiting = position.waiting.get(task)
+    numbers = {} if waiting is None else {one.id: number for number, one in enumerate(waiting.waits)}
+    expects = plan.nodes[position.tasks[task].node].expects if wait in numbers else ()
+    return expects[numbers[wait]] if expects else None
 
 
 def settled_by(message: Message, how: How = "received") -> Settled:

@@ -73,11 +73,13 @@ async def changed(
     change: Change,
     record: Record,
     origin: tuple[str, int] | None = None,
+    fork: str = "",
 ) -> Opened:
     """Return where a run stands when `record`, the one behind `seq`, has changed it; the record then says how.
 
-    A workflow that has changed since is taken up in the same record. origin: of a fork. Raises EditError: the state or
-    the inputs do not fit. IncompatibleWorkflow, UnknownCheckpoint, BrokenJournal, StoreError.
+    A workflow that has changed since is taken up in the same record. origin, fork: of a fork, where it comes from and
+    its own id. Raises EditError: the state or the inputs do not fit. IncompatibleWorkflow, UnknownCheckpoint,
+    BrokenJournal, StoreError.
     """
     opened = await read_position(store, row, seq)
     position = opened.position
@@ -92,7 +94,7 @@ async def changed(
     fields = changing.state(change.state, seq)
     if changing.faults:
         raise EditError(row.run_id, seq, changing.faults)
-    record.revision, record.given = replace(revision, inputs=inputs, origin=origin), changing.given()
+    record.revision, record.given = replace(revision, inputs=inputs, origin=origin, run=fork), changing.given()
     record.patch = difference(before, fields) or None
     if fitted is not None:  # it has moved the position
         opened = await read_position(store, row, seq)

@@ -112,6 +112,9 @@ class ChildRun(Protocol):
     def id(self) -> str: ...
 
     @property
+    def status(self) -> RunStatus: ...
+
+    @property
     def is_over(self) -> bool:
         """Whether it has ended, or is not driven here any more."""
         ...
@@ -153,6 +156,8 @@ async def result_for(parent: Parent, run: ChildRun) -> Any:
     will ask for it again. It is over when this returns. Raises what the run failed with, which then names the run.
     """
     try:
+        if run.status == "running":
+            parent.awake()
         while await run.settle() == "waiting" and not run.is_over:
             parent.asleep(run.id, run.due)
             await run.stir()

@@ -16,6 +16,7 @@ import anyio
 from anyio.abc import TaskGroup
 
 from milepost.engine.admission import check_given, given_state
+from milepost.engine.asking import expected_of
 from milepost.engine.cancelling import cancel_forsaken, cancel_stored, ended_as_asked
 from milepost.engine.changing import NO_INPUTS, Change, changer
 from milepost.engine.children import ChildWork, Parent, Place, ended_inside, name_of, result_for
@@ -57,10 +58,12 @@ from milepost.engine.plan import Plan
 from milepost.engine.policy import check_concurrency
 from milepost.engine.position import Position
 from milepost.engine.prospects import Prospect, check_fits, prospects_of
+from milepost.engine.questions import OpenWait
 from milepost.engine.reading import read_first, read_followed
 from milepost.engine.run import Run
 from milepost.engine.settlement import NOTHING_SETTLED, Settlement
 from milepost.engine.slots import Gates
+from milepost.engine.spec import Expected
 from milepost.engine.state import StoredState
 from milepost.engine.stores.address import open_store
 from milepost.engine.stores.encrypted import opened
@@ -125,7 +128,7 @@ class Engine(WaitingRuns):
             self._stack.push_async_callback(self._close_store)
         self._group = await self._stack.enter_async_context(anyio.create_task_group())
         if self._store is not None:
-            self._lot = ParkingLot(self._store, self._group, self._wake, self._forget, self._clock)
+            self._lot = ParkingLot(self._store, self._group, self._wake, self._forget, self._is_driven, self._clock)
         return self
 
     async def __aexit__(
@@ -140,7 +143,7 @@ class Engine(WaitingRuns):
             run.expect_no_reader(anyio.get_current_task().id)
             run.leave()
         if self._lot is not None:
-            self._lot.clear(self._is_driven)
+            self._lot.leave()
         try:
             return await self._stack.__aexit__(kind, error, traceback)
         except BaseExceptionGroup as several:
@@ -260,10 +263,12 @@ class Engine(WaitingRuns):
         """Wait with a run that nobody has to drive until something comes from outside."""
         position = driver.position
         lot.park(Parked(run, drive.prepared, drive.deps, drive.place, position, position.seq))
-        if run.is_stopping:
-            lot.let_go(run.id)
-        elif self._leaving:
-            lot.clear(self._is_driven)
+        if self._leaving:
+            lot.leave()
+        if run.is_over:
+            return
+        if run.is_asked_to_end:
+            await lot.wake(run.id)
         elif self._mailroom is not None:
             self._mailroom.poke(run.id)
             with suppress(StoreError):  # there is another look soon
@@ -280,6 +285,12 @@ class Engine(WaitingRuns):
 
     def _driver_of(self, run_id: str) -> Driver | None:
         return self._runs[run_id].driver if run_id in self._runs else super()._driver_of(run_id)
+
+    def _expected(self, wait: OpenWait) -> Expected | None:
+        parked = None if self._lot is None else self._lot.parked.get(wait.run_id)
+        if parked is None:
+            return super()._expected(wait)
+        return expected_of(parked.prepared.plan, parked.position, wait.task, wait.id)
 
     def _forget(self, run_id: str) -> None:
         self._runs.pop(run_id, None)
@@ -539,7 +550,7 @@ class Engine(WaitingRuns):
         """
         store, prepared = self._need_store(), prepare(workflow)
         async with self._starting.setdefault(run_id, anyio.Lock()):
-            if run_id in self._runs:
+            if self._is_driven(run_id):
                 raise RunBusy(run_id, "this engine")
             return await edited(store, prepared, run_id, changer(change), self._clock)
 
@@ -657,12 +668,15 @@ class Engine(WaitingRuns):
         it was asked stays asked. Raises UnknownRun, StoreError.
         """
         run = self._runs.get(run_id)
-        if run is not None:
+        if run is not None and (self._store is None or self._is_driven(run_id)):
             run.cancel()
             status = await run.wait()
             if status in ("completed", "cancelled") or self._store is None:
                 return status
-        return await cancel_stored(self._need_store(), run_id, self._clock, patience)
+        status = await cancel_stored(self._need_store(), run_id, self._clock, patience)
+        if self._lot is not None:
+            await self._lot.wake(run_id)  # it waits here, and learns of it so
+        return status
 
 
 def still_nests(plan: Plan, position: Position, task: str) -> bool:

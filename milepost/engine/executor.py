@@ -166,13 +166,12 @@ class Driver:
 
     def resume(self, settled: Mapping[str, Settlement] = NOTHING_SETTLED) -> None:
         """Take up what is pending at the position. settled: what became of tasks that may run at most once."""
-        if self._slots is not None:
-            self._slots.spawned([*self.position.tasks.values(), *self.position.streams.values()])
         looking = {task.key for task in self._asking.resume()}
-        for task in self.position.tasks.values():
+        left = [task for key, task in self.position.tasks.items() if key not in self.position.waiting or key in looking]
+        if self._slots is not None:
+            self._slots.spawned([*left, *self.position.streams.values()])
+        for task in left:
             settlement = settled.get(task.key)
-            if task.key in self.position.waiting and task.key not in looking:
-                continue
             if isinstance(settlement, Done):
                 self.post(partial(self._done, task, Outcome(settlement.value, self._state.view(lambda: False))))
             elif self._slots is None or self._slots.enter(task):
@@ -444,16 +443,24 @@ class Driver:
         """Note that a task waits as the run inside it does. until: when that goes on by itself, None for never."""
         if task in self.position.tasks and not self._broken:
             self._asking.inside(self.position.tasks[task], run_id, until)
+            if self._slots is not None:
+                self._slots.rest(task)
             if self._wake is not None:
                 self._wake.set()
             is_lone = task in self._running and self._running[task] is None
-            if self._interrupt is not None and is_lone and self._values.storing:
+            if is_lone and not self._values.storing:  # the loop waits for that task alone
+                self._note_lull(True)
+            elif is_lone and self._interrupt is not None:
                 self._interrupt.cancel()
 
     def awake(self, task: str) -> None:
         """Note that the run inside a task goes on."""
         if task in self.position.tasks and not self._broken:
+            if self._slots is not None and task in self._asking.asleep:
+                self._slots.go_on(self.position.tasks[task])
             self._asking.wake(self.position.tasks[task])
+            if self._lull:
+                self._note_lull(False)
 
     def settle(self, task: Task, outcome: Outcome) -> None:
         """Deal with a task that has come to its result."""
@@ -478,6 +485,8 @@ class Driver:
             return
         if outcome.settled is None and self._plan.nodes[task.node].expects:
             self._asking.begin(task, outcome)
+            if self._slots is not None and task.key in self._asking.asleep:
+                self._slots.rest(task.key)
             return
         record = Record(self.position.seq + 1, Kind.COMPLETED, task.key, task.node)
         record.timing, record.usage, record.cached = outcome.timing, outcome.usage, outcome.cached
@@ -544,6 +553,7 @@ class Driver:
         reason = error if isinstance(error, MilepostError) else RoutingError(record.node, "its edge", error)
         kept = Record(record.seq, record.kind, record.task, record.node, record.values[:1], patch=patch, unrouted=True)
         kept.timing, kept.usage, kept.error = record.timing, record.usage, printable(str(error))
+        kept.settled, kept.taken = record.settled, record.taken
         if record.kind not in (Kind.STARTED, Kind.COMPLETED):  # is routed, or given, again by a resume
             kept.unrouted, kept.kind, kept.values, kept.patch = False, Kind.FAILED, [], None
             kept.task = record.task if record.stream is None else record.stream[0].task.key

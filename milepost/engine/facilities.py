@@ -12,7 +12,7 @@ from milepost.engine.children import Nest
 from milepost.engine.limits import Traffic
 from milepost.engine.plan import Plan
 from milepost.engine.slots import Gates
-from milepost.engine.stores.store import Store
+from milepost.engine.stores.store import Message, Store
 from milepost.engine.values import StoredValues, Values
 
 
@@ -21,14 +21,14 @@ class Live:
     """A run that is stored nowhere, for those who have something to say to it.
 
     driver: a `milepost.engine.executor.Driver`, of a `milepost.Workflow`. parent: the run that it is inside of. said:
-    the ids of the messages that it was given.
+    the messages that it was given, by their ids.
     """
 
     run_id: str
     parent: str | None
     driver: Any
     workflow: Any
-    said: set[str] = field(default_factory=set[str])
+    said: dict[str, Message] = field(default_factory=dict[str, Message])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

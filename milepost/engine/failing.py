@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from milepost.engine.attempts import Outcome, printable
 from milepost.engine.errors import InputError, MilepostError, NodeError, ResumeError, StoreError, WorkflowError
 from milepost.engine.failure import Failure
-from milepost.engine.journal import Kind, Record
+from milepost.engine.journal import Kind, Record, apply
 from milepost.engine.plan import Plan
 from milepost.engine.position import LiveStream, Position, Task
 from milepost.engine.route import Router
@@ -110,7 +110,7 @@ class Failures:
             task, outcome, error = failed.task, failed.outcome, failed.error
             record = Record(self._host.position.seq + 1, Kind.FAILED, task.key, task.node)
             self._tell(record, outcome, error)
-            self._host.position.seq = record.seq
+            apply(self._host.position, record)
             self._host.break_off(record, self._reason(failed) if failed is self.pending[0] else None)
 
     def _reason(self, failed: Failed) -> BaseException:

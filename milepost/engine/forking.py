@@ -57,7 +57,7 @@ async def first_of_fork(
     """Return what creates a fork. row: of the run that is forked. at: one of its checkpoints."""
     shared = await owner_of(store, row, at)
     record = Record(at + 1, Kind.FORKED, "")
-    opened = await changed(store, prepared, row, at, change, record, origin=(shared, at))
+    opened = await changed(store, prepared, row, at, change, record, origin=(shared, at), fork=run_id)
     before = await as_of(store, row, at)
     log = StoredLog(store, run_id, clock)
     log.hash, log.since, log.size = before.hash, opened.since, opened.size

@@ -7,7 +7,7 @@ gives the position; live, the router takes the same steps (`begin`, `enter` per 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from hashlib import blake2b
 from typing import Any, Final, NamedTuple
@@ -28,7 +28,7 @@ from milepost.engine.position import (
 from milepost.engine.revision import Revision, revise
 from milepost.engine.trace import Usage
 from milepost.engine.values import Ref, Value
-from milepost.engine.waits import Early, Settled, Waiting
+from milepost.engine.waits import Early, Settled, Waiting, wait_id
 
 
 class Kind(StrEnum):
@@ -178,6 +178,8 @@ def finish(position: Position, record: Record) -> None:
         position.unrouted.pop(record.task, None)
     elif kind is Kind.INTENDED:
         position.intended.add(record.task)
+    elif kind is Kind.FAILED and record.settled is not None:  # who tries again waits anew
+        end_waiting(position, record)
     elif kind in WAITING_KINDS:
         finish_waiting(position, record)
     elif kind is Kind.EMITTED:
@@ -212,8 +214,10 @@ def finish_waiting(position: Position, record: Record) -> None:
         _, _, by, at, message = record.settled
         ref = Ref(record.seq, 0, -1, record.values[0])
         position.early[message] = Early(event=event, key=key, by=by, at=at, ref=ref)
-    elif record.settled is not None and record.task in position.waiting:
-        position.waiting[record.task] = position.waiting[record.task].refusing(record.settled.wait)
+    elif record.settled is not None:
+        position.early.pop(record.settled.early, None)
+        if record.task in position.waiting:
+            position.waiting[record.task] = position.waiting[record.task].refusing(record.settled.wait)
 
 
 def end_waiting(position: Position, record: Record) -> None:
@@ -257,6 +261,7 @@ def take_up(position: Position, record: Record, revision: Revision) -> None:
     revise(position, revision, None if is_edited else record.patch)
     if record.kind is Kind.FORKED:
         position.intended.clear()
+        wait_anew(position, revision, is_edited=is_edited)
     if is_edited and record.patch:
         for task in position.tasks.values():
             task.spawned = record.seq
@@ -265,6 +270,19 @@ def take_up(position: Position, record: Record, revision: Revision) -> None:
             position.past.pop(name, None)
     for op in record.ops:
         enter(position, Base("", ()), op)
+
+
+def wait_anew(position: Position, revision: Revision, *, is_edited: bool) -> None:
+    """Give what a fork waits for ids of its own, so that an answer is for one run.
+
+    It has runs of its own inside it, which it begins; and what it was given another input for begins to wait again.
+    """
+    for key, waiting in list(position.waiting.items()):
+        if waiting.is_inside or (is_edited and key in revision.inputs):
+            del position.waiting[key]
+        elif revision.run:
+            own = (replace(one, id=wait_id(revision.run, key, number)) for number, one in enumerate(waiting.waits))
+            position.waiting[key] = replace(waiting, waits=tuple(own))
 
 
 def spawned_by(record: Record, position: Position) -> list[Task]:

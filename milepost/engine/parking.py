@@ -12,11 +12,13 @@ from anyio.abc import TaskGroup
 from milepost.engine.children import Place
 from milepost.engine.drivers import Prepared
 from milepost.engine.errors import MilepostError, RunBusy, RunCancelled, RunWaiting, StoreError, UnknownRun
+from milepost.engine.mailroom import CANCEL
 from milepost.engine.opening import read_position
 from milepost.engine.position import Position
 from milepost.engine.questions import names_of
 from milepost.engine.run import Run
-from milepost.engine.stores.store import RunRow, Store
+from milepost.engine.stores.store import Message, RunRow, Store
+from milepost.engine.trace import RunStatus
 from milepost.engine.tracing import moment
 
 LOOK_AGAIN: Final = 2.0
@@ -69,64 +71,81 @@ class Slip:
 class ParkingLot:
     """The runs of one engine that wait and that nobody drives. Each stays known to the engine until it is let go.
 
-    gone: is told of a run that is not known here any more. clock: seconds since 1970 UTC. is_closing: the engine is
-    being left.
+    gone: is told of a run that is not known here any more. is_driven: tells of a run's id whether it is driven here.
+    clock: seconds since 1970 UTC. is_left: the engine is being left, so it waits with no run any more.
     """
 
     store: Store
     group: TaskGroup
     go_on: GoOn
     gone: Callable[[str], None]
+    is_driven: Callable[[str], bool]
     clock: Callable[[], float]
     parked: dict[str, Parked] = field(default_factory=dict[str, Parked])
-    is_closing: bool = False
+    is_left: bool = False
 
     def park(self, parked: Parked) -> None:
         """Wait with a run."""
         self.parked[parked.run.id] = parked
-        parked.run.parking = Slip(self, parked.run.id)
+        parked.run.park(Slip(self, parked.run.id))
+        if parked.run.is_stopping or (self.is_left and not self._is_inside(parked)):
+            self.let_go(parked.run.id)
 
     def let_go(self, run_id: str) -> None:
         """Wait with a run no more: it stays as it is in the store."""
         parked = self.parked.pop(run_id, None)
         if parked is not None:
-            self.gone(run_id)
-            until = None if parked.position.until is None else moment(parked.position.until)
-            parked.run.ended("waiting", failure=RunWaiting(run_id, list(names_of(parked.position)), until))
+            self._give_up(parked, "waiting", self._waiting(parked))
 
     async def wake(self, run_id: str) -> None:
         """Go on with a run, if nobody else does."""
         parked = self.parked.pop(run_id, None)
         if parked is None:
             return
-        run = parked.run
         try:
-            row = await self.store.row(run_id)
-            if row is None:
-                raise UnknownRun(run_id)
-            if row.status == "failed":  # another process went on with it; trying again is for somebody to say
-                run.ended("failed", failure=MilepostError(f"Run {run_id!r} failed elsewhere: {row.error}"))
-                self.gone(run_id)
-                return
-            await self.go_on(self.store, parked.prepared, row, None, parked.deps, parked.place, run)
+            await self._go_on(parked)
         except RunBusy:
             self._again(parked)
         except RunCancelled as error:
-            run.ended("cancelled", failure=error)
-            self.gone(run_id)
+            self._give_up(parked, "cancelled", error)
         except MilepostError as error:
-            if type(error) is StoreError and not run.is_stopping:  # it cannot be reached just now
+            if type(error) is StoreError and not parked.run.is_stopping:  # it cannot be reached just now
                 self._again(parked)
             else:
-                run.ended("waiting", failure=error)
-                self.gone(run_id)
+                self._give_up(parked, "waiting", error)
+        except BaseException:  # the engine is being left
+            self._give_up(parked, "waiting", self._waiting(parked))
+            raise
 
     def _again(self, parked: Parked) -> None:
         """Wait with a run that could not be gone on with now, and look again soon."""
         parked.again = self.clock() + LOOK_AGAIN
         self.park(parked)
-        if self.is_closing or parked.run.is_stopping:
-            self.let_go(parked.run.id)
+
+    async def _go_on(self, parked: Parked) -> None:
+        run = parked.run
+        row = await self.store.row(run.id)
+        if row is None:
+            raise UnknownRun(run.id)
+        if row.status == "failed":  # another process went on with it; trying again is for somebody to say
+            failure = MilepostError(f"Run {run.id!r} failed elsewhere: {row.error}")
+            self._give_up(parked, "failed", failure)
+            return
+        try:
+            await self.go_on(self.store, parked.prepared, row, None, parked.deps, parked.place, run)
+        except RunBusy:
+            if run.is_asked_to_end:
+                await self.store.post(Message(run.id, f"{CANCEL} here", CANCEL, "null", None, self.clock()))
+            raise
+
+    def _give_up(self, parked: Parked, status: RunStatus, failure: BaseException) -> None:
+        """Know a run no more."""
+        parked.run.ended(status, failure=failure)
+        self.gone(parked.run.id)
+
+    def _waiting(self, parked: Parked) -> RunWaiting:
+        until = None if parked.position.until is None else moment(parked.position.until)
+        return RunWaiting(parked.run.id, list(names_of(parked.position)), until)
 
     async def stir(self, run_id: str) -> None:
         """Go on with the run that waits here around another one, if there is any: something was said to that one."""
@@ -159,13 +178,16 @@ class ParkingLot:
         else:
             self.parked[run_id] = self.parked.pop(run_id)
 
-    def clear(self, is_driven: Callable[[str], bool]) -> None:
-        """Let all runs go but those inside a run that is driven here. is_driven: tells of a run's id."""
-        self.is_closing = True
+    def leave(self) -> None:
+        """Wait with no run any more, but with those inside a run that is driven here."""
+        self.is_left = True
         for run_id, parked in list(self.parked.items()):
-            parent = parked.place.parent_run
-            if parent is None or not is_driven(parent):
+            if not self._is_inside(parked):
                 self.let_go(run_id)
+
+    def _is_inside(self, parked: Parked) -> bool:
+        """Tell whether a run is inside one that is driven here, which will say what becomes of it."""
+        return parked.place.parent_run is not None and self.is_driven(parked.place.parent_run)
 
     async def is_still(self, row: RunRow) -> bool:
         """Tell whether a run has nothing to go on with: it waits, nothing was said to it, and its time has not come."""

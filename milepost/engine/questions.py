@@ -78,7 +78,7 @@ def _open(run_id: str, workflow: str, node: str, task: str, waiting: Waiting, wa
 
 def answer_id(wait: OpenWait) -> str:
     """Return the id of the message that answers a question: there can be only one of it."""
-    return f"{ANSWER} {wait.id} {wait.refused}"
+    return f"{ANSWER} {wait.id} {wait.asked.timestamp():f} {wait.refused}"
 
 
 def with_answers(waits: Sequence[OpenWait], inbox: Sequence[Message]) -> list[OpenWait]:

@@ -35,7 +35,7 @@ class Revision:
     new input of what is pending, by the key of the task. items: of joins that wait. outputs: of tasks whose output is
     not routed yet. Joins are named as they are called from here on. origin: of a fork, the run that the records before
     belong to, and the last of them. epoch: of an edit, the number of the owner that made it. rewritten: of a fork or an
-    edit, the fields of the state that had another form before it.
+    edit, the fields of the state that had another form before it. run: of a fork, its own id.
     """
 
     definition: str
@@ -46,6 +46,7 @@ class Revision:
     origin: tuple[str, int] | None = None
     epoch: int = 0
     rewritten: tuple[str, ...] = ()
+    run: str = ""
 
     def refs(self) -> list[Ref]:
         """Return every reference that it brings."""
@@ -158,6 +159,8 @@ def revision_to_json(revision: Revision, write: Callable[[Ref], Any]) -> dict[st
         body["epoch"] = revision.epoch
     if revision.rewritten:
         body["rewritten"] = revision.rewritten
+    if revision.run:
+        body["run"] = revision.run
     return body
 
 
@@ -173,4 +176,5 @@ def revision_from_json(given: Mapping[str, Any], read: Callable[[Any], Ref]) -> 
         None if origin is None else (origin[0], origin[1]),
         given.get("epoch", 0),
         tuple(given.get("rewritten", ())),
+        given.get("run", ""),
     )

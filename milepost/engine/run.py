@@ -229,15 +229,16 @@ class Run(Generic[OutputT]):
     async def settle(self) -> RunStatus:
         """Wait until the run is over or waits for somebody or something outside, and return how it stands then.
 
-        A stored run waits when nobody drives it any more: a checkpoint that says so may be followed by the next one at
+        A stored run waits when nobody owns it any more: a checkpoint that says so may be followed by the next one at
         once, with what had come before.
         """
-        while not self._done.is_set() and (self.status == "running" or self._has_more()):
+        while not (self._is_settled or self._done.is_set()):
             await self._changed.wait()
         return self.status
 
-    def _has_more(self) -> bool:
-        return self._store is not None and self._driver is not None
+    @property
+    def _is_settled(self) -> bool:
+        return self.status == "waiting" and (self._store is None or self.parking is not None)
 
     async def stir(self) -> None:
         """Wait until the run waits no more, or is not driven here any more."""
@@ -250,6 +251,18 @@ class Run(Generic[OutputT]):
     def is_over(self) -> bool:
         """Whether the run has ended, or is not driven here any more."""
         return self._done.is_set()
+
+    @property
+    def is_asked_to_end(self) -> bool:
+        """Whether it is to end for good, as soon as somebody drives it."""
+        return self._cancel_asked is not None
+
+    def park(self, parking: Parking) -> None:
+        """Note that nobody drives the run while it waits."""
+        self.parking = parking
+        self._heard = set()
+        self.stands("waiting", self.due)
+        self._stir()
 
     def stands(self, status: RunStatus, due: float | None = None) -> None:
         """Note how the run stands. due: when it goes on by itself while it waits."""
@@ -375,9 +388,7 @@ class Run(Generic[OutputT]):
         elif driver.ended:
             self.ended("completed", driver.output())
         elif driver.rests:
-            self._scope = anyio.CancelScope()
-            self.stands("waiting", driver.position.until)
-            self._stir()
+            self._scope, self.due = anyio.CancelScope(), driver.position.until
         else:
             self.ended("running", failure=MilepostError(f"Run {self.id!r} was stopped. Resume it to go on."))
 

@@ -182,6 +182,22 @@ class Slots:
         for gate in self._held.pop(key, ()):
             gate.leave()
 
+    def rest(self, key: str) -> None:
+        """Give back what a task took, and its place in limited maps, as it runs nothing while it waits."""
+        self.leave(key)
+        self.gone(key)
+
+    def go_on(self, task: Task) -> None:
+        """Take again what a task gave back that has waited and goes on now, even where that is one too many."""
+        self.spawned([task])
+        for gate, branch in self._branches(task.stack):
+            if branch not in self._entered:
+                gate.inside += 1
+                self._entered.add(branch)
+        self._held[task.key] = whole = self._needed(task)
+        for gate in whole:
+            gate.inside += 1
+
     def close(self) -> None:
         """Give everything back: the run is not driven here any more."""
         self._closed = True

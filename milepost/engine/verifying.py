@@ -262,7 +262,10 @@ class Verifier:
             self._note(f"what it came to cannot be read ({error})", row.seq)
             return
         for name, before, now in zip(
-            ("status", "error", "output"), (row.status, row.error, row.output), said, strict=True
+            ("status", "error", "output", "time until which it waits"),
+            (row.status, row.error, row.output, row.due),
+            (*said, self._newest.due),
+            strict=True,
         ):
             if before != now:
                 self._note(f"its row has another {name} than its newest checkpoint")

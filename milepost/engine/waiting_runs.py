@@ -8,6 +8,7 @@ from uuid import uuid4
 
 from pydantic_core import from_json
 
+from milepost.engine.cancelling import UNFINISHED
 from milepost.engine.care import CaredRuns
 from milepost.engine.children import name_of
 from milepost.engine.definition import Definition, describe
@@ -52,7 +53,8 @@ class WaitingRuns(CaredRuns):
         if self._store is None:
             found = [one for live in self._living(run_id) for one in _waits_of(live)]
         elif run_id is None:
-            rows = await self._store.rows(status="waiting", limit=limit)
+            rows = [row for status in UNFINISHED for row in await self._store.rows(status=status, limit=limit)]
+            rows = sorted(rows, key=lambda row: row.created, reverse=True)[:limit]
             found = [one for row in rows for one in await self._own_waits(self._store, row)]
         else:
             found = await self._all_waits(self._store, await self._row(run_id))
@@ -127,7 +129,10 @@ class WaitingRuns(CaredRuns):
         try:
             found = find_question(run_id, question, await self.waits(run_id))
         except UnknownQuestion as unknown:
-            if self._store is not None and all(question not in one for one in unknown.open):
+            is_open = any(is_called(wait, node, question) for wait, node in unknown.open)
+            if not is_open and self._store is None:
+                self._check_said(run_id, question)
+            elif not is_open and self._store is not None:
                 await self._check_answered(self._store, run_id, question)
                 if (await self._row(run_id)).status == "completed":
                     raise UnknownQuestion(run_id, question, "the run is completed.") from unknown
@@ -151,9 +156,19 @@ class WaitingRuns(CaredRuns):
                 if wait is not None and wait.how == "answered" and is_called(wait.id, task.node, question):
                     raise AlreadyAnswered(run_id, question, wait.by, wait.settled)
 
+    def _check_said(self, run_id: str, question: str) -> None:
+        """Check the same of a run that is stored nowhere: only the ids of its questions are known then."""
+        for live in self._living(run_id):
+            for message in reversed(live.said.values()):
+                if message.kind == ANSWER and message.id.split(" ")[1] == question:
+                    raise AlreadyAnswered(run_id, question, message.by, moment(message.at))
+
     async def _answered(self, run_id: str, question: str, name: str) -> AlreadyAnswered:
-        assert self._store is not None
-        posted = [message for message, _ in await self._store.posted(run_id) if message.id == name]
+        """Return that somebody was faster. run_id: of the run that asks. name: of the message."""
+        if self._store is None:
+            posted = [self._live[run_id].said[name]]
+        else:
+            posted = [message for message, _ in await self._store.posted(run_id) if message.id == name]
         by, at = (posted[0].by, moment(posted[0].at)) if posted else (None, None)
         return AlreadyAnswered(run_id, question, by, at)
 
@@ -238,7 +253,7 @@ class WaitingRuns(CaredRuns):
             live = self._live[message.run_id]
             if message.id in live.said:
                 return False
-            live.said.add(message.id)
+            live.said[message.id] = message
             live.driver.hear(message)
             return True
         is_new = await self._store.post(message)

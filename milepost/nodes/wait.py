@@ -36,6 +36,9 @@ Time = timedelta | datetime | float
 TimeOrMaker = Time | Callable[[AnyContext], Time]
 """A time, or a function of the step context that returns one."""
 
+LAST_SECOND: Final = datetime(9999, 12, 31, tzinfo=UTC).timestamp()
+"""The last time that can be waited for, seconds since 1970 UTC."""
+
 NOTHING_WAITS: Final = (
     "Only Milepost can wait at node {!r}. Run the workflow with workflow.run() or an Engine, not with pydantic-graph's "
     "own executor."
@@ -145,19 +148,20 @@ def check_policy(name: str, step: WaitStep[Any, Any, Any, Any, Any]) -> None:
 
 def until_of(given: object, name: str, now: float) -> float:
     """Return when a time is, seconds since 1970 UTC. name: of the node. Raises WorkflowError: it is no time."""
-    if isinstance(given, timedelta):
-        return now + given.total_seconds()
     if isinstance(given, datetime):
         if given.tzinfo is None:
             raise WorkflowError(
                 f"Node {name!r} waits until {given!r}, which has no time zone. Write e.g. datetime(..., tzinfo=UTC)."
             )
-        return given.timestamp()
-    if isinstance(given, int | float) and not isinstance(given, bool) and isfinite(given):
-        return now + given
-    raise WorkflowError(
-        f"Node {name!r} waits until {given!r}, which is no time. Give a timedelta, seconds, or an aware datetime."
-    )
+        return max(0.0, given.timestamp())
+    seconds = given.total_seconds() if isinstance(given, timedelta) else given
+    if not isinstance(seconds, int | float) or isinstance(seconds, bool) or not isfinite(seconds):
+        raise WorkflowError(
+            f"Node {name!r} waits until {given!r}, which is no time. Give a timedelta, seconds, or an aware datetime."
+        )
+    if now + seconds > LAST_SECOND:
+        raise WorkflowError(f"Node {name!r} waits until {given!r} from now, which is after the year 9999. Wait less.")
+    return max(0.0, now + seconds)
 
 
 def maker_of(given: object, name: str, what: str) -> Callable[[AnyContext, float], Awaitable[float]]:
