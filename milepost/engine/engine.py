@@ -406,7 +406,7 @@ class Engine(WaitingRuns):
         """Return a run that waits as it did when it was let go, without having become its owner for that."""
         run = self._new_run(row.run_id, prepared.plan.workflow)
         self._runs[run.id] = run
-        position = (await read_position(store, row)).position
+        position = (await read_position(store, row, row.seq)).position
         run.stands("waiting", position.until)
         lot.park(Parked(run, prepared, deps, place, position, row.seq))
         if self._mailroom is not None and self._group is not None:

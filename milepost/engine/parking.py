@@ -193,7 +193,7 @@ class ParkingLot:
         """Tell whether a run has nothing to go on with: it waits, nothing was said to it, and its time has not come."""
         if row.status != "waiting" or await self.store.inbox(row.run_id):
             return False
-        due = (await read_position(self.store, row)).position
+        due = (await read_position(self.store, row, row.seq)).position
         is_due = due.until is not None and due.until <= self.clock()
         return not is_due and not any(one.is_inside for one in due.waiting.values())
 

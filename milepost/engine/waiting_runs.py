@@ -65,7 +65,7 @@ class WaitingRuns(CaredRuns):
         return [one for one in await self.waits(run_id, kind="ask", limit=limit) if one.answered is None]
 
     async def _own_waits(self, store: Store, row: RunRow, position: Position | None = None) -> list[OpenWait]:
-        position = position or (await read_position(store, row)).position
+        position = position or (await read_position(store, row, row.seq)).position
         found = list(open_waits(row.run_id, row.workflow, position))
         asks = any(one.kind == "ask" for one in found)
         return with_answers(found, await store.inbox(row.run_id)) if asks else found
@@ -78,7 +78,7 @@ class WaitingRuns(CaredRuns):
             row = pending.popleft()
             if row.status in ("completed", "cancelled"):
                 continue
-            position = (await read_position(store, row)).position
+            position = (await read_position(store, row, row.seq)).position
             found.extend(await self._own_waits(store, row, position))
             own = await store.children(row.run_id)
             others = [await store.row(child) for child in sorted({*inside(position)} - {child.run_id for child in own})]

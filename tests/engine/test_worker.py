@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import logging
 from collections import Counter
-from collections.abc import AsyncGenerator, Collection, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -24,7 +24,7 @@ from milepost.engine.errors import (
 from milepost.engine.run import Run
 from milepost.engine.settlement import Done
 from milepost.engine.stores.memory import Journals, MemoryStore
-from milepost.engine.stores.store import Message, RunRow
+from milepost.engine.stores.store import Message, RunRow, StoredRecord
 from milepost.engine.typed import StepContext
 from milepost.engine.worker import RunLeft, RunRefused, RunTaken, StoreAway, WorkerEvent
 from milepost.engine.workflow import Workflow
@@ -517,3 +517,31 @@ async def test_an_engine_without_a_store_has_nothing_to_serve() -> None:
     async with Engine() as engine:
         with pytest.raises(InputError, match="This engine has no store"):
             await engine.serve_waiting([errand()])
+
+
+class Meanwhile(MemoryStore):
+    """A store in which something happens between the reading of a run's row and that of its records."""
+
+    happens: Callable[[], Awaitable[None]] | None = None
+
+    async def records(self, run_id: str, *, after: int = 0, limit: int | None = None) -> Sequence[StoredRecord]:
+        happens, self.happens = self.happens, None
+        if happens is not None:
+            await happens()
+        return await super().records(run_id, after=after, limit=limit)
+
+
+async def test_what_a_run_waits_for_can_be_read_while_another_process_goes_on_with_it() -> None:
+    journals, workflow = Journals(), errand()
+    store = Meanwhile(journals)
+    async with Engine(MemoryStore(journals)) as elsewhere, Engine(store) as engine:
+        run = await elsewhere.start(workflow, inputs=0, run_id="r")
+        await run.settle()
+
+        async def answered() -> None:
+            await elsewhere.answer("r", "ask-0", 5)
+            assert await run.result() == 5
+
+        store.happens = answered
+        assert [one.node for one in await engine.waits("r")] == ["ask-0"], "as it was when that was asked"
+        assert await engine.waits("r") == []
