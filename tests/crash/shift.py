@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from queue import Queue
-from threading import Thread
+from threading import Event, Thread
 from typing import Any
 from urllib.parse import urlencode
 
@@ -83,10 +83,18 @@ outing = outer.build()
 
 @dataclass
 class Hand:
-    """A worker process. ear: the thread that reads what it tells."""
+    """A worker process. serves: it has begun to. ears: the threads that read what it tells."""
 
     process: subprocess.Popen[str]
-    ear: Thread
+    serves: Event = field(default_factory=Event)
+    ears: list[Thread] = field(default_factory=list[Thread])
+
+    def watch(self) -> None:
+        assert self.process.stderr is not None
+        with self.process.stderr as lines:
+            for line in lines:
+                if line.startswith("Serving "):
+                    self.serves.set()
 
     def ended(self) -> int:
         return self.process.wait(timeout=60)
@@ -110,21 +118,27 @@ class Yard:
         """Start a worker."""
         words = [sys.executable, "-m", "milepost", "worker", target, "--store", self.url, "--json", "--poll", "0.05"]
         environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-        with (self.folder / "stderr").open("a") as log:
-            process = subprocess.Popen(
-                [*words, *options], cwd=self.folder, env=environment, stdout=subprocess.PIPE, stderr=log, text=True
-            )
-        ear = Thread(target=self._listen, args=(process,), daemon=True)
-        ear.start()
-        self.hands.append(Hand(process, ear))
-        return self.hands[-1]
+        process = subprocess.Popen(
+            [*words, *options],
+            cwd=self.folder,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        hand = Hand(process)
+        hand.ears = [Thread(target=self._hear, args=(hand,)), Thread(target=hand.watch)]
+        for ear in hand.ears:
+            ear.start()
+        self.hands.append(hand)
+        return hand
 
-    def _listen(self, process: subprocess.Popen[str]) -> None:
-        assert process.stdout is not None
-        with process.stdout as lines:
+    def _hear(self, hand: Hand) -> None:
+        assert hand.process.stdout is not None
+        with hand.process.stdout as lines:
             for line in lines:
                 if line.endswith("\n"):  # else it was killed in the middle
-                    self.told.put((process.pid, json.loads(line)))
+                    self.told.put((hand.process.pid, json.loads(line)))
 
     def listen(self, enough: Callable[[list[tuple[int, dict[str, Any]]]], bool]) -> None:
         """Hear what the workers tell until that is enough."""
@@ -145,7 +159,8 @@ class Yard:
         self.listen(enough)
 
     def begin(self, run_ids: Sequence[str], name: str = "errand") -> None:
-        """Begin runs in this process, and let go of them as they wait for their time."""
+        """Begin runs in this process when all workers serve, and let go of them as they wait for their time."""
+        assert all(hand.serves.wait(timeout=60) for hand in self.hands)
         workflow = find_workflow(f"errand.py:{name}")
 
         async def main() -> None:
@@ -185,7 +200,8 @@ class Yard:
         for hand in self.hands:
             hand.process.kill()
             hand.process.wait()
-            hand.ear.join()
+            for ear in hand.ears:
+                ear.join()
 
 
 @contextmanager
