@@ -300,6 +300,7 @@ async def _go_through(engine: Engine, run: Run, drive: Drive) -> None:
     """Wait for the end of a run, or until it waits for somebody or something outside. Raises what it failed with."""
     told: set[str] = set()
     while await run.settle() == "waiting" and not run.is_over:
+        turn = run.turn
         waits = await engine.waits(run.id)
         if drive.stays:
             new = [wait for wait in waits if wait.id not in told]
@@ -312,7 +313,7 @@ async def _go_through(engine: Engine, run: Run, drive: Drive) -> None:
             run.stop()
             await run.wait()
             return
-        await run.stir()
+        await run.stir(turn)
     await run.result()
 
 

@@ -30,10 +30,11 @@ class Terminal(Protocol):
 
 @dataclass(slots=True)
 class Form:
-    """Asks for one value. level: how deep inside it is what is asked for now."""
+    """Asks for one value. level: how far to the right its lines are. is_part: it is a part of another value."""
 
     terminal: Terminal
     level: int = 0
+    is_part: bool = False
 
     def ask(self, schema: Schema, name: str, choices: Sequence[object] = (), *, optional: bool = False) -> object:
         """Return a value of the schema, asked for as `name`.
@@ -134,7 +135,7 @@ class Form:
     # --- what has parts ----------------------------------------------------------------------------------------------
 
     def _inside(self) -> Form:
-        return Form(self.terminal, self.level + 1)
+        return Form(self.terminal, self.level + 1, is_part=True)
 
     def _one_of(self, schema: Schema, name: str, *, optional: bool) -> object:
         """Ask for a value of one of several schemas."""
@@ -184,9 +185,9 @@ class Form:
         known = list(schema.fields)
         if not known:
             return self._any_fields(schema, name)
-        if self.level:
+        if self.is_part:
             self.terminal.show(f"{INDENT * self.level}{name}:")
-        inside = self._inside() if self.level else self
+        inside = self._inside() if self.is_part else Form(self.terminal, self.level, is_part=True)
         while True:
             given: dict[str, object] = {}
             for field, part, needed in known:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
@@ -26,7 +26,7 @@ from milepost.cli.pictures import (
 from milepost.cli.records import describe_run, describe_trace, find_run, read_store
 from milepost.cli.screen import Invocation, console, json_text, print_json, print_sides, say
 from milepost.cli.stores import require
-from milepost.cli.waiting import describe_wait, moment, wait_lines
+from milepost.cli.waiting import describe_wait, moment, next_commands, resume_command, wait_lines
 from milepost.engine.errors import InputError, StoreError
 from milepost.engine.stores.address import without_password
 
@@ -182,17 +182,30 @@ def show(asked: Invocation, run: str, at: int | None, depth: int | None, store: 
     if at is not None:
         _show_checkpoint(asked, store, run, at, depth)
         return
-    summary, traced, children = _read(store, run, depth if asked.as_json else None)
+    summary, traced, children, waits = _read(store, run, depth if asked.as_json else None)
     if asked.as_json:
         inside = [describe_run(child) for child in children]
-        print_json({**describe_run(summary), "children": inside, "trace": describe_trace(traced)})
+        told = [describe_wait(wait, store) for wait in waits]
+        print_json({**describe_run(summary), "waits": told, "children": inside, "trace": describe_trace(traced)})
         return
     screen = console(stderr=False)
     show_trace(screen, traced, depth=depth)
     if summary.parent_run is not None:
         screen.print(Text(f"\nThis run is inside run {summary.parent_run}."))
-    for line in changes_of(traced):
+    for line in (*changes_of(traced), *_awaited(summary, waits, store)):
         screen.print(Text(line), soft_wrap=True)
+
+
+def _awaited(summary: RunSummary, waits: Sequence[OpenWait], store: str) -> Iterator[str]:
+    """Yield what a run waits for, and the commands that have it go on."""
+    if not waits:
+        return
+    yield ""
+    yield "It waits for:"
+    yield from (f"  {line}" for line in wait_lines(waits, summary.run_id, datetime.now(UTC)))
+    yield "Have it go on with:"
+    yield from (f"  {line}" for line in next_commands(waits, summary.run_id, store))
+    yield f"  {resume_command(summary, None, store)}"
 
 
 def _show_checkpoint(asked: Invocation, store: str, run: str, at: int, depth: int | None) -> None:
@@ -243,7 +256,7 @@ def trace(asked: Invocation, run: str, format: str | None, look: Look, output: s
     if chosen == "html":
         write_picture(draw(_report(store, run), chosen, look), output)
         return
-    summary, traced, _ = _read(store, run, look.depth if chosen == "json" else None)
+    summary, traced, *_ = _read(store, run, look.depth if chosen == "json" else None)
     if chosen == "json":
         write_picture(json_text({**describe_run(summary), "trace": describe_trace(traced)}), output)
     else:
@@ -275,15 +288,17 @@ def _report(store: str, run: str) -> Report:
     return read_store(store, read)
 
 
-def _read(store: str, run: str, depth: int | None) -> tuple[RunSummary, Trace, list[RunSummary]]:
-    """Return a run, what it did, and the runs inside it.
+def _read(store: str, run: str, depth: int | None) -> tuple[RunSummary, Trace, list[RunSummary], Sequence[OpenWait]]:
+    """Return a run, what it did, the runs inside it, and what it waits for.
 
     depth: how many levels of those are traced; None for all, as a picture needs for its totals.
     """
     require(store, run)
 
-    async def read(engine: Engine) -> tuple[RunSummary, Trace, list[RunSummary]]:
+    async def read(engine: Engine) -> tuple[RunSummary, Trace, list[RunSummary], Sequence[OpenWait]]:
         summary = await find_run(engine, run)
-        return summary, await engine.trace(summary.run_id, depth=depth), await engine.children(summary.run_id)
+        run_id = summary.run_id
+        waits: Sequence[OpenWait] = await _waits_of(engine, run_id) if summary.status == "waiting" else ()
+        return summary, await engine.trace(run_id, depth=depth), await engine.children(run_id), waits
 
     return read_store(store, read)

@@ -72,9 +72,10 @@ class Voice(Protocol):
 class Run(Generic[OutputT]):
     """A run. id: names it in its store. status: as this process knows it.
 
-    due: when it goes on by itself while it waits, seconds since 1970 UTC; None for never. parking: what can be done
-    with it while it waits and nobody drives it. voice: what speaks to it, the engine. is_passing: nobody here waits
-    with it, so that it is let go when it waits. store: where it lives, None for nowhere. clock: seconds since 1970 UTC.
+    turn: how often that has changed. due: when it goes on by itself while it waits, seconds since 1970 UTC; None for
+    never. parking: what can be done with it while it waits and nobody drives it. voice: what speaks to it, the engine.
+    is_passing: nobody here waits with it, so that it is let go when it waits. store: where it lives, None for nowhere.
+    clock: seconds since 1970 UTC.
     """
 
     def __init__(
@@ -104,6 +105,7 @@ class Run(Generic[OutputT]):
         self._driver: Driver | None = None
         self._cancel_asked: tuple[str, ...] | None = None
         self._changed = anyio.Event()
+        self.turn = 0
         self.is_stopping = False
         self.is_passing = False
         self._heard: set[str] = set()
@@ -240,9 +242,12 @@ class Run(Generic[OutputT]):
     def _is_settled(self) -> bool:
         return self.status == "waiting" and (self._store is None or self.parking is not None)
 
-    async def stir(self) -> None:
-        """Wait until the run waits no more, or is not driven here any more."""
-        while self.status == "waiting" and not self._done.is_set():
+    async def stir(self, since: int | None = None) -> None:
+        """Wait until a run that waits changes how it stands; it may wait for something else by the time that is heard.
+
+        since: what `turn` was when it was last looked at, so that no change is missed.
+        """
+        if self.status == "waiting" and not self._done.is_set() and since in (None, self.turn):
             await self._changed.wait()
 
     # --- for the engine ----------------------------------------------------------------------------------------------
@@ -273,6 +278,7 @@ class Run(Generic[OutputT]):
 
     def _stir(self) -> None:
         """Have those look again who wait for a change of how the run stands."""
+        self.turn += 1
         self._changed.set()
         self._changed = anyio.Event()
 

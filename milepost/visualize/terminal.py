@@ -28,6 +28,7 @@ from milepost.visualize.overlay import (
     traced,
 )
 from milepost.visualize.palette import GLYPHS, RETRY, WORDS, Status
+from milepost.visualize.waits import outcome, question
 from milepost.visualize.wording import count, duration, money
 
 STYLES: Final[dict[Status, str]] = {
@@ -220,11 +221,13 @@ def _task(task: TaskTrace, trace: Trace) -> Iterator[Text]:
 
 
 def _note(task: TaskTrace, trace: Trace) -> Text:
-    """Say why a task failed, and which run it drives, by as much of its id as a command needs."""
+    """Say why a task failed, what it waits or waited for, and the run that it drives, as a command needs it."""
     child = child_of(task, trace)
     error = error_name(cause_of(task, trace) or "") if task.error else ""
+    awaited = question([task]) or ", ".join(outcome([task], trace))
     run = f"run {one_line(child.run_id)[:12]}" if child else ""
-    return Text.assemble((error, "red"), "  " if error and run else "", (run, MUTED))
+    parts = [(error, "red"), (awaited, MUTED), (run, MUTED)]
+    return Text("  ").join(Text(text, style=style) for text, style in parts if text)
 
 
 def _many(node: str, tasks: list[TaskTrace], trace: Trace) -> Iterator[Text]:

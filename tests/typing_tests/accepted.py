@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from enum import Enum
-from typing import Literal, assert_type
+from typing import Any, Literal, assert_type
 
 from pydantic_ai import Agent
 from tenacity import stop_after_delay, wait_random
@@ -22,12 +23,16 @@ from milepost import (
     Failure,
     GraphRunContext,
     Join,
+    OpenWait,
     Policy,
+    Question,
     RateLimit,
     Retry,
     Snapshot,
     Step,
     StepContext,
+    TimeUp,
+    WaitStep,
     Workflow,
     WorkflowBuilder,
     is_transient,
@@ -339,3 +344,99 @@ async def go_back(engine: Engine) -> None:
     await engine.edit_state("claim-17", workflow, reread)
     await engine.edit_state("claim-17", workflow, lambda state: state.seen.clear())
     assert_type(await engine.diff("claim-17", "claim-18"), Difference)
+
+
+asks = WorkflowBuilder(state_type=Claims, deps_type=Deps, input_type=Claim, output_type=Verdict)
+
+
+@asks.ask(answer=Literal["yes", "no"], deadline=timedelta(days=3))
+async def approve(ctx: StepContext[Claims, Deps, Claim]) -> Question:
+    assert_type(ctx.inputs, Claim)
+    return Question(text=ctx.inputs.text, choices=("yes", "no"))
+
+
+assert_type(approve, WaitStep[Claims, Deps, Claim, Literal["yes", "no"], Literal["yes", "no"]])
+
+
+@asks.ask(
+    Risk | None, deadline=lambda ctx: 60.0 if ctx.inputs else 3.0, default=None, label="How risky?", retry=Retry()
+)
+def how_risky(ctx: StepContext[Claims, Deps, Literal["yes", "no"]]) -> str:
+    return ctx.inputs
+
+
+assert_type(how_risky, WaitStep[Claims, Deps, Literal["yes", "no"], Risk | None, Risk | None])
+
+
+@asks.ask(answer=Verdict, deadline=datetime(2030, 1, 1, tzinfo=UTC), default=Verdict(False))
+def judge_late(ctx: StepContext[Claims, Deps, Failure[Claim]]) -> str:
+    assert_type(ctx.inputs, Failure[Claim])
+    return ctx.inputs.inputs.text
+
+
+paid = asks.wait_for("paid", Verdict, key=lambda ctx: ctx.deps.http, early="refuse", deadline=60)
+assert_type(paid, WaitStep[Claims, Deps, Any, Verdict, Verdict])
+pause = asks.sleep(timedelta(hours=1), node_id="pause")
+assert_type(pause, WaitStep[Claims, Deps, Any, Any, TimeUp])
+
+
+@asks.sleep
+def until_seen(ctx: StepContext[Claims, Deps, Verdict]) -> float:
+    return float(len(ctx.state.seen))
+
+
+assert_type(until_seen, WaitStep[Claims, Deps, Verdict, Verdict, TimeUp])
+
+
+@asks.ask(answer=bool, node_id="sooner")
+def sooner(ctx: StepContext[Claims, Deps, Verdict]) -> str:
+    return "Is it settled?"
+
+
+first = asks.race(sooner, asks.wait_for("settled", Verdict), asks.sleep(3600.0))
+edge_of_all: Step[Claims, Deps, Verdict, bool | Verdict | TimeUp] = first
+
+unbuilt = WorkflowBuilder(state_type=Claims, deps_type=Deps, input_type=Verdict)
+
+
+@unbuilt.ask(answer=bool)
+def settled(ctx: StepContext[Claims, Deps, Verdict]) -> str:
+    return "Is it settled?"
+
+
+@unbuilt.sleep
+def a_while(ctx: StepContext[Claims, Deps, Verdict]) -> timedelta:
+    return timedelta(seconds=len(ctx.state.seen))
+
+
+assert_type(unbuilt.race(settled, a_while), Step[Claims, Deps, Verdict, bool | TimeUp])
+
+
+@asks.function
+def closed(ctx: StepContext[Claims, Deps, bool | TimeUp]) -> Verdict:
+    return Verdict(ctx.inputs is True)
+
+
+asks.edge(asks.start_node, approve)
+asks.edge(approve, judge_late, on_timeout=True)
+asks.edge(approve, how_risky)
+asks.edge(how_risky, paid)
+asks.edge(paid, pause)
+asks.edge(judge_late, until_seen)
+asks.edge(pause, until_seen)
+asks.edge(until_seen, first)
+asks.edge(first, asks.end_node, when=Verdict)
+asks.edge(first, closed, when=bool | TimeUp)
+asks.edge(closed, asks.end_node)
+asked = asks.build()
+
+
+async def speak(engine: Engine) -> None:
+    """Answer a run and tell it of events, by its handle and by the engine."""
+    run = await engine.start(asked, inputs=Claim(""), state=Claims(), deps=Deps(""))
+    assert_type(await run.questions(), list[OpenWait])
+    assert_type(await run.answer("approve", "yes", by="Ada"), OpenWait)
+    assert_type(await run.send("paid", Verdict(True), key="invoice-7", id="hook-1", by="the bank"), bool)
+    assert_type(await engine.question(run.id, "approve"), OpenWait)
+    assert_type(await engine.waits(kind="event"), list[OpenWait])
+    assert_type((await engine.waits(run.id))[0].answered, datetime | None)
