@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from json import dumps
 from typing import Final
 
+from milepost.engine.errors import DamagedStore
 from milepost.engine.stores.lockfile import is_free
 from milepost.engine.stores.sqlite_file import roll_back
 from milepost.engine.stores.sqlite_journal import NOW, Owner, lock_beside
@@ -32,16 +33,32 @@ _READY: Final = (  # in this order: messages that wait are fewer than runs that 
 def ready(
     connection: sqlite3.Connection, owner: Owner, now: float, workflows: Collection[str], limit: int
 ) -> list[RunRow]:
-    """Return what `Store.ready` says, all as it is at one moment."""
+    """Return what `Store.ready` says, all as it is at one moment.
+
+    A row that is damaged keeps no others back. Raises DamagedStore: there is nothing else.
+    """
     connection.execute("BEGIN")
     try:
         alive = {name for name, *lease in connection.execute(_OWNERS) if _is_alive(owner, name, *lease)}
         found = connection.execute(
             _READY, {"alive": dumps(list(alive)), "now": now, "workflows": dumps(list(workflows)), "limit": limit}
         )
-        return [row_of(values) for values in found.fetchall()]
+        return _readable(found.fetchall())
     finally:
         roll_back(connection)
+
+
+def _readable(found: Sequence[Sequence[object]]) -> list[RunRow]:
+    rows: list[RunRow] = []
+    damaged: DamagedStore | None = None
+    for values in found:
+        try:
+            rows.append(row_of(values))
+        except DamagedStore as error:
+            damaged = damaged or error
+    if damaged is not None and not rows:
+        raise damaged
+    return rows
 
 
 def _is_alive(own: Owner, name: str, lock_file: str | None, is_leased: int) -> bool:

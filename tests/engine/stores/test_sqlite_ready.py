@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from milepost.engine.errors import DamagedStore
 from milepost.engine.stores import sqlite_ready
 from milepost.engine.stores.sqlite import SqliteStore
 from milepost.engine.stores.sqlite_rows import listing, terms_of
@@ -71,3 +72,17 @@ async def test_a_run_that_goes_on_running_leaves_what_it_does_not_change(path: P
         row = await store.row("run")
         assert row is not None
         assert (row.seq, row.status, row.error) == (3, "running", "again")
+
+
+async def test_a_run_whose_row_is_damaged_is_told_of_when_nothing_else_is_ready_and_keeps_no_other_back(
+    path: Path,
+) -> None:
+    async with opened(SqliteStore(path)) as store:
+        for run_id in ("broken", "whole"):
+            await begin(store, run_id)
+            await store.release(run_id, 1)
+        execute(path, "UPDATE runs SET isolation='none' WHERE run_id='broken'")
+        assert [row.run_id for row in await store.ready(0.0, ["claims"], limit=9)] == ["whole"]
+        await store.acquire("whole")
+        with pytest.raises(DamagedStore, match="What the store holds of run 'broken' is damaged"):
+            await store.ready(0.0, ["claims"], limit=9)
