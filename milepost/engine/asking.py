@@ -6,7 +6,7 @@ it, so that nothing before it runs again and nothing is taken twice.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Protocol
@@ -148,10 +148,11 @@ class Asking:
         """Go on waiting for what the position says; yield the tasks whose bodies have to look for themselves."""
         for key, waiting in list(self._position.waiting.items()):
             task = self._position.tasks[key]
-            if self._plan.nodes[task.node].expects:
+            expects = self._plan.nodes[task.node].expects
+            if expects and waits_as(waiting, expects):
                 self.asleep.add(key)
             else:
-                if not waiting.is_inside:  # its node waited for something before it was changed
+                if expects or not waiting.is_inside:  # its node waited for something else before it was changed
                     self.wake(task)
                 yield task
 
@@ -333,6 +334,12 @@ def expected_of(plan: Plan, position: Position, task: str, wait: str) -> Expecte
     numbers = {} if waiting is None else {one.id: number for number, one in enumerate(waiting.waits)}
     expects = plan.nodes[position.tasks[task].node].expects if wait in numbers else ()
     return expects[numbers[wait]] if expects else None
+
+
+def waits_as(waiting: Waiting, expects: Sequence[Expected]) -> bool:
+    """Tell whether a task waits for what its node says now, in that order."""
+    now = [(one.kind, one.event) for one in expects]
+    return now == [(one.kind, one.event) for one in waiting.waits]
 
 
 def settled_by(message: Message, how: How = "received") -> Settled:

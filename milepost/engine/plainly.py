@@ -72,6 +72,8 @@ def read_plain(text: str, type_: object, what: str) -> Any:
     except ValidationError as error:
         faults = [fault_of(fault) for fault in cast("list[Mapping[str, Any]]", error.errors(include_url=False))]
         raise AnswerError(what, faults) from error
+    except Exception as error:  # a validator of the author has a fault of its own
+        raise AnswerError(what, [f"A validator of its type failed: {type(error).__name__}: {error}."]) from error
 
 
 def fault_of(fault: Mapping[str, Any]) -> str:

@@ -1,0 +1,127 @@
+"""What the tasks of one run wait for, where what comes, or what waits, is not as the code has it now."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import pytest
+from pydantic import AfterValidator
+
+from milepost.engine.engine import Engine
+from milepost.engine.errors import AnswerError
+from milepost.engine.run import Run
+from milepost.engine.stores.memory import Journals, MemoryStore
+from milepost.engine.stores.store import Message
+from milepost.engine.typed import StepContext
+from milepost.engine.workflow import Workflow
+from milepost.testing.clock import FakeClock
+from milepost.workflows.builder import WorkflowBuilder
+
+pytestmark = pytest.mark.anyio
+
+
+def picky(value: int) -> int:
+    """A validator with a fault of its own."""
+    return {1: 1, 2: 2}[value]
+
+
+Picky = Annotated[int, AfterValidator(picky)]
+
+
+def asking() -> Workflow[None, None, None, int]:
+    wf = WorkflowBuilder(name="asking", output_type=int)
+
+    @wf.ask(answer=Picky)
+    async def how_many(ctx: StepContext[None, None, None]) -> str:
+        return "How many?"
+
+    wf.edge(wf.start_node, how_many)
+    wf.edge(how_many, wf.end_node)
+    return wf.build()
+
+
+async def test_an_answer_at_which_a_validator_of_the_author_fails_is_refused_with_its_error() -> None:
+    async with Engine() as engine:
+        run: Run[int] = await engine.start(asking())
+        await run.settle()
+        with pytest.raises(AnswerError, match="A validator of its type failed: KeyError: 3"):
+            await run.answer("how_many", 3)
+        await run.answer("how_many", 2)
+        assert await run.result() == 2
+
+
+async def test_an_answer_from_where_the_code_is_not_known_stops_no_other_run() -> None:
+    journals = Journals()
+    async with Engine(MemoryStore(journals)) as engine:
+        await (await engine.start(asking(), run_id="r")).settle()
+    async with Engine(MemoryStore(journals)) as elsewhere:
+        await elsewhere.answer("r", "how_many", 3)
+    async with Engine(MemoryStore(journals)) as engine:
+        other: Run[int] = await engine.start(asking(), run_id="other")
+        await other.settle()
+        run: Run[int] = await engine.resume("r", asking())
+        assert await run.settle() == "waiting"
+        assert [question.refused for question in await run.questions()] == [1]
+        await other.answer("how_many", 1)
+        await run.answer("how_many", 2)
+        assert (await run.result(), await other.result()) == (2, 1)
+
+
+@pytest.mark.parametrize("payload", ["NaN", "[]", '{"event":"paid","value":NaN}', "{", '{"event":["paid"],"value":1}'])
+@pytest.mark.parametrize("kind", ["event", "answer"])
+async def test_a_message_that_is_not_written_as_ours_are_is_taken_in_and_refused(payload: str, kind: str) -> None:
+    wf = WorkflowBuilder(name="waiting", output_type=float)
+    paid = wf.wait_for("paid", float)
+    again = wf.wait_for("paid", float, node_id="again")
+    wf.edge(wf.start_node, again)
+    wf.edge(again, paid)
+    wf.edge(paid, wf.end_node)
+    store = MemoryStore()
+    async with Engine(store) as engine:
+        run: Run[float] = await engine.start(wf.build(), run_id="r")
+        await run.settle()
+        await store.post(Message("r", "odd", kind, payload, None, 0.0))
+        for number in (1.0, 2.0):
+            await run.send("paid", number)
+        assert await run.result() in (1.0, 2.0)
+    assert await store.inbox("r") == []
+
+
+def first(swapped: bool) -> Workflow[None, None, None, object]:
+    """Build a workflow that waits for an answer or an event, in one order or the other."""
+    wf = WorkflowBuilder(name="first", output_type=object)
+
+    @wf.ask(answer=int)
+    async def how_many(ctx: StepContext[None, None, None]) -> str:
+        return "How many?"
+
+    told = wf.wait_for("told", str)
+    race = wf.race(told, how_many, node_id="race") if swapped else wf.race(how_many, told, node_id="race")
+    wf.edge(wf.start_node, race)
+    wf.edge(race, wf.end_node)
+    return wf.build()
+
+
+def alone() -> Workflow[None, None, None, object]:
+    """Build the same workflow where it waits only for an event any more."""
+    wf = WorkflowBuilder(name="first", output_type=object)
+    told = wf.wait_for("told", str, node_id="race")
+    wf.edge(wf.start_node, told)
+    wf.edge(told, wf.end_node)
+    return wf.build()
+
+
+@pytest.mark.parametrize("changed", [first(True), alone()], ids=["another order", "only one any more"])
+async def test_a_node_that_waits_for_something_else_since_waits_anew(
+    changed: Workflow[None, None, None, object],
+) -> None:
+    journals, clock = Journals(), FakeClock()
+    async with Engine(MemoryStore(journals), clock=clock) as engine:
+        run: Run[object] = await engine.start(first(False), run_id="r")
+        assert await run.settle() == "waiting"
+    clock.advance(1)
+    async with Engine(MemoryStore(journals), clock=clock) as engine:
+        run = await engine.resume("r", changed)
+        assert await run.settle() == "waiting"
+        assert await run.send("told", "a word")
+        assert await run.result() == "a word"
