@@ -404,9 +404,11 @@ class Engine(WaitingRuns):
         self, lot: ParkingLot, store: Store, prepared: Prepared, row: RunRow, deps: Any, place: Place
     ) -> Run[Any]:
         """Return a run that waits as it did when it was let go, without having become its owner for that."""
+        position = (await read_position(store, row, row.seq)).position
+        if row.run_id in self._runs:  # somebody else has begun to wait with it, or goes on with it
+            return self._attached(row.run_id)
         run = self._new_run(row.run_id, prepared.plan.workflow)
         self._runs[run.id] = run
-        position = (await read_position(store, row, row.seq)).position
         run.stands("waiting", position.until)
         lot.park(Parked(run, prepared, deps, place, position, row.seq))
         if self._mailroom is not None and self._group is not None:

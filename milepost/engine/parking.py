@@ -113,6 +113,8 @@ class ParkingLot:
                 self._again(parked)
             else:
                 self._give_up(parked, "waiting", error)
+        except Exception as error:  # of the author's code, as of what makes the state; other runs go on
+            self._give_up(parked, "waiting", error)
         except BaseException:  # the engine is being left
             self._give_up(parked, "waiting", self._waiting(parked))
             raise

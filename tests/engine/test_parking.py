@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import pytest
 
@@ -10,7 +11,7 @@ from milepost.engine.engine import Engine
 from milepost.engine.errors import StoreError
 from milepost.engine.run import Run
 from milepost.engine.stores.memory import Journals, MemoryStore
-from milepost.engine.stores.store import Message, RunRow
+from milepost.engine.stores.store import Message, StoredRecord
 from milepost.engine.typed import StepContext
 from milepost.engine.workflow import Workflow
 from milepost.testing.clock import FakeClock
@@ -22,13 +23,13 @@ pytestmark = pytest.mark.anyio
 class Moody(MemoryStore):
     """A store in which some things cannot be read for a while.
 
-    unread: runs whose inbox cannot, and how often it can before. away: runs that cannot themselves.
+    unread: runs whose inbox cannot, and how often it can before; closed: the same for their records.
     """
 
     def __init__(self, journals: Journals | None = None) -> None:
         super().__init__(journals)
         self.unread: dict[str, int] = {}
-        self.away: set[str] = set()
+        self.closed: dict[str, int] = {}
 
     async def inbox(self, run_id: str) -> Sequence[Message]:
         if run_id in self.unread:
@@ -37,10 +38,12 @@ class Moody(MemoryStore):
                 raise StoreError("The inbox cannot be read just now.")
         return await super().inbox(run_id)
 
-    async def row(self, run_id: str) -> RunRow | None:
-        if run_id in self.away:
-            raise StoreError("The run cannot be read just now.")
-        return await super().row(run_id)
+    async def records(self, run_id: str, *, after: int = 0, limit: int | None = None) -> Sequence[StoredRecord]:
+        if run_id in self.closed:
+            self.closed[run_id] -= 1
+            if self.closed[run_id] < 0:
+                raise StoreError("The records cannot be read just now.")
+        return await super().records(run_id, after=after, limit=limit)
 
 
 def asking(name: str = "asking") -> Workflow[None, None, None, int]:
@@ -90,3 +93,67 @@ async def test_a_deadline_does_not_pass_by_an_inbox_that_cannot_be_read() -> Non
     async with Engine(MemoryStore(journals), clock=clock) as engine:
         run = await engine.resume("r", asking())
         assert await run.result() == 3
+
+
+async def test_a_run_inside_a_run_that_could_not_be_read_is_waited_with_when_it_can() -> None:
+    wf = WorkflowBuilder(name="outer", output_type=int)
+    inside = asking("inner")
+    inner = wf.subworkflow(inside, node_id="inner")
+    wf.edge(wf.start_node, inner)
+    wf.edge(inner, wf.end_node)
+    workflow, journals = wf.build(), Journals()
+    async with Engine(MemoryStore(journals)) as engine:
+        run: Run[int] = await engine.start(workflow, run_id="r")
+        assert await run.settle() == "waiting"
+    store = Moody(journals)
+    (child,) = await store.children("r")
+    store.closed[child.run_id] = 1
+    async with Engine(store) as engine:
+        run = await engine.resume("r", workflow)
+        with pytest.raises(StoreError, match="The records cannot be read"):
+            await run.result()
+        store.closed.clear()
+        run = await engine.resume(child.run_id, inside)
+        assert await run.settle() == "waiting"
+        await run.answer("how_many", 3)
+        assert await run.result() == 3
+        assert await (await engine.resume("r", workflow)).result() == 3
+
+
+FAULTS: list[str] = []
+"""What makes a state that is made fail, one for each time."""
+
+
+def counted() -> int:
+    if FAULTS:
+        raise ValueError(FAULTS.pop())
+    return 0
+
+
+@dataclass
+class Count:
+    count: int = field(default_factory=counted)
+
+
+async def test_a_run_that_the_code_of_its_author_keeps_from_going_on_stops_no_other_run() -> None:
+    wf = WorkflowBuilder(name="counting", state_type=Count, output_type=int)
+
+    @wf.ask(answer=int)
+    async def how_many(ctx: StepContext[Count, None, None]) -> str:
+        return "How many?"
+
+    wf.edge(wf.start_node, how_many)
+    wf.edge(how_many, wf.end_node)
+    workflow = wf.build()
+    async with Engine(MemoryStore()) as engine:
+        run: Run[int] = await engine.start(workflow, state=Count(), run_id="r")
+        other: Run[int] = await engine.start(asking(), run_id="other")
+        assert await run.settle() == "waiting"
+        assert await other.settle() == "waiting"
+        FAULTS.append("no state today")
+        await run.answer("how_many", 3)
+        with pytest.raises(ValueError, match="no state today"):
+            await run.result()
+        await other.answer("how_many", 4)
+        assert await other.result() == 4
+        assert await (await engine.resume("r", workflow)).result() == 3
