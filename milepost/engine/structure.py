@@ -16,6 +16,7 @@ from milepost.engine.position import START, Position
 
 ThingT = TypeVar("ThingT")
 
+WAITS: Final = {"ask": "an answer", "event": "event {!r}", "time": "a time"}
 WORK: Final = (Role.STEP, Role.BASE_NODE, Role.DECIDE)
 FORKS: Final[Mapping[Role, str]] = {Role.MAP: "map", Role.BROADCAST: "broadcast"}
 """The forks, with the kind that they have in a definition."""
@@ -37,6 +38,7 @@ class Structure:
     def faults(self) -> Iterator[str]:
         """Yield what has no place any more, a sentence each, with the way out."""
         yield from self._vanished()
+        yield from self._waits()
         yield from self._lost_forks()
         yield from self._streams()
         yield from self._joins()
@@ -62,6 +64,20 @@ class Structure:
         for join in unique(waiting.join for waiting in self.position.joins.values()):
             if not self._is_join(join):
                 yield self._no_more("Join", "has items waiting", "join", join)
+
+    def _waits(self) -> Iterator[str]:
+        """Nodes that wait for something that they would not take any more."""
+        for key, waiting in self.position.waiting.items():
+            node = self.position.tasks[key].node
+            if not self.is_work(node) or waiting.is_inside:
+                continue
+            now = [(one.kind, one.event) for one in self.plan.nodes[node].expects]
+            if now != [(one.kind, one.event) for one in waiting.waits]:
+                words = " or ".join(WAITS[one.kind].format(one.event) for one in waiting.waits)
+                yield (
+                    f"Node {self._shown(node)!r} waits for {words}, and does not any more. Let it wait for that again, "
+                    "or give what it is now another id and keep it."
+                )
 
     def _is_join(self, node: str) -> bool:
         found = self.plan.nodes.get(node)
