@@ -22,7 +22,7 @@ from milepost.testing.findings import CrashFound, CrashReport
 from milepost.testing.given import Given, LivesHere
 from milepost.testing.journals import Journal, Result, read_tree, result_of
 from milepost.testing.judging import Evidence, Judge, Same
-from milepost.testing.lives import Life, Lived, MakeStore, Subject
+from milepost.testing.lives import NOTHING_SAID, Life, Lived, MakeStore, Subject
 from milepost.testing.notes import Kept, Note
 from milepost.testing.nursery import Nursery
 
@@ -41,6 +41,8 @@ def crash_everywhere(
     same_output: Same | None = None,
     same_state: Same | None = None,
     settle: Mapping[str, Settlement] = NOTHING_SETTLED,
+    answers: Mapping[str, object] = NOTHING_SAID,
+    events: Mapping[str, object] = NOTHING_SAID,
     at: Sequence[int] = (),
     timeout: float = 60.0,
     backend: Literal["asyncio", "trio"] = "asyncio",
@@ -59,8 +61,10 @@ def crash_everywhere(
     "module:attribute" or "file.py:attribute" (a store by its URL, too).
     same_output: for a workflow whose result depends on timing, tells of the output without a crash and another whether
     that is as good; journals are then not compared. same_state: the same for the final state. settle: by node, what a
-    person says about a task that may run at most once and had begun. at: after how many records the process dies, in
-    one run, instead of all of the above. timeout: seconds that a life of the process may last. folder: see `Life`.
+    person says about a task that may run at most once and had begun. answers: by node, what a person answers to its
+    questions; events: by name, what an event carries that is waited for; both as JSON has it. at: after how many
+    records the process dies, in one run, instead of all of the above. timeout: seconds that a life of the process may
+    last. folder: see `Life`.
     Can be called from a test that is a coroutine, too, which it blocks.
     Raises CrashFound, an AssertionError; InputError; in process, what the run without a crash fails with.
     """
@@ -75,6 +79,8 @@ def crash_everywhere(
         deps=deps,
         store=store,
         settle=settle,
+        answers=answers,
+        events=events,
         timeout=timeout,
         backend=backend,
     )

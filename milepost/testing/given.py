@@ -29,6 +29,8 @@ class Given:
     deps: Any
     store: MakeStore | str | None
     settle: Mapping[str, Settlement]
+    answers: Mapping[str, object]
+    events: Mapping[str, object]
     timeout: float
     backend: str
 
@@ -44,6 +46,8 @@ class LivesHere:
             deps=given.deps,
             store=store_maker(given.store) or in_memory(),
             settle=given.settle,
+            answers=given.answers,
+            events=given.events,
             timeout=given.timeout,
         )
         self._backend = given.backend

@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from pydantic_core import from_json
+
 from milepost.cli.target import find_object, find_workflow
 from milepost.engine.codec import Codec
 from milepost.engine.drivers import plan_of
 from milepost.engine.errors import InputError
+from milepost.engine.plainly import plain_text
 from milepost.engine.settlement import Again, Done, Settlement
 from milepost.engine.stores.sqlite import SqliteStore
 from milepost.engine.stores.store import Store
@@ -38,6 +41,8 @@ def handed_over(given: Given) -> str:
         "inputs": codec.encode(given.inputs, workflow.input_type, "the run's inputs")[0],
         "state": None if given.state is None else codec.encode(given.state, workflow.state_type, "state")[0],
         "settle": {node: _settlement(workflow, codec, node, said) for node, said in given.settle.items()},
+        "answers": {node: plain_text(value, f"answers[{node!r}]") for node, value in given.answers.items()},
+        "events": {event: plain_text(value, f"events[{event!r}]") for event, value in given.events.items()},
         "timeout": given.timeout,
         "backend": given.backend,
     })  # fmt: skip
@@ -60,6 +65,8 @@ def taken_over(text: str) -> tuple[Subject, str]:
         deps=None if told["deps"] is None else find_object(told["deps"]),
         store=store_maker(told["store"]) or store_in_folder,
         settle=settle,
+        answers={node: from_json(text) for node, text in told["answers"].items()},
+        events={event: from_json(text) for event, text in told["events"].items()},
         timeout=told["timeout"],
     )
     return subject, told["backend"]

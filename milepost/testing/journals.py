@@ -56,7 +56,7 @@ class Journal:
             task = finished_by(record, position)
             apply(position, record)
             if task is not None:
-                done[task] = record.seq
+                done.setdefault(task, record.seq)
             if one.snapshot is not None and one.snapshot != snapshot_to_text(position):
                 raise BrokenJournal(row.run_id, record.seq, "its snapshot is not what the records say")
         if row.status != status_of(records[-1]):
@@ -74,6 +74,8 @@ def finished_by(record: Record, position: Position) -> str | None:
         case Kind.CAUGHT | Kind.EXHAUSTED:
             stream = position.streams.get(record.task)
             return record.task if stream is None else stream.task.key
+        case Kind.ASKED:  # what it waits for is known, but for a run inside, which its body has to look for
+            return None if record.waiting is None or record.waiting.is_inside else record.task
         case _:
             return None
 
@@ -161,7 +163,7 @@ def _facts(journal: Journal, names: Names) -> Iterator[Fact]:
     texts = {record.seq: [_spelt_value(record, value, names) for value in record.values] for record in journal.records}
     for record in journal.records:
         node, task = record.node, record.task
-        if record.kind is not Kind.INTENDED:  # there is one for each time that the task was begun
+        if not is_passing(record):
             yield Fact(journal.path, node, task, "the outcome", record.kind)
         if record.error is not None:
             yield Fact(journal.path, node, task, "the error", names.neutral(record.error))
@@ -174,6 +176,12 @@ def _facts(journal: Journal, names: Names) -> Iterator[Fact]:
             yield Fact(journal.path, "", "", "a decision", chosen)
         for op in record.ops:
             yield Fact(journal.path, "", "", type(op).__name__, _spelt(op, texts))
+
+
+def is_passing(record: Record) -> bool:
+    """Tell whether there may be more or fewer of a record: one for each time that a task was begun, or looked again."""
+    looks = record.kind is Kind.WOKEN or (record.waiting is not None and record.waiting.is_inside)
+    return looks or record.kind is Kind.INTENDED
 
 
 def _spelt_value(record: Record, value: Value, names: Names) -> str:

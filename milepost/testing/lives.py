@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from copy import deepcopy
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeGuard
+from typing import Any, Final, TypeGuard
 
 import anyio
 
 from milepost.engine.engine import Engine
-from milepost.engine.errors import MilepostError, OutcomeUnknown, RunBusy
+from milepost.engine.errors import MilepostError, OutcomeUnknown, ResumeError, RunBusy
+from milepost.engine.executor import only_one
+from milepost.engine.questions import OpenWait
 from milepost.engine.run import Run
 from milepost.engine.settlement import Settlement
 from milepost.engine.stores.store import Store
@@ -39,6 +41,8 @@ class Life:
     folder: Path
 
 
+NOTHING_SAID: Final[Mapping[str, object]] = {}
+
 AnyWorkflow = Workflow[Any, Any, Any, Any]
 MakeStore = Callable[[Life], Store]
 
@@ -59,6 +63,17 @@ class NotSettled(MilepostError):
         )
 
 
+class NothingComes(MilepostError):
+    """The run waits for what nobody will ever say to it."""
+
+    def __init__(self, node: str) -> None:
+        self.node = node
+        super().__init__(
+            f"node {node!r} waits for what nobody says to it. Say what a person would answer, answers={{{node!r}: "
+            "...}, or what an event carries, events={...}"
+        )
+
+
 class DidNotEnd(MilepostError):
     """The run was still under way when its time was up."""
 
@@ -72,7 +87,8 @@ class Subject:
 
     deps: an object for all lives, or a function of the `Life` that makes one, waits for one, or gives an async context
     manager of one. store: makes a store for a life. settle: by node, what a person says about a task that may run at
-    most once and had begun. timeout: seconds that a life may last.
+    most once and had begun. answers: by node, what a person answers. events: by name, what an event carries. timeout:
+    seconds that a life may last.
     """
 
     workflow: AnyWorkflow
@@ -81,6 +97,8 @@ class Subject:
     deps: Any
     store: MakeStore
     settle: Mapping[str, Settlement] = field(default_factory=dict[str, Settlement])
+    answers: Mapping[str, object] = field(default_factory=dict[str, object])
+    events: Mapping[str, object] = field(default_factory=dict[str, object])
     timeout: float = 60.0
 
     async def make_deps(self, life: Life, stack: AsyncExitStack) -> Any:
@@ -139,13 +157,55 @@ async def live(
                     deps = await subject.make_deps(life, stack)
                     engine = WatchedEngine(subject.store(life), note, commits=commits, die=fall)
                     await stack.enter_async_context(engine)
-                    await (await begin(engine, subject, life, deps)).result()
+                    await ended(engine, await begin(engine, subject, life, deps), subject)
             if limit.cancelled_caught:
                 raise DidNotEnd(life.run_id, subject.timeout)
     except Exception:
         if not dead:  # what bodies do when their process dies is lost with the rest
             raise
     return not dead
+
+
+async def ended(engine: Engine, run: Run[Any], subject: Subject) -> None:
+    """Wait for the end of a run, and say to it what it waits for. Raises what it failed with; NothingComes."""
+
+    async def speak() -> None:
+        while not run.is_over:
+            if await run.settle() == "waiting":
+                await answer_all(engine, run.id, subject)
+                await anyio.sleep(ASK_AGAIN)
+
+    try:
+        async with anyio.create_task_group() as group:
+            group.start_soon(speak)
+            await run.result()
+            group.cancel_scope.cancel()
+    except BaseExceptionGroup as several:
+        raise only_one(several) from None
+
+
+async def answer_all(engine: Engine, run_id: str, subject: Subject) -> None:
+    """Say to a run and those inside it what they wait for, each thing once. Raises NothingComes."""
+    tasks: dict[str, list[OpenWait]] = {}
+    for wait in await engine.waits(run_id):
+        tasks.setdefault(wait.task, []).append(wait)
+    for waits in tasks.values():
+        known = [one for one in waits if can_be_said(one, subject)]
+        if not known and all(one.until is None for one in waits):
+            raise NothingComes(waits[0].node)
+        for wait in known[:1]:
+            with suppress(ResumeError):  # it is answered, or the run has gone on meanwhile
+                if wait.kind == "ask" and wait.answered is None:
+                    await engine.answer(run_id, wait.id, subject.answers[wait.node], by="a person")
+                elif wait.kind == "event":
+                    await engine.send(run_id, wait.event, subject.events[wait.event], key=wait.key, id=wait.id)
+
+
+def can_be_said(wait: OpenWait, subject: Subject) -> bool:
+    """Tell whether it is known what somebody would say to what waits."""
+    if wait.kind == "ask":
+        return wait.node in subject.answers
+    return wait.kind == "event" and wait.event in subject.events
 
 
 async def begin(engine: WatchedEngine, subject: Subject, life: Life, deps: Any) -> Run[Any]:
