@@ -124,11 +124,11 @@ if TYPE_CHECKING:
     from milepost.engine.typed import reduce_list_extend as reduce_list_extend
     from milepost.engine.typed import reduce_null as reduce_null
     from milepost.engine.typed import reduce_sum as reduce_sum
-    from milepost.engine.worker import RunLeft as RunLeft
-    from milepost.engine.worker import RunRefused as RunRefused
-    from milepost.engine.worker import RunTaken as RunTaken
-    from milepost.engine.worker import StoreAway as StoreAway
-    from milepost.engine.worker import WorkerEvent as WorkerEvent
+    from milepost.engine.worker_events import RunLeft as RunLeft
+    from milepost.engine.worker_events import RunRefused as RunRefused
+    from milepost.engine.worker_events import RunTaken as RunTaken
+    from milepost.engine.worker_events import StoreAway as StoreAway
+    from milepost.engine.worker_events import WorkerEvent as WorkerEvent
     from milepost.engine.workflow import Workflow as Workflow
     from milepost.nodes.decision import DecideNode as DecideNode
     from milepost.nodes.transient import is_transient as is_transient
@@ -242,7 +242,7 @@ NAMES = {
         "reduce_null",
         "reduce_sum",
     ),
-    "milepost.engine.worker": ("RunLeft", "RunRefused", "RunTaken", "StoreAway", "WorkerEvent"),
+    "milepost.engine.worker_events": ("RunLeft", "RunRefused", "RunTaken", "StoreAway", "WorkerEvent"),
     "milepost.engine.workflow": ("Workflow",),
     "milepost.nodes.decision": ("DecideNode",),
     "milepost.nodes.transient": ("is_transient",),

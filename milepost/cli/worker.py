@@ -22,7 +22,7 @@ from milepost.engine.stores.address import without_password
 
 if TYPE_CHECKING:
     from milepost.cli.target import AnyWorkflow
-    from milepost.engine.worker import RunLeft, WorkerEvent
+    from milepost.engine.worker_events import RunLeft, WorkerEvent
 
 NOTHING_REGISTERED: Final = (
     "No workflow is registered here that could be served. Name them: milepost worker package.module:workflow, or "
@@ -52,7 +52,7 @@ class Diary:
 
     def tell(self, event: WorkerEvent) -> None:
         """Take one event."""
-        from milepost.engine.worker import RunLeft
+        from milepost.engine.worker_events import RunLeft
 
         if isinstance(event, RunLeft) and event.status == "running":
             self.stopped.append(event.run_id)
@@ -176,7 +176,7 @@ async def _serve(service: Service, tell: Callable[[WorkerEvent], None]) -> None:
 
 def line_of(event: WorkerEvent) -> str:
     """Return an event as people read it."""
-    from milepost.engine.worker import RunLeft, RunRefused, RunTaken, StoreAway
+    from milepost.engine.worker_events import RunLeft, RunRefused, RunTaken, StoreAway
 
     match event:
         case RunTaken():
@@ -210,7 +210,7 @@ def _local(moment: datetime) -> str:
 
 def document_of(event: WorkerEvent) -> dict[str, object]:
     """Return an event as a JSON document."""
-    from milepost.engine.worker import RunLeft, RunRefused, RunTaken, StoreAway
+    from milepost.engine.worker_events import RunLeft, RunRefused, RunTaken, StoreAway
 
     told: Mapping[str, object]
     match event:

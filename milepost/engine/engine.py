@@ -71,7 +71,8 @@ from milepost.engine.stores.store import NewRun, RunRow, Store
 from milepost.engine.tags import checked_tags
 from milepost.engine.trace import RunStatus
 from milepost.engine.waiting_runs import WaitingRuns
-from milepost.engine.worker import Manner, Worker, WorkerEvent, by_name, registered_workflows, write_to_log
+from milepost.engine.worker import Manner, Worker, by_name, registered_workflows
+from milepost.engine.worker_events import WorkerEvent, write_to_log
 from milepost.engine.workflow import Workflow
 
 Isolation = Literal["task", "shared"]

@@ -7,7 +7,6 @@ owner of a run only as it stood when it was met.
 
 from __future__ import annotations
 
-import logging
 import random
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -16,7 +15,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib import import_module
 from math import inf
-from typing import Any, Final, assert_never
+from typing import Any, Final
 
 import anyio
 from anyio.abc import TaskGroup
@@ -40,80 +39,17 @@ from milepost.engine.errors import (
 from milepost.engine.policy import is_whole
 from milepost.engine.run import Run
 from milepost.engine.stores.store import RunRow, Store
-from milepost.engine.trace import RunStatus
+from milepost.engine.worker_events import LOG, RunLeft, RunRefused, RunTaken, StoreAway, WorkerEvent
 from milepost.engine.workflow import Workflow
 
 AnyWorkflow = Workflow[Any, Any, Any, Any]
 
-LOG: Final = logging.getLogger("milepost.worker")
 AHEAD: Final = 8
 """How many times more runs are asked for than may be under way: workers that meet the same ones choose by chance."""
 LONGEST: Final = 60.0
 """Seconds after which, at the latest, a run is tried again of which nothing came and which is ready all the same."""
 SHARE: Final = 4.0
 """How many times longer than the store took to say that nothing is ready it is left alone, at least."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunTaken:
-    """A worker goes on with a run. seq: its newest checkpoint then. at: aware, in UTC."""
-
-    run_id: str
-    workflow: str
-    at: datetime
-    seq: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunLeft:
-    """A worker has let go of a run.
-
-    status: how it stands in the store; "running": it was stopped, and is resumable. seq: its newest checkpoint. at,
-    due: aware, in UTC; `due` is when a run that waits goes on by itself, None for never. error: why it failed.
-    """
-
-    run_id: str
-    workflow: str
-    at: datetime
-    seq: int
-    status: RunStatus
-    due: datetime | None = None
-    error: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunRefused:
-    """A worker cannot go on with a run, and tries again only when somebody has changed it. at: aware, in UTC."""
-
-    run_id: str
-    workflow: str
-    at: datetime
-    error: Exception
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoreAway:
-    """A worker cannot read its store, and goes on asking; it is told once until it can. at: aware, in UTC."""
-
-    at: datetime
-    error: StoreError
-
-
-WorkerEvent = RunTaken | RunLeft | RunRefused | StoreAway
-"""What a worker tells."""
-
-
-def write_to_log(event: WorkerEvent) -> None:
-    """Tell what needs somebody's attention where the program's log goes: to stderr, if nobody has said otherwise."""
-    match event:
-        case RunRefused():
-            LOG.warning("Run %r of workflow %r cannot go on: %s", event.run_id, event.workflow, event.error)
-        case StoreAway():
-            LOG.warning("The store cannot be read, and is asked again: %s", event.error)
-        case RunTaken() | RunLeft():
-            LOG.debug("%s", event)
-        case _:
-            assert_never(event)
 
 
 TakeUp = Callable[[RunRow, AnyWorkflow, Any], Awaitable[Run[Any] | None]]
