@@ -64,9 +64,9 @@ class TerminalProcess:
         """Write a line."""
         os.write(self._own, f"{line}\n".encode())
 
-    def interrupt(self) -> None:
-        """Press Ctrl-C; the terminal is this process's own, so that it is the only one that hears it."""
-        os.write(self._own, b"\x03")
+    def leave(self) -> None:
+        """Press Ctrl-D: nothing more will be written."""
+        os.write(self._own, b"\x04")
 
     def end(self) -> int:
         """Read what is left and return the exit code."""

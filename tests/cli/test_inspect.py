@@ -12,6 +12,7 @@ from milepost.engine.stores.sqlite import SqliteStore
 from milepost.testing.contract.place import opened
 from milepost.testing.contract.writing import entry, new_run
 from tests.cli.conftest import ORDER, Call
+from tests.cli.waits import START
 
 RUN = ("run", "flows:workflow", "--input", ORDER)
 
@@ -214,3 +215,62 @@ def test_a_file_that_cannot_be_written_is_one_sentence(call: Call) -> None:
 def test_a_word_that_stands_for_no_run_is_not_found(call: Call, run: str, sentence: str) -> None:
     answer = call("show", run)
     assert (answer.code, answer.err) == (4, sentence)
+
+
+@pytest.mark.usefixtures("waiting_flows")
+def test_open_questions_are_listed_under_each_run_that_waits(call: Call) -> None:
+    call(*START)
+    call("run", "waits:pair", "--run-id", "both", "--tag", "urgent")
+    answer = call("runs", "--waiting")
+    heading, both, first, second, rome, approve = answer.out.splitlines()
+    assert heading.split() == ["RUN", "WORKFLOW", "STATUS", "UPDATED"]
+    assert both.split()[:4] == ["both", "pair", "v1", "waiting"]
+    assert both.endswith("urgent")
+    assert first.startswith("  ▽ first: The first? (question ")
+    assert second.startswith("  ▽ second: The second? (question ")
+    assert rome.split()[:4] == ["rome", "trips", "v1", "waiting"]
+    assert approve.startswith("  ▽ approve: May Rome be paid for? (question ")
+    assert ", yes|no, open " in approve
+    assert ", until 2" in approve
+    assert answer.err == "2 waiting.\n"
+    document = call("runs", "--waiting", "--json").document
+    assert [[wait["text"] for wait in run["waits"]] for run in document["runs"]] == [
+        ["The first?", "The second?"],
+        ["May Rome be paid for?"],
+    ]
+
+
+@pytest.mark.usefixtures("waiting_flows")
+def test_an_answer_that_nobody_has_taken_yet_is_told(call: Call) -> None:
+    call(*START)
+    call("answer", "rome", "yes", "--by", "Ada")
+    assert "answered by Ada, not taken yet" in call("runs", "--waiting").out
+    shown = call("show", "rome").out
+    assert "answered by Ada, not taken yet" in shown
+    assert "milepost answer" not in shown
+
+
+@pytest.mark.usefixtures("waiting_flows")
+def test_show_tells_what_a_run_waits_for_and_who_answered(call: Call) -> None:
+    call(*START)
+    waiting = call("show", "@waiting")
+    assert "It waits for:\n  ▽ approve: May Rome be paid for? (question " in waiting.out
+    assert "Have it go on with:\n  milepost answer rome " in waiting.out
+    assert waiting.out.endswith("  milepost resume rome TARGET\n")
+    (wait,) = call("show", "rome", "--json").document["waits"]
+    assert (wait["node"], wait["choices"], wait["answered"]) == ("approve", [], None)
+    call("answer", "rome", "yes", "--by", "Ada")
+    call("resume", "rome", "waits:workflow")
+    answered = call("show", "rome")
+    assert "answered by Ada, waited " in answered.out
+    assert "▱ paid: event 'paid' about 'invoice-7' (open " in answered.out
+    told = call("show", "rome", "--json").document["trace"]["tasks"][1]["wait"]
+    assert (told["how"], told["by"], told["answer"]) == ("answered", "Ada", '"yes"')
+
+
+@pytest.mark.usefixtures("waiting_flows")
+@pytest.mark.parametrize("target", ["workflow", "sleeping", "pair", "outer"])
+def test_workflows_that_wait_are_checked_and_drawn(call: Call, target: str) -> None:
+    assert call("check", f"waits:{target}").code == 0
+    for format in ("text", "mermaid", "dot"):
+        assert call("render", f"waits:{target}", "--format", format).code == 0

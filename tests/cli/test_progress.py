@@ -17,12 +17,15 @@ from milepost.engine.events import (
     Checkpoint,
     CircuitChanged,
     Dropped,
+    MessageRefused,
     RunEnded,
     TaskCancelled,
     TaskFailed,
     TaskFinished,
     TaskRetried,
+    TaskSettled,
     TaskStarted,
+    TaskWaiting,
 )
 from milepost.engine.limits import CircuitState
 from tests.engine.subjects import Deps, chain
@@ -172,3 +175,24 @@ def test_a_name_in_brackets_is_no_markup() -> None:
     screen = Screen()
     screen.begin("[red]", "1")
     assert "\\[red]" in screen.line
+
+
+def test_tasks_that_wait_for_something_outside_are_named_until_it_comes() -> None:
+    screen = Screen()
+    screen.begin("approve", "1")
+    screen.begin("review", "2")
+    screen.progress.take(TaskWaiting(seq=2, at=NOON, node="approve", task="1", wait="w", kind="ask", text="May it?"))
+    assert screen.line == "Run o-1: review, waiting for approve (0 nodes done, checkpoint 0)"
+    screen.progress.take(TaskSettled(seq=3, at=NOON, node="approve", task="1", wait="w", how="answered", by="Ada"))
+    screen.progress.take(TaskFinished(seq=3, at=NOON, node="approve", task="1"))
+    assert screen.line == "Run o-1: review (1 node done, checkpoint 0)"
+
+
+def test_what_was_said_and_refused_is_written_above_the_line() -> None:
+    screen = Screen(width=200)
+    screen.progress.take(MessageRefused(seq=2, at=NOON, node="approve", task="1", by="Ada", reason="That is odd."))
+    screen.progress.take(MessageRefused(seq=3, at=NOON, node="", task="", by=None, reason="Nobody waits for it."))
+    assert screen.notices == [
+        "✗ what Ada said to approve was refused: That is odd.",
+        "✗ what was said to the run was refused: Nobody waits for it.",
+    ]
