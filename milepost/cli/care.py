@@ -87,7 +87,7 @@ def size_of(count: int) -> str:
     "statuses",
     type=click.Choice(get_args(RunStatus)),
     multiple=True,
-    help="Only runs of this status; can be given again. Without it: completed, failed and cancelled.",
+    help="Only runs of this status; again for more. Without it: completed, failed and cancelled.",
 )
 @click.option("--workflow", metavar="NAME", help="Only runs of this workflow.")
 @click.option("--dry-run", is_flag=True, help="Only say what would go.")

@@ -83,7 +83,7 @@ def wait_option(function: Callable[..., int]) -> Callable[..., int]:
 )
 @click.option("--state", metavar="JSON|@FILE", help="The state to begin with.")
 @click.option("--run-id", metavar="ID", help="Makes the call idempotent: a run of that id is gone on with.")
-@click.option("--tag", "tags", metavar="TAG", multiple=True, help="What the run can be found by. Repeatable.")
+@click.option("--tag", "tags", metavar="TAG", multiple=True, help="What the run can be found by; again for more.")
 @wait_option
 @store_option
 @durability_option
@@ -129,7 +129,7 @@ def run(
     "--settle",
     metavar="TASK=again|JSON",
     multiple=True,
-    help="What became of a task that may run at most once and had begun: run it again, or its output. Repeatable.",
+    help="What became of a task that may run at most once and had begun: run it again, or its output; again for more.",
 )
 @click.option("--reopen", is_flag=True, help="Go on with a run that was cancelled, too.")
 @wait_option

@@ -6,6 +6,7 @@ import importlib
 import sys
 import traceback
 from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
 from typing import Final, NamedTuple, TypeGuard
 
 import click
@@ -14,7 +15,7 @@ from milepost.cli.exits import Exit, exit_of
 from milepost.cli.options import debug_option
 from milepost.cli.screen import Invocation, print_json, say
 from milepost.cli.signals import raised_as_interrupt
-from milepost.engine.errors import MilepostError
+from milepost.engine.errors import MilepostError, UnknownRun
 
 
 class Listed(NamedTuple):
@@ -64,6 +65,15 @@ class LazyCommands(click.Group):
         module, attribute = listed.place.split(":")
         command: click.Command = getattr(importlib.import_module(module), attribute)
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the command that is called; of a name that there is not, offer the close ones."""
+        near = [] if args[0] in COMMANDS else get_close_matches(args[0], COMMANDS, cutoff=0.7)
+        if near:
+            ctx.fail(f"No such command {args[0]!r}. Did you mean {' or '.join(map(repr, near))}?")
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the list of commands from the table, without importing them."""
@@ -130,6 +140,8 @@ def _is_group(error: Exception) -> TypeGuard[ExceptionGroup[Exception]]:
 
 def _sentence(error: Exception) -> str:
     """Return what to say of an error; one that is not ours comes from the user's code, or is our bug."""
+    if type(error) is UnknownRun and not error.candidates:
+        return f"{error} 'milepost runs' lists those there are."
     if isinstance(error, MilepostError):
         return str(error)
     summary = f"{type(error).__name__}: {error}".rstrip(".")

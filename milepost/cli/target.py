@@ -6,6 +6,7 @@ import importlib
 import importlib.util
 import os
 import re
+import shlex
 import sys
 import tomllib
 import traceback
@@ -68,7 +69,7 @@ def find_registered(name: str, run_id: str, command: str = "resume") -> AnyWorkf
         raise BadTarget(
             name,
             f"Run {run_id!r} is of the workflow {name!r}, which is not registered here. "
-            f"Say where it is: milepost {command} {run_id} package.module:workflow",
+            f"Say where it is: milepost {command} {shlex.quote(run_id)} package.module:workflow",
         )
     return find_workflow(name)
 

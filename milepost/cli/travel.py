@@ -37,7 +37,7 @@ SHORTEST: Final = 4
     "inputs",
     metavar="TASK=JSON|@FILE",
     multiple=True,
-    help="What a pending task gets instead; TASK is its key, the beginning of it, or the name of its node. Repeatable.",
+    help="What a pending task gets instead; TASK is its key, its beginning, or the name of its node; again for more.",
 )
 @click.option("--run-id", metavar="ID", help="The id of the new run. Makes the call idempotent.")
 @store_option
@@ -113,7 +113,7 @@ def pending_task(then: Snapshot, word: str) -> PendingTask:
         return fitting[0]
     listed = ", ".join(f"{task.node} {task.key}" for task in (fitting or then.tasks)[:5])
     reason = "fits several tasks that are" if fitting else "names no task that is"
-    pending = f": {listed}" if listed else "; nothing is"
+    pending = f". Pending are: {listed}" if listed and not fitting else f": {listed}" if fitting else "; nothing is"
     raise InputError(f"{word!r} {reason} pending at checkpoint {then.seq} of run {then.run_id!r}{pending}.")
 
 
@@ -121,7 +121,7 @@ def pending_task(then: Snapshot, word: str) -> PendingTask:
 @click.argument("run", metavar="RUN")
 @click.argument("target", required=False)
 @click.option("--state", metavar="JSON|@FILE", help="The new state as a whole.")
-@click.option("--set", "fields", metavar="FIELD=JSON", multiple=True, help="A field to be changed. Repeatable.")
+@click.option("--set", "fields", metavar="FIELD=JSON", multiple=True, help="A field to be changed; again for more.")
 @store_option
 @durability_option
 @common_options

@@ -262,7 +262,10 @@ class RunCancelled(MilepostError):
 
     def __init__(self, run_id: str) -> None:
         self.run_id = run_id
-        super().__init__(f"Run {run_id!r} was cancelled. Start a new run, or fork it from one of its checkpoints.")
+        super().__init__(
+            f"Run {run_id!r} was cancelled. Start a new run, fork it from one of its checkpoints, or resume "
+            "it with reopen."
+        )
 
 
 class RunWaiting(MilepostError):
@@ -333,6 +336,7 @@ class UnknownRun(ResumeError):
 
     def __init__(self, run_id: str, candidates: Sequence[str] = ()) -> None:
         self.run_id = run_id
+        self.candidates = tuple(candidates)
         hint = f" Did you mean {', '.join(map(repr, candidates))}?" if candidates else ""
         super().__init__(f"There is no run {run_id!r} in this store.{hint}")
 
@@ -384,9 +388,9 @@ class RunMismatch(ResumeError):
     def __init__(self, run_id: str, what: str, stored: str, given: str) -> None:
         self.run_id = run_id
         self.what = what
+        advice = f"Choose another run id, or give the {what} that it has."
         super().__init__(
-            f"Run {run_id!r} exists with another {what}: it has {stored}, this call gives {given}. "
-            "Choose another run id."
+            f"Run {run_id!r} exists with another {what}: it has {stored}, this call gives {given}. {advice}"
         )
 
 

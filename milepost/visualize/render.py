@@ -187,7 +187,7 @@ def _timeline(
     if not isinstance(subject, Trace):
         raise InputError(
             f"A timeline is of a run, and {subject.name!r} is a workflow as it is declared. "
-            "Draw the trace of one of its runs: await engine.trace(run_id)."
+            "Draw one of its runs: milepost trace RUN, or the trace that await engine.trace(run_id) returns."
         )
     shown = import_module("milepost.visualize.timeline").timeline(subject, by=lanes, depth=depth)
     if format == "gantt":

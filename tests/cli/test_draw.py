@@ -117,7 +117,10 @@ def test_a_workflow_is_held_against_what_a_stored_run_follows(call: Call) -> Non
     answer = call("render", "flows:workflow", "--against", "o-1", "--format", "text")
     assert "= nothing differs" in answer.out
     missing = call("render", "flows:workflow", "--against", "nobody")
-    assert (missing.code, missing.err) == (4, "There is no run 'nobody' in this store.\n")
+    assert (missing.code, missing.err) == (
+        4,
+        "There is no run 'nobody' in this store. 'milepost runs' lists those there are.\n",
+    )
     page = call("render", "flows:workflow", "--against", "o-1", "--format", "html")
     assert page.err == "A comparison cannot be drawn as 'html'. Use one of text, mermaid, dot, svg, png.\n"
 

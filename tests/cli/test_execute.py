@@ -152,6 +152,7 @@ def test_every_flag_has_an_environment_variable(call: Call, monkeypatch: pytest.
         ((*RUN, "--colour"), "No such option '--colour'"),
         (("run",), "Missing argument 'TARGET'."),
         (("sprint",), "No such command 'sprint'."),
+        (("runn",), "No such command 'runn'. Did you mean 'run' or 'runs'? See 'milepost --help'."),
     ],
 )
 def test_bad_usage_is_one_sentence_and_changes_nothing(

@@ -202,7 +202,10 @@ def test_a_fork_that_fails_says_how_to_go_on(tour: Call, folder: Path) -> None:
         (("--state", "{"), "The state is not JSON"),
         (("--input", "ride=3"), "The input does not fit 'str'"),
         (("--input", "ride"), "--input 'ride' names no task. Write TASK=JSON."),
-        (("--input", 'drive="x"'), "'drive' names no task that is pending at checkpoint 2 of run 't-1': ride "),
+        (
+            ("--input", 'drive="x"'),
+            "'drive' names no task that is pending at checkpoint 2 of run 't-1'. Pending are: ride ",
+        ),
         (("--input", '="x"'), "'' names no task that is pending"),
         (("--run-id", "@last"), "'@last' cannot be a run id"),
     ],
