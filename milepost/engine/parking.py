@@ -15,7 +15,7 @@ from milepost.engine.errors import MilepostError, RunBusy, RunCancelled, RunWait
 from milepost.engine.mailroom import CANCEL
 from milepost.engine.opening import read_position
 from milepost.engine.position import Position
-from milepost.engine.questions import names_of
+from milepost.engine.questions import inside, names_of
 from milepost.engine.run import Run
 from milepost.engine.stores.store import Message, RunRow, Store
 from milepost.engine.trace import RunStatus
@@ -201,14 +201,15 @@ class ParkingLot:
 
     async def is_moving(self, run_id: str, position: Position) -> bool:
         """Tell whether something goes on inside a run that waits, or could, so that its tasks have to look."""
-        awaited = {wait.run for one in position.waiting.values() for wait in one.waits if wait.run}
-        pending = deque([run_id] if awaited else [])
+        pending = deque([(run_id, position)])
         while pending:
-            for row in await self.store.children(pending.popleft()):
+            run_id, position = pending.popleft()
+            awaited = set(inside(position))
+            for row in await self.store.children(run_id) if awaited else ():
                 if row.status == "waiting":
                     if await self.store.inbox(row.run_id):
                         return True
-                    pending.append(row.run_id)
+                    pending.append((row.run_id, (await read_position(self.store, row)).position))
                 elif row.status == "running" or row.run_id in awaited:
                     return True
         return False
