@@ -76,6 +76,22 @@ def read_plain(text: str, type_: object, what: str) -> Any:
         raise AnswerError(what, [f"A validator of its type failed: {type(error).__name__}: {error}."]) from error
 
 
+def check_value(value: object, type_: object, what: str) -> None:
+    """Hold a value against a type, as it is. what: it is called. Raises AnswerError, with every fault.
+
+    A type that cannot be read yet, as a name in it is not known so far, is left for when it is.
+    """
+    from pydantic import PydanticUserError, ValidationError
+
+    try:
+        adapter_for(type_).validate_python(value, strict=True)
+    except ValidationError as error:
+        faults = [fault_of(fault) for fault in cast("list[Mapping[str, Any]]", error.errors(include_url=False))]
+        raise AnswerError(what, faults) from error
+    except PydanticUserError:
+        return
+
+
 def fault_of(fault: Mapping[str, Any]) -> str:
     """Return what pydantic says of one fault as a sentence."""
     place = ".".join(str(part) for part in fault["loc"])

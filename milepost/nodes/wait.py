@@ -14,9 +14,9 @@ from milepost.engine.asking import TimeUp
 from milepost.engine.assignability import union_of
 from milepost.engine.current import attempt_at
 from milepost.engine.declared import Declaration, DeclaredStep
-from milepost.engine.errors import WorkflowError
+from milepost.engine.errors import AnswerError, WorkflowError
 from milepost.engine.hints import Names, plain_function, read_hints
-from milepost.engine.plainly import plain_text, schema_of
+from milepost.engine.plainly import check_value, plain_text, schema_of
 from milepost.engine.spec import NO_DEFAULT, UNKNOWN, Expected, NodeKind, NodeSpec
 from milepost.engine.typed import StepContext
 from milepost.engine.waits import Wait
@@ -199,12 +199,18 @@ class Deadline:
     until: TimeOrMaker | None = None
     default: object = NO_DEFAULT
 
-    def check(self, name: str) -> None:
-        """Raises WorkflowError: a default that could never be taken."""
-        if self.until is None and self.default is not NO_DEFAULT:
+    def check(self, name: str, type_: object) -> None:
+        """Raises WorkflowError: a default that could never be taken, or of another type than what is waited for."""
+        if self.default is NO_DEFAULT:
+            return
+        if self.until is None:
             raise WorkflowError(
                 f"Node {name!r} has default= and no deadline=, so it would never be taken. Give both, or neither."
             )
+        try:
+            check_value(self.default, type_, f"default={self.default!r}")
+        except AnswerError as fault:
+            raise WorkflowError(f"Node {name!r}: default={self.default!r} is not what it waits for: {fault}") from fault
 
     def maker(self, name: str) -> Callable[[AnyContext, float], Awaitable[float | None]]:
         if self.until is not None:
@@ -229,7 +235,7 @@ class AskDecorator(Generic[StateT, DepsT, AskedT]):
     ) -> WaitStep[StateT, DepsT, AnswerT, AskedT, AskedT]:
         name, answer = self.options.id_for(function), self.answer
         ask, until = as_coroutine(name, function), self.deadline.maker(name)
-        self.deadline.check(name)
+        self.deadline.check(name, answer)
 
         async def make(ctx: AnyContext, now: float) -> Wait:
             question = as_question(await ask(ctx), name)
@@ -274,7 +280,7 @@ def event_step(
     name = options.node_id or event
     if key is not None and not callable(key):
         raise WorkflowError(f"Node {name!r}: key={key!r} is no function of the step context. Write key=lambda ctx: ...")
-    deadline.check(name)
+    deadline.check(name, type_)
     until, find = deadline.maker(name), None if key is None else as_coroutine(name, key)
 
     async def make(ctx: AnyContext, now: float) -> Wait:
