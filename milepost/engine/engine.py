@@ -20,7 +20,6 @@ from milepost.engine.asking import expected_of
 from milepost.engine.cancelling import cancel_forsaken, cancel_stored, ended_as_asked
 from milepost.engine.changing import NO_INPUTS, Change, changer
 from milepost.engine.children import ChildWork, Parent, Place, ended_inside, name_of, result_for
-from milepost.engine.codec import Codec
 from milepost.engine.drivers import (
     AnyWorkflow,
     Prepared,
@@ -33,33 +32,28 @@ from milepost.engine.drivers import (
 )
 from milepost.engine.editing import edited
 from milepost.engine.errors import (
-    InputError,
     MilepostError,
-    NotStorable,
-    OutcomeUnknown,
     RunBusy,
     RunCancelled,
-    RunMismatch,
     StoreError,
     UnknownRun,
 )
 from milepost.engine.executor import LONGEST_NAP, Driver
 from milepost.engine.facilities import Facilities, Live
-from milepost.engine.fields import digest_of, fields_of, whole_of
 from milepost.engine.fitting import fit
 from milepost.engine.forking import forked
 from milepost.engine.keys import child_run
 from milepost.engine.limits import CircuitChange, Traffic
 from milepost.engine.logs import StoredLog, committed
 from milepost.engine.mailroom import Mailroom
+from milepost.engine.matching import check_name, check_same, check_settled, still_nests
 from milepost.engine.opening import output_of, read_position
 from milepost.engine.parking import Parked, ParkingLot
-from milepost.engine.plan import Plan
 from milepost.engine.policy import check_concurrency
 from milepost.engine.position import Position
 from milepost.engine.prospects import Prospect, check_fits, prospects_of
 from milepost.engine.questions import OpenWait
-from milepost.engine.reading import read_first, read_followed
+from milepost.engine.reading import read_followed
 from milepost.engine.run import Run
 from milepost.engine.settlement import NOTHING_SETTLED, Settlement
 from milepost.engine.slots import Gates
@@ -212,7 +206,7 @@ class Engine(WaitingRuns):
                 return run
             row = await store.row(run_id)
             assert row is not None
-        await self._check_same(store, prepared, row, inputs, None if run_id in self._runs else state)
+        await check_same(store, prepared, row, inputs, None if run_id in self._runs else state)
         if run_id in self._runs:
             return self._attached(run_id)
         return await self._go_on(store, prepared, row, state, deps, await self._place_of(store, row))
@@ -391,7 +385,7 @@ class Engine(WaitingRuns):
         while True:
             row = await store.row(run_id)
             assert row is not None
-            self._check_name(prepared, row)
+            check_name(prepared, row)
             if run_id in self._runs:
                 return self._attached(run_id)
             try:
@@ -460,7 +454,7 @@ class Engine(WaitingRuns):
             if row is None:
                 raise UnknownRun(run_id, await self._similar(run_id))
             prepared = prepare(workflow)
-            self._check_name(prepared, row)
+            check_name(prepared, row)
             place = await self._place_of(store, row, reopen)
             return await self._go_on(store, prepared, row, state, deps, place, settle)
 
@@ -636,26 +630,6 @@ class Engine(WaitingRuns):
             row = await store.acquire(run_id)
         return row
 
-    def _check_name(self, prepared: Prepared, row: RunRow) -> None:
-        if prepared.definition.name != row.workflow:
-            raise RunMismatch(row.run_id, "workflow", repr(row.workflow), repr(prepared.definition.name))
-
-    async def _check_same(self, store: Store, prepared: Prepared, row: RunRow, inputs: Any, state: Any) -> None:
-        """Check that a run that exists is the one that was asked for. Raises RunMismatch."""
-        self._check_name(prepared, row)
-        record = await read_first(store, row.run_id)
-        workflow, codec = prepared.plan.workflow, prepared.codec
-        given, _ = codec.encode(inputs, workflow.input_type, "the run's inputs")
-        begun = record.values[0].text or ""
-        if given not in (begun, as_now(codec, begun, workflow.input_type)):
-            raise RunMismatch(row.run_id, "input", shown(begun), shown(given))
-        if state is not None and record.patch:
-            now = fields_of(codec.encode(state, workflow.state_type, "state")[0])
-            fields = {name: change[2] for name, change in record.patch.items() if change is not None}
-            again = as_now(codec, whole_of(fields), workflow.state_type) if digest_of(fields) == record.given else None
-            if record.given != digest_of(now) and (again is None or fields_of(again) != now):
-                raise RunMismatch(row.run_id, "initial state", shown(whole_of(fields)), shown(whole_of(now)))
-
     async def check(self, workflow: AnyWorkflow) -> list[Prospect]:
         """Return of every stored run of a workflow that has not ended whether it would go on with it, the newest first.
 
@@ -680,35 +654,6 @@ class Engine(WaitingRuns):
         if self._lot is not None:
             await self._lot.wake(run_id)  # it waits here, and learns of it so
         return status
-
-
-def still_nests(plan: Plan, position: Position, task: str) -> bool:
-    """Tell whether a pending task is of a node that runs a workflow."""
-    return task in position.tasks and plan.nodes[position.tasks[task].node].nests
-
-
-def as_now(codec: Codec, text: str, type_: object) -> str | None:
-    """Return how a stored value would be written by the type that is declared now, None when that cannot read it."""
-    try:
-        return codec.encode(codec.decode(text, type_), type_)[0]
-    except NotStorable:
-        return None
-
-
-def shown(text: str, most: int = 80) -> str:
-    """Return JSON text short enough for a sentence."""
-    return text if len(text) <= most else f"{text[: most - 1]}…"
-
-
-def check_settled(run_id: str, position: Position, settled: Mapping[str, Settlement]) -> None:
-    """Check that what may run at most once and had begun is settled, and nothing else is. Raises OutcomeUnknown."""
-    begun = [task for task in position.tasks.values() if task.key in position.intended]
-    unknown = [(task.key, task.node) for task in begun if task.key not in settled]
-    if unknown:
-        raise OutcomeUnknown(run_id, unknown)
-    for key in settled:
-        if key not in position.intended:
-            raise InputError(f"Run {run_id!r} has no task {key!r} whose outcome is unknown, so nothing to settle.")
 
 
 async def run_workflow(
