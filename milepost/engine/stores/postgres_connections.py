@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping
@@ -25,6 +26,10 @@ from milepost.engine.stores.store import Durability
 
 T = TypeVar("T")
 Link = AsyncConnection[TupleRow]
+
+# psycopg warns of a query that is cancelled twice, as anyio cancels until all is left. The connection is closed then,
+# which is right, and no news for whoever has set up no logging: without a handler it would be on their stderr.
+logging.getLogger("psycopg").addHandler(logging.NullHandler())
 
 LEAST_SERVER: Final = 140_000
 """The oldest version of the server that is used, as it counts them."""

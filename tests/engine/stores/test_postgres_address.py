@@ -97,3 +97,11 @@ def test_the_columns_of_a_row_are_those_that_stores_speak_of() -> None:
 def test_the_steps_to_the_newest_version_are_shipped() -> None:
     for version in range(1, VERSION + 1):
         assert step(version).startswith(f"-- Version {version} of a Milepost store in PostgreSQL".encode())
+
+
+def test_what_psycopg_warns_of_is_not_on_stderr_where_nobody_has_set_up_logging() -> None:
+    warn = "import logging; logging.getLogger('psycopg').warning('query cancellation interrupted')"
+    alone = subprocess.run([sys.executable, "-c", warn], capture_output=True, text=True, check=True)
+    program = f"from milepost import PostgresStore; PostgresStore('postgresql://localhost/x'); {warn}"
+    beside = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert (alone.stderr, beside.stderr) == ("query cancellation interrupted\n", "")
