@@ -18,6 +18,7 @@ from milepost.engine.logs import status_of
 from milepost.engine.opening import output_of, read_position
 from milepost.engine.pending import text_of
 from milepost.engine.position import Position
+from milepost.engine.questions import OpenWait, open_waits
 from milepost.engine.reading import read_definition, read_record
 from milepost.engine.stores.store import RunRow, Store
 from milepost.engine.trace import RunStatus
@@ -78,8 +79,8 @@ class Snapshot(Generic[StateT, OutputT, ValueT]):
 
     seq: the number of the checkpoint. at: when it was committed. did: what its record says, e.g. "completed"; node,
     task: what that is about, "" for the run as a whole. status, error: how the run stood then. state: None for a
-    workflow without one. output: None unless the run had ended. All values are JSON text, or objects where the workflow
-    was given.
+    workflow without one. output: None unless the run had ended. waits: what it waited for itself. All values are JSON
+    text, or objects where the workflow was given.
     """
 
     run_id: str
@@ -97,6 +98,7 @@ class Snapshot(Generic[StateT, OutputT, ValueT]):
     streams: tuple[PendingStream[ValueT], ...]
     joins: tuple[PendingJoin[ValueT], ...]
     outputs: tuple[PendingOutput[ValueT], ...]
+    waits: tuple[OpenWait, ...] = ()
 
 
 async def snapshot_at(store: Store, row: RunRow, seq: int) -> Snapshot:
@@ -174,4 +176,5 @@ def _made(
         outputs=tuple(
             PendingOutput(key=task.key, node=task.node, output=value(ref)) for task, ref in position.unrouted.values()
         ),
+        waits=tuple(open_waits(row.run_id, row.workflow, position)),
     )

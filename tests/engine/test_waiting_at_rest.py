@@ -41,6 +41,16 @@ async def test_a_run_that_waits_has_no_owner_and_says_until_when(stored: World) 
         assert [one.text for one in await engine.verify()] == []
 
 
+async def test_a_checkpoint_shows_what_was_waited_for_then(stored: World) -> None:
+    async with stored.engine() as engine:
+        run = await begun(engine, asking(stored.ran), 1)
+        question = await only(engine)
+        await engine.answer(RUN, "approve", 1)
+        await run.result()
+        told = {seq: (await engine.at(RUN, seq)).waits for seq in (2, 3, 4)}
+    assert told == {2: (), 3: (question,), 4: ()}
+
+
 async def test_verify_finds_a_row_that_waits_until_another_time() -> None:
     store = MemoryStore()
     async with Engine(store) as engine:
