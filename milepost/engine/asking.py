@@ -6,7 +6,7 @@ it, so that nothing before it runs again and nothing is taken twice.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Protocol
@@ -22,7 +22,7 @@ from milepost.engine.spec import NO_DEFAULT, Expected
 from milepost.engine.state import State, StateView
 from milepost.engine.stores.store import Message
 from milepost.engine.values import Values
-from milepost.engine.waits import Early, How, Settled, Wait, Waiting, wait_id
+from milepost.engine.waits import Dues, Early, How, Settled, Wait, Waiting, wait_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +78,7 @@ class Asking:
         self, plan: Plan, values: Values, state: State, run_id: str, host: Host, clock: Callable[[], float]
     ) -> None:
         self.asleep: set[str] = set()
+        self._dues = Dues()
         self._plan = plan
         self._values = values
         self._state = state
@@ -105,8 +106,12 @@ class Asking:
             return
         apply(self._position, record)
         self._state.commit(outcome.view, record.patch, task.node)
-        self.asleep.add(task.key)
+        self._sleep(task.key, record.waiting)
         self._host.keep(record, lambda: self._look_back(task))
+
+    def _sleep(self, key: str, waiting: Waiting) -> None:
+        self.asleep.add(key)
+        self._dues.add(key, waiting)
 
     def _look_back(self, task: Task) -> None:
         """Take an event that came before the task waited for it, the oldest first."""
@@ -148,11 +153,10 @@ class Asking:
         """Go on waiting for what the position says; yield the tasks whose bodies have to look for themselves."""
         for key, waiting in list(self._position.waiting.items()):
             task = self._position.tasks[key]
-            expects = self._plan.nodes[task.node].expects
-            if expects and waits_as(waiting, expects):
-                self.asleep.add(key)
+            if self._plan.nodes[task.node].expects:
+                self._sleep(key, waiting)
             else:
-                if expects or not waiting.is_inside:  # its node waited for something else before it was changed
+                if not waiting.is_inside:  # its node waited for something before it was changed
                     self.wake(task)
                 yield task
 
@@ -219,22 +223,20 @@ class Asking:
     @property
     def due(self) -> float | None:
         """When the first of what is waited for here goes on by itself, seconds since 1970 UTC."""
-        return min(self._dues(), default=None)
+        first = self._dues.first(self._sleeps_until)
+        return None if first is None else first[0]
 
-    def _dues(self) -> Iterator[float]:
-        for key, waiting in self._position.waiting.items():
-            if waiting.until is not None and key in self.asleep and not waiting.is_inside:
-                yield waiting.until
+    def _sleeps_until(self, task: str, until: float) -> bool:
+        waiting = self._position.waiting.get(task) if task in self.asleep else None
+        return waiting is not None and waiting.until == until and not waiting.is_inside
 
     def expire(self, now: float) -> None:
         """Go on with what has waited until its time, or its deadline. now: seconds since 1970 UTC."""
-        for key, waiting in list(self._position.waiting.items()):
-            if key not in self.asleep or waiting.is_inside:
-                continue
-            passed = [(one.until, number) for number, one in enumerate(waiting.waits) if one.until is not None]
-            until, number = min(passed, default=(now + 1, 0))
-            if until <= now:
-                self._expire(Found(self._position.tasks[key], waiting, number), until)
+        while (first := self._dues.first(self._sleeps_until)) is not None and first[0] <= now:
+            until, key = first
+            waiting = self._position.waiting[key]
+            number = next(number for number, one in enumerate(waiting.waits) if one.until == until)
+            self._expire(Found(self._position.tasks[key], waiting, number), until)
 
     def _expire(self, found: Found, until: float) -> None:
         expected, due = self._expected(found), datetime.fromtimestamp(until, UTC)
@@ -334,12 +336,6 @@ def expected_of(plan: Plan, position: Position, task: str, wait: str) -> Expecte
     numbers = {} if waiting is None else {one.id: number for number, one in enumerate(waiting.waits)}
     expects = plan.nodes[position.tasks[task].node].expects if wait in numbers else ()
     return expects[numbers[wait]] if expects else None
-
-
-def waits_as(waiting: Waiting, expects: Sequence[Expected]) -> bool:
-    """Tell whether a task waits for what its node says now, in that order."""
-    now = [(one.kind, one.event) for one in expects]
-    return now == [(one.kind, one.event) for one in waiting.waits]
 
 
 def settled_by(message: Message, how: How = "received") -> Settled:

@@ -207,6 +207,8 @@ def finish_waiting(position: Position, record: Record) -> None:
     """Note what a task waits for, or that something was said to the run."""
     if record.kind is Kind.ASKED and record.waiting is not None:
         position.waiting[record.task] = record.waiting
+        if position.dues is not None:
+            position.dues.add(record.task, record.waiting)
     elif record.kind is Kind.WOKEN:
         position.waiting.pop(record.task, None)
     elif record.kind is Kind.KEPT and record.event is not None and record.settled is not None:

@@ -18,7 +18,7 @@ from milepost.engine.keys import ROOT, key_of, unescape
 from milepost.engine.patch import Patch, inverse, spliced
 from milepost.engine.values import Ref
 from milepost.engine.versions import Step, remember
-from milepost.engine.waits import Early, Waiting
+from milepost.engine.waits import Dues, Early, Waiting
 
 StackItem = tuple[str, str, int]
 """(fork id, fork run, number of the way or item)"""
@@ -187,7 +187,8 @@ class Position:
     of that record; past: how to get back to what a field was when something that is still to run was spawned. output:
     set when the run has ended. definition: the fingerprint of what the run follows, "" without a store. renamed: the
     newest record that gave nodes other ids, 0 for none. keep_items: joins hold their items, which only a store needs.
-    dropped: what the newest record cancelled, until it is finished.
+    dropped: what the newest record cancelled, until it is finished. dues: when what waits goes on by itself, None until
+    somebody asks.
     """
 
     seq: int = 0
@@ -207,6 +208,7 @@ class Position:
     renamed: int = 0
     keep_items: bool = field(default=True, compare=False)
     dropped: list[Task] = field(default_factory=list[Task], compare=False)
+    dues: Dues | None = field(default=None, compare=False, repr=False)
 
     @property
     def only_waits(self) -> bool:
@@ -217,7 +219,18 @@ class Position:
     @property
     def until(self) -> float | None:
         """When the first of what waits goes on by itself, seconds since 1970 UTC; None for never."""
-        return min((one.until for one in self.waiting.values() if one.until is not None), default=None)
+        if not self.waiting:
+            return None
+        if self.dues is None:
+            self.dues = Dues()
+            for key, waiting in self.waiting.items():
+                self.dues.add(key, waiting)
+        first = self.dues.first(self._waits_until)
+        return None if first is None else first[0]
+
+    def _waits_until(self, task: str, until: float) -> bool:
+        waiting = self.waiting.get(task)
+        return waiting is not None and waiting.until == until
 
 
 def destination(base: Base, route: str) -> tuple[str, Stack]:

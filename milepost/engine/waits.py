@@ -6,9 +6,10 @@ that ended.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from hashlib import blake2b
+from heapq import heappop, heappush
 from typing import Any, Final, Literal, NamedTuple
 
 from milepost.engine.values import Ref
@@ -65,6 +66,29 @@ class Waiting:
         """Return it with one more answer to one of its questions that did not fit."""
         waits = (replace(one, refused=one.refused + 1) if one.id == wait_id else one for one in self.waits)
         return replace(self, waits=tuple(waits))
+
+
+class Dues:
+    """When tasks that wait go on by themselves, the first at hand however many there are."""
+
+    def __init__(self) -> None:
+        self._heap: list[tuple[float, int, str]] = []
+        self._added = 0
+
+    def add(self, task: str, waiting: Waiting) -> None:
+        """Note when a task goes on, if it ever does by itself."""
+        if waiting.until is not None:
+            self._added += 1
+            heappush(self._heap, (waiting.until, self._added, task))
+
+    def first(self, holds: Callable[[str, float], bool]) -> tuple[float, str] | None:
+        """Return the first time and its task. holds: tells whether a task waits until then, or else it is forgotten."""
+        while self._heap:
+            until, _, task = self._heap[0]
+            if holds(task, until):
+                return until, task
+            heappop(self._heap)
+        return None
 
 
 class Settled(NamedTuple):

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated
 
 import pytest
 from pydantic import AfterValidator
 
 from milepost.engine.engine import Engine
-from milepost.engine.errors import AnswerError
+from milepost.engine.errors import AnswerError, IncompatibleWorkflow
 from milepost.engine.run import Run
 from milepost.engine.stores.memory import Journals, MemoryStore
 from milepost.engine.stores.store import Message
 from milepost.engine.typed import StepContext
+from milepost.engine.waits import Dues, Wait, Waiting
 from milepost.engine.workflow import Workflow
-from milepost.testing.clock import FakeClock
 from milepost.workflows.builder import WorkflowBuilder
 
 pytestmark = pytest.mark.anyio
@@ -112,16 +113,38 @@ def alone() -> Workflow[None, None, None, object]:
 
 
 @pytest.mark.parametrize("changed", [first(True), alone()], ids=["another order", "only one any more"])
-async def test_a_node_that_waits_for_something_else_since_waits_anew(
+async def test_a_node_that_waits_for_something_else_since_does_not_go_on_with_what_was_asked(
     changed: Workflow[None, None, None, object],
 ) -> None:
-    journals, clock = Journals(), FakeClock()
-    async with Engine(MemoryStore(journals), clock=clock) as engine:
+    journals = Journals()
+    async with Engine(MemoryStore(journals)) as engine:
         run: Run[object] = await engine.start(first(False), run_id="r")
         assert await run.settle() == "waiting"
-    clock.advance(1)
-    async with Engine(MemoryStore(journals), clock=clock) as engine:
-        run = await engine.resume("r", changed)
-        assert await run.settle() == "waiting"
-        assert await run.send("told", "a word")
-        assert await run.result() == "a word"
+    async with Engine(MemoryStore(journals)) as engine:
+        with pytest.raises(IncompatibleWorkflow, match="Node 'race' waits for an answer or event 'told'"):
+            await engine.resume("r", changed)
+        run = await engine.resume("r", first(False))
+        await run.answer("race", 3)
+        assert await run.result() == 3
+
+
+async def test_each_time_of_many_is_looked_at_once_as_it_comes_and_once_as_it_goes() -> None:
+    looked = 0
+
+    class Counting(Dues):
+        def first(self, holds: Callable[[str, float], bool]) -> tuple[float, str] | None:
+            def counted(task: str, until: float) -> bool:
+                nonlocal looked
+                looked += 1
+                return holds(task, until)
+
+            return super().first(counted)
+
+    dues = Counting()
+    waiting = {f"task {number}": float(number) for number in range(1000)}
+    for task, until in waiting.items():
+        dues.add(task, Waiting(waits=(Wait(id="w", kind="time", until=until),), since=0.0))
+    while (found := dues.first(lambda task, until: waiting.get(task) == until)) is not None:
+        assert found == min((until, task) for task, until in waiting.items())
+        del waiting[found[1]]
+    assert looked == 2000
