@@ -150,6 +150,8 @@ def _sentence(error: Exception) -> str:
 
 def _usage(error: click.ClickException) -> str:
     message = error.format_message()
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        return message
     context = getattr(error, "ctx", None)
     return f"{message} See '{context.command_path} --help'." if isinstance(context, click.Context) else message
 

@@ -6,7 +6,6 @@ import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import TYPE_CHECKING, Final, TextIO, assert_never
 
 import click
@@ -17,6 +16,7 @@ from milepost.cli.options import common_options, durability_option, store_option
 from milepost.cli.screen import SCHEMA_VERSION, Invocation, prints_to_stderr, say
 from milepost.cli.signals import stopping
 from milepost.cli.stores import prepare, with_durability
+from milepost.cli.waiting import moment
 from milepost.engine.errors import InputError
 from milepost.engine.stores.address import without_password
 
@@ -194,7 +194,7 @@ def line_of(event: WorkerEvent) -> str:
 def _standing(event: RunLeft) -> str:
     match event.status:
         case "waiting":
-            until = "" if event.due is None else f" until {_local(event.due)} at the latest"
+            until = "" if event.due is None else f" until {moment(event.due)} at the latest"
             return f"waits{until}"
         case "failed":
             return f"failed: {(event.error or '').rstrip('.')}"
@@ -202,10 +202,6 @@ def _standing(event: RunLeft) -> str:
             return "was stopped"
         case _:
             return f"is {event.status}"
-
-
-def _local(moment: datetime) -> str:
-    return f"{moment.astimezone():%Y-%m-%d %H:%M:%S}"
 
 
 def document_of(event: WorkerEvent) -> dict[str, object]:

@@ -166,6 +166,13 @@ def test_bad_usage_is_one_sentence_and_changes_nothing(
     assert left(folder) == before
 
 
+def test_without_a_command_there_is_the_help_and_nothing_behind_it(call: Call) -> None:
+    answer = call()
+    assert (answer.code, answer.out) == (2, "")
+    assert answer.err.startswith("Usage: milepost")
+    assert answer.err.rstrip().endswith("130 interrupted with everything saved.")
+
+
 @pytest.mark.parametrize("words", [("resume", "r-1", "flows:workflow"), ("show", "r-1"), ("trace", "@last")])
 def test_a_run_in_a_store_that_is_not_there_is_not_found_and_makes_no_store(
     call: Call, folder: Path, words: tuple[str, ...]
