@@ -41,9 +41,17 @@ def _adapter(type_: Any) -> TypeAdapter[Any]:
 
 
 def schema_of(type_: object) -> str:
-    """Return the JSON schema of a type as JSON text, "" where it is not declared or has none."""
+    """Return the JSON schema of a type as JSON text, "" where it is not declared or has none; made once for each."""
     if type_ is UNKNOWN:
         return ""
+    try:
+        return _schema(type_)
+    except TypeError:  # unhashable
+        return _schema.__wrapped__(type_)
+
+
+@lru_cache(maxsize=256)
+def _schema(type_: Any) -> str:
     from pydantic import PydanticInvalidForJsonSchema, PydanticUserError
     from pydantic_core import to_json
 

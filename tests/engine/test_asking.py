@@ -10,6 +10,7 @@ from pydantic import AfterValidator
 
 from milepost.engine.engine import Engine
 from milepost.engine.errors import AnswerError, IncompatibleWorkflow
+from milepost.engine.plainly import schema_of
 from milepost.engine.run import Run
 from milepost.engine.stores.memory import Journals, MemoryStore
 from milepost.engine.stores.store import Message
@@ -148,3 +149,8 @@ async def test_each_time_of_many_is_looked_at_once_as_it_comes_and_once_as_it_go
         assert found == min((until, task) for task, until in waiting.items())
         del waiting[found[1]]
     assert looked == 2000
+
+
+def test_the_schema_of_a_type_is_made_once_also_of_one_that_cannot_be_a_key() -> None:
+    assert schema_of(list[int]) is schema_of(list[int])
+    assert schema_of(Annotated[int, []]) == '{"type":"integer"}'
