@@ -178,7 +178,7 @@ def finish(position: Position, record: Record) -> None:
         position.unrouted.pop(record.task, None)
     elif kind is Kind.INTENDED:
         position.intended.add(record.task)
-    elif kind is Kind.FAILED and record.settled is not None:  # who tries again waits anew
+    elif kind is Kind.FAILED and position.waiting:  # who tries again waits anew
         end_waiting(position, record)
     elif kind in WAITING_KINDS:
         finish_waiting(position, record)

@@ -120,6 +120,28 @@ async def test_a_run_inside_a_run_that_could_not_be_read_is_waited_with_when_it_
         assert await (await engine.resume("r", workflow)).result() == 3
 
 
+async def test_a_run_that_could_not_look_into_the_one_inside_it_waits_again_when_it_is_resumed() -> None:
+    wf = WorkflowBuilder(name="outer", output_type=int)
+    inner = wf.subworkflow(asking("inner"), node_id="inner")
+    wf.edge(wf.start_node, inner)
+    wf.edge(inner, wf.end_node)
+    workflow, journals = wf.build(), Journals()
+    async with Engine(MemoryStore(journals)) as engine:
+        await (await engine.start(workflow, run_id="r")).settle()
+    store = Moody(journals)
+    (child,) = await store.children("r")
+    store.closed[child.run_id] = 0
+    async with Engine(store) as engine:
+        with pytest.raises(StoreError, match="The records cannot be read"):
+            await (await engine.resume("r", workflow)).result()
+        store.closed.clear()
+        run: Run[int] = await engine.resume("r", workflow)
+        assert await run.settle() == "waiting"
+        assert [row.status for row in await store.rows()] == ["waiting", "waiting"]
+        await run.answer("how_many", 3)
+        assert await run.result() == 3
+
+
 FAULTS: list[str] = []
 """What makes a state that is made fail, one for each time."""
 
