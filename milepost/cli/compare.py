@@ -69,7 +69,7 @@ def diff(
             "Name two runs, or one run and two of its checkpoints: milepost diff RUN RUN, or milepost diff RUN --at A "
             "--at B. Two runs can be compared at a checkpoint of each."
         )
-    chosen = "json" if asked.as_json and format is None else chosen_format(format, output, "text")
+    chosen = chosen_format(format, output, "text", as_json=asked.as_json)
     require(store, one)
     places = (at[0] if at else None, at[1] if len(at) == 2 else None)
 

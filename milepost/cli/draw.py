@@ -20,7 +20,7 @@ from milepost.cli.pictures import (
     output_option,
     write_picture,
 )
-from milepost.cli.screen import Invocation, json_text, say
+from milepost.cli.screen import Invocation, json_text, print_json, say
 from milepost.engine.errors import InputError
 
 if TYPE_CHECKING:
@@ -65,7 +65,8 @@ def render(
     from milepost.cli.target import find_workflow
 
     workflow = find_workflow(target)
-    chosen = "json" if asked.as_json and format is None else chosen_format(format, committed or output, "mermaid")
+    as_json = asked.as_json and committed is None
+    chosen = chosen_format(format, committed or output, "mermaid", as_json=as_json)
     asked_again = f"{target} {look.options()}".rstrip()
     if against is not None:
         picture = _changes(_earlier(against, store), workflow, chosen, look)
@@ -76,6 +77,8 @@ def render(
         write_picture(picture, output)
     else:
         _compare(picture, committed, asked_again)
+        if asked.as_json:
+            print_json({"file": committed, "format": chosen, "is_stale": False})
 
 
 def _earlier(word: str, store: str) -> Definition:

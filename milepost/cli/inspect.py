@@ -252,7 +252,7 @@ def trace(asked: Invocation, run: str, format: str | None, look: Look, output: s
 
     As a timeline: what ran and what waited when; on a terminal as text, else as SVG, or with `gantt` as Mermaid.
     """
-    chosen = "json" if asked.as_json and format is None else chosen_format(format, output, "text")
+    chosen = chosen_format(format, output, "text", as_json=asked.as_json)
     if chosen == "html":
         write_picture(draw(_report(store, run), chosen, look), output)
         return

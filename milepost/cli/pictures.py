@@ -153,21 +153,25 @@ def output_option(command: CommandT) -> CommandT:
     return click.option("-o", "--output", metavar="FILE", help="Write to a file instead of stdout.")(command)
 
 
-def chosen_format(given: str | None, file: str | None, fallback: str) -> str:
-    """Return the format that was asked for, by name or by the ending of a file.
+def chosen_format(given: str | None, file: str | None, fallback: str, *, as_json: bool = False) -> str:
+    """Return the format that was asked for, by name, by the ending of a file or by `--json`.
 
-    Raises InputError: the ending names no format.
+    Raises InputError: the ending names no format, or something else than JSON is asked for besides `--json`.
 
     >>> chosen_format(None, "out/run.svg", "text")
     'svg'
     """
     if given is not None or file is None:
-        return given or fallback
-    suffix = Path(file).suffix.lower()
-    if suffix and suffix not in FORMAT_OF_SUFFIX:
-        known = ", ".join(FORMAT_OF_SUFFIX)
-        raise InputError(f"The ending {suffix!r} names no format. Use one of {known}, or say it with --format.")
-    return FORMAT_OF_SUFFIX.get(suffix, fallback)
+        chosen = given or ("json" if as_json else fallback)
+    else:
+        suffix = Path(file).suffix.lower()
+        if suffix and suffix not in FORMAT_OF_SUFFIX:
+            known = ", ".join(FORMAT_OF_SUFFIX)
+            raise InputError(f"The ending {suffix!r} names no format. Use one of {known}, or say it with --format.")
+        chosen = FORMAT_OF_SUFFIX.get(suffix, "json" if as_json else fallback)
+    if as_json and chosen != "json":
+        raise InputError(f"--json asks for JSON, and the rest of the command for {chosen!r}. Leave out one of them.")
+    return chosen
 
 
 def draw(subject: Subject, form: str, look: Look = PLAIN) -> str | bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -206,3 +207,18 @@ def test_an_annotation_that_cannot_be_resolved_is_named_once(call: Call, folder:
 @pytest.mark.parametrize("command", ["render", "check"])
 def test_a_target_that_is_not_there_is_wrong_usage(call: Call, command: str) -> None:
     assert call(command, "none:workflow").code == 2
+
+
+def test_json_beside_another_format_is_refused_and_writes_no_file(call: Call, folder: Path) -> None:
+    for words in (("--format", "mermaid"), ("-o", "flow.mmd")):
+        answer = call("render", "flows:workflow", "--json", *words)
+        assert answer.code == 2
+        assert answer.err.startswith("--json asks for JSON, and the rest of the command for 'mermaid'.")
+    assert not (folder / "flow.mmd").exists()
+    assert call("render", "flows:workflow", "--json", "-o", "flow.json").code == 0
+
+
+def test_a_diagram_is_checked_in_its_own_format_with_json_too(call: Call) -> None:
+    assert call("render", "flows:workflow", "-o", "flow.mmd").code == 0
+    answer = call("render", "flows:workflow", "--check", "flow.mmd", "--json")
+    assert (answer.code, json.loads(answer.out)["is_stale"]) == (0, False)
