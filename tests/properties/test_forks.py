@@ -53,7 +53,7 @@ def edited(position: Position, ledger: Ledger) -> Record:
     """Return a fork's first record that changes the state. position: at the record before."""
     after = fields_of(Codec().encode(ledger, Ledger)[0])
     record = Record(position.seq + 1, Kind.FORKED, "", revision=Revision("f", origin=("parent", position.seq)))
-    record.patch = difference(position.fields, after) or None
+    record.patch, record.given = difference(position.fields, after) or None, "a hash of what was given"
     return record
 
 
