@@ -9,8 +9,20 @@ from pathlib import Path
 from typing import Any, Literal
 
 import anyio
+from anyio.abc import TaskStatus
 
-from milepost import Engine, PostgresStore, SqliteStore, StepContext, Store, Workflow, WorkflowBuilder
+from milepost import (
+    Engine,
+    PostgresStore,
+    Run,
+    RunCancelled,
+    RunWaiting,
+    SqliteStore,
+    StepContext,
+    Store,
+    Workflow,
+    WorkflowBuilder,
+)
 from milepost.engine.stores.store import Acknowledge, Entry
 from milepost.engine.typed import reduce_sum
 from tests.crash.life import RUN, Effects
@@ -129,19 +141,37 @@ def declared() -> Workflow[None, Effects, int, int]:
 WORKFLOW = declared()
 
 
+async def stopped(run: Run[int], *, task_status: TaskStatus[None]) -> None:
+    """Stop a run when this process is asked to end."""
+    with anyio.open_signal_receiver(signal.SIGTERM) as signals:
+        task_status.started()
+        async for _ in signals:
+            run.stop()
+
+
 def live(folder: str, store_in: str, death: Death | None) -> None:
     """Begin or go on with the one run until it ends or this process dies. store_in: see `store_at`."""
     place = Path(folder)
     store = store_at(store_in, death)
 
     async def main(effects: Effects) -> None:
+        output = ""
         async with Engine(store) as engine:
             row = await store.row(RUN)
             effects.write(f"= {0 if row is None else row.seq}")
-            run = await engine.start(WORKFLOW, inputs=100, deps=effects, run_id=RUN)
-            if await run.settle() == "waiting":
-                effects.write(WAITS)
-            (place / "output").write_text(str(await run.result()))
+            async with anyio.create_task_group() as group:
+                try:
+                    run = await engine.start(WORKFLOW, inputs=100, deps=effects, run_id=RUN)
+                    await group.start(stopped, run)
+                    if await run.settle() == "waiting":
+                        effects.write(WAITS)
+                    output = str(await run.result())
+                except RunCancelled:
+                    output = "cancelled"
+                except RunWaiting:
+                    output = "waiting"
+                group.cancel_scope.cancel()
+            (place / "output").write_text(output)
 
     with Effects(place / "effects").open() as effects:
         anyio.run(main, effects)

@@ -14,7 +14,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from milepost import Engine
+from milepost import Engine, RunCancelled
 from milepost.engine.journal import Kind
 from tests.crash.evidence import Evidence, gathered
 from tests.crash.life import RUN
@@ -85,6 +85,15 @@ class Mortal:
                 await engine.send(RUN, "paid", 4, by="bank")
 
         anyio.run(main)
+
+    def cancel(self) -> str:
+        """End the run for good from this process. Returns how it stands then."""
+
+        async def main() -> str:
+            async with Engine(store_at(self.place)) as engine:
+                return await engine.cancel(RUN)
+
+        return anyio.run(main)
 
     def lines(self) -> list[str]:
         return self.effects.read_text().splitlines()
@@ -184,6 +193,46 @@ def test_a_process_that_is_killed_at_any_moment_after_it_was_answered_loses_noth
     assert mortal.output() == "43"
     assert faults(mortal.evidence()) == []
     assert mortal.ran()["approve"] == 1
+
+
+def test_a_run_that_waits_in_a_process_is_cancelled_from_another_one(mortal: Mortal) -> None:
+    process = mortal.born()
+    mortal.until(WAITS)
+
+    assert mortal.cancel() == "cancelled"
+
+    assert not mortal.buried(process)
+    assert mortal.output() == "cancelled"
+    assert mortal.ran() == {"prepare": 1, "approve": 1}
+
+
+def test_a_run_whose_process_was_killed_as_it_waited_is_cancelled_and_goes_on_nowhere(mortal: Mortal) -> None:
+    mortal.killed_at_rest()
+    assert mortal.cancel() == "cancelled"
+    with pytest.raises(RunCancelled):
+        mortal.say()
+
+    assert not mortal.buried(mortal.born())
+    assert mortal.output() == "cancelled"
+    assert mortal.ran() == {"prepare": 1, "approve": 1}
+
+
+def test_a_process_that_is_stopped_leaves_the_run_as_it_waits_to_another_one(mortal: Mortal) -> None:
+    first = mortal.born()
+    mortal.until(WAITS)
+    second = mortal.born()
+    mortal.until(WAITS, 2)
+    first.terminate()
+    first.join(30)
+    assert first.exitcode == 0
+    assert mortal.output() == "waiting"
+    mortal.say()
+
+    second.join(30)
+    assert second.exitcode == 0
+    assert mortal.output() == "43"
+    assert mortal.ran() == ONCE
+    assert faults(mortal.evidence()) == []
 
 
 def test_a_question_that_is_asked_again_though_it_is_committed_is_found_out(tmp_path: Path) -> None:
