@@ -2,7 +2,7 @@
 #   make demo      a contract is reviewed clause by clause, killed half way, resumed and drawn into out/
 #   make test      every test
 #   make check     what CI holds: lint, types, layers and every test
-#   make bench     the speed beside six other engines, each installed by itself; BENCH='--quick' is shorter
+#   make bench     the speed beside six other engines, each installed by itself; BENCH='--aims' is short, '--quick' shorter
 #   make guard     the work of this commit's engine, in instructions, beside that of the commit before (needs valgrind)
 #   make soak      20 workers, killed at random instants for 10 minutes on each store; SOAK='--minutes 1' changes that
 #   make pictures  draw the pictures of the README anew

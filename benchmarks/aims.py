@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 
@@ -114,3 +114,15 @@ AIMS = (
     Aim("MiB that the longest loop adds, in SQLite, process", Cell(Kind.MEMORY, PROCESS, quantity=MEMORY), None, 4),
     Aim("import, of pydantic-graph's", Cell(Kind.IMPORT, NONE), Cell(Kind.IMPORT, "pydantic-graph"), 1.5),
 )
+
+
+def _cells() -> Iterator[Cell]:
+    for aim in AIMS:
+        yield aim.mine
+        if aim.other is not None:
+            yield aim.other
+
+
+def is_needed(peer: str, job: Job) -> bool:
+    """Whether an aim cannot be held against anything unless this peer does jobs of this kind."""
+    return any(cell.peer == peer and cell.kind is job.kind for cell in _cells())

@@ -124,6 +124,14 @@ def aims(report: Report) -> Iterator[str]:
     yield from _table(["aim", "at most", "measured", ""], [_aim(report, aim) for aim in AIMS])
 
 
+def aims_as_text(report: Report) -> str:
+    """Return the table of the aims for a terminal."""
+    rows = [[cell.replace("*", "") for cell in _aim(report, aim)] for aim in AIMS]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    lines = ("   ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows)
+    return "\n".join(lines)
+
+
 def better(report: Report) -> Iterator[str]:
     """Yield a line for each job at which a peer beats every way of Milepost that it stands beside."""
     figures = report.figures

@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -26,7 +26,9 @@ ENVIRONMENTS = ROOT / "benchmarks" / "environments"
 START = "import sys; sys.path.append(sys.argv.pop(1)); from benchmarks.child import main; main(*sys.argv[1:])"
 """The root comes last on the path: it has links that are named as packages of peers are."""
 WARM = Job(Kind.LOOP, 20)
-PATIENCE = 4
+LIKE = {Kind.RESUME: (Kind.LOOP,), Kind.MEMORY: (Kind.LOOP,), Kind.NEST: (Kind.MAP,)}
+"""Whose pace foretells that of a kind of job which has not been done yet."""
+PATIENCE = 2
 """How many times its limit a measurement may take before its process is ended."""
 
 
@@ -113,41 +115,38 @@ class Child:
 
 @dataclass(slots=True)
 class Pace:
-    """How fast each peer has been, so that what would take too long is left out, and said so.
+    """How fast each peer has been, so that what would take too long is left out, and said so."""
 
-    limits: seconds that one measurement may take, by the kind of job; `limit` for the others.
-    """
-
-    limit: float
-    limits: Mapping[Kind, float] = field(default_factory=dict[Kind, float])
     _seconds: dict[tuple[str, Kind], float] = field(default_factory=dict[tuple[str, Kind], float])
-
-    def allowed(self, job: Job) -> float:
-        """Return the seconds that the job may take."""
-        return self.limits.get(job.kind, self.limit)
 
     def note(self, peer: str, job: Job, took: float) -> None:
         """Remember what a job took, which says something about larger ones and about other loops."""
         self._seconds[peer, job.kind] = took / job.units
 
     def expected(self, peer: str, job: Job) -> float:
-        """Return the seconds that the job will take if it is as fast as its kind, or a loop, was; 0 if unknown."""
-        kinds = [job.kind, *([Kind.LOOP] if job.kind in (Kind.RESUME, Kind.MEMORY) else [])]
+        """Return the seconds that the job will take if it is as fast as its kind, or one like it, was; 0 if unknown."""
+        kinds = (job.kind, *LIKE.get(job.kind, ()))
         known = [self._seconds[peer, kind] for kind in kinds if (peer, kind) in self._seconds]
         return known[0] * job.units if known else 0.0
 
 
+def always(peer: str, job: Job) -> bool:
+    """Whether a peer is to do a job: each is to do all."""
+    return True
+
+
 @dataclass(slots=True)
 class Measuring:
-    """All that is measured in one run of the command."""
+    """All that is measured in one run of the command. is_wanted: whether a peer is to do a job at all."""
 
     jobs: Sequence[Job]
     rounds: int
     folder: Path
     databases: Databases
-    pace: Pace
     progress: Callable[[str], None]
+    is_wanted: Callable[[str, Job], bool] = always
     figures: Figures = field(default_factory=Figures)
+    pace: Pace = field(default_factory=Pace)
     _children: dict[str, Child] = field(default_factory=dict[str, Child])
 
     def everything(self, peers: Sequence[str]) -> Figures:
@@ -175,7 +174,7 @@ class Measuring:
 
     def _round(self, number: int, peers: Sequence[str], stack: ExitStack) -> None:
         for job in (job for job in self.jobs if number < job.rounds):
-            for peer in peers:
+            for peer in (peer for peer in peers if self.is_wanted(peer, job)):
                 self._once(peer, job, number)
                 if self._children[peer].has_ended():
                     self._children[peer] = stack.enter_context(Child(peer, self.folder))
@@ -183,10 +182,10 @@ class Measuring:
     def _warm(self, peer: str) -> None:
         """Have a peer do a small job that is not counted, so that all it needs is imported and compiled."""
         with self.databases.database(ENTRIES[peer].postgres) as database:
-            self._children[peer].measure(WARM, database.dsn, self.pace.limit * PATIENCE)
+            self._children[peer].measure(WARM, database.dsn, WARM.limit * PATIENCE)
 
     def _once(self, peer: str, job: Job, number: int) -> None:
-        figures, allowed = self.figures, self.pace.allowed(job)
+        figures, allowed = self.figures, job.limit
         if figures.reason(job, peer) is not None:
             return
         expected = self.pace.expected(peer, job)

@@ -17,8 +17,8 @@ from benchmarks.rounds import ROOT, Child, ChildFailed, Measuring, Pace, surroun
 LOOP = Job(Kind.LOOP, 20)
 
 
-def measuring(folder: Path, jobs: list[Job], rounds: int = 1, limit: float = 60) -> Measuring:
-    return Measuring(jobs, rounds, folder, Databases(), Pace(limit), progress=lambda _: None)
+def measuring(folder: Path, jobs: list[Job], rounds: int = 1) -> Measuring:
+    return Measuring(jobs, rounds, folder, Databases(), progress=lambda _: None)
 
 
 def test_every_round_gives_a_number_for_each_peer(tmp_path: Path) -> None:
@@ -37,7 +37,7 @@ def test_what_a_peer_cannot_do_is_told_with_its_reason(tmp_path: Path) -> None:
 
 
 def test_what_would_take_too_long_is_left_out(tmp_path: Path) -> None:
-    long = Job(Kind.LOOP, 2_000_000_000)
+    long = Job(Kind.LOOP, 2_000_000_000, limit=60)
     figures = measuring(tmp_path, [LOOP, long]).everything(["milepost"])
     reason = figures.reason(long, "milepost")
     assert reason is not None
@@ -53,9 +53,9 @@ def test_a_failure_is_told_and_the_next_job_is_done(tmp_path: Path) -> None:
 
 
 def test_a_peer_that_gives_no_answer_is_ended_and_told(tmp_path: Path) -> None:
-    endless = Job(Kind.LOOP, 2_000_000_000)
-    figures = measuring(tmp_path, [endless, LOOP], limit=0.8).everything(["milepost"])
-    assert figures.reason(endless, "milepost") == "no answer within 3 s"
+    endless = Job(Kind.LOOP, 2_000_000_000, limit=1)
+    figures = measuring(tmp_path, [endless, LOOP]).everything(["milepost"])
+    assert figures.reason(endless, "milepost") == "no answer within 2 s"
     assert len(figures.samples[LOOP.name, "milepost"]) == 1
 
 
@@ -80,12 +80,18 @@ def test_a_process_that_cannot_begin_is_an_error(tmp_path: Path, monkeypatch: py
 
 
 def test_a_larger_job_is_expected_to_take_as_much_longer() -> None:
-    pace = Pace(20, {Kind.MEMORY: 90})
+    pace = Pace()
     pace.note("one", Job(Kind.LOOP, 100), took=2)
     assert pace.expected("one", Job(Kind.LOOP, 1_000)) == 20
     assert pace.expected("one", Job(Kind.MEMORY, 1_000)) == 20
     assert pace.expected("one", Job(Kind.MAP, 1_000)) == pace.expected("two", Job(Kind.LOOP, 1_000)) == 0
-    assert (pace.allowed(Job(Kind.LOOP, 1)), pace.allowed(Job(Kind.MEMORY, 1))) == (20, 90)
+
+
+def test_a_peer_does_only_what_is_wanted_of_it(tmp_path: Path) -> None:
+    measured = measuring(tmp_path, [LOOP, Job(Kind.CHAIN, 50)])
+    measured.is_wanted = lambda peer, job: job.kind is Kind.CHAIN or peer == "limit-switch"
+    figures = measured.everything(["milepost", "limit-switch"])
+    assert set(figures.samples) == {("chain of 50", "milepost"), (LOOP.name, "limit-switch")}
 
 
 def test_what_is_compiled_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -111,6 +117,14 @@ def test_the_command_writes_page_pictures_and_numbers_and_leaves_the_readme_alon
     kept = json.loads((tmp_path / "results.json").read_text(encoding="utf-8"))
     assert set(kept["jobs"]["map of 50"]["samples"]) == {"milepost-sqlite-process", "milepost-sqlite-power"}
     assert (ROOT / "README.md").read_bytes() == readme
+
+
+def test_the_command_measures_what_the_aims_need_and_prints_their_table(tmp_path: Path) -> None:
+    done = command("--aims", "--quick", "--only", "milepost", "--job", "loop", "--job", "runs at once")
+    assert done.returncode == 0, done.stderr
+    found = {line[:24]: line for line in done.stdout.splitlines()}
+    assert found["a step of many runs at o"].endswith(("reached", "not reached"))
+    assert found["loop without a store, of"].endswith("not measured")
 
 
 def test_the_command_says_whom_it_does_not_know(tmp_path: Path) -> None:
