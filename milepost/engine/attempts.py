@@ -71,16 +71,31 @@ class Outcome:
 
 
 class InOwnContext(Generic[T]):
-    """Awaits a coroutine in a copy of the current context, so that the variables it sets stay its own, as in a task."""
+    """A coroutine that runs in a copy of the current context, so that the variables it sets stay its own, as in a task.
+
+    Await it when `begin` has told that it waits.
+    """
+
+    __slots__ = ("_coroutine", "_run", "_waited", "result")
+
+    result: T
 
     def __init__(self, coroutine: Coroutine[Any, Any, T]) -> None:
         self._coroutine = coroutine
+        self._run = copy_context().run
 
-    def __await__(self) -> Generator[Any, Any, T]:
-        run = copy_context().run
-        send, throw = self._coroutine.send, self._coroutine.throw
+    def begin(self) -> bool:
+        """Run up to where it waits for something, or to its end; tell whether it has come to its `result`."""
         try:
-            waited = run(send, None)
+            self._waited = self._run(self._coroutine.send, None)
+        except StopIteration as stop:
+            self.result = stop.value
+            return True
+        return False
+
+    def __await__(self) -> Generator[Any, Any, None]:
+        run, send, throw, waited = self._run, self._coroutine.send, self._coroutine.throw, self._waited
+        try:
             while True:
                 try:
                     answer: Any = yield waited
@@ -92,8 +107,7 @@ class InOwnContext(Generic[T]):
                 else:
                     waited = run(send, answer)
         except StopIteration as stop:
-            result: T = stop.value
-            return result
+            self.result = stop.value
 
 
 async def within(seconds: float | None, waited: Awaitable[T]) -> T:
@@ -237,8 +251,10 @@ class Body:
         """Try a task until it succeeds or its policy is used up."""
         policy = self._plan.nodes[task.node].policy
         if policy is None:
-            outcome = Outcome(None, self._state.view(self.host.is_alone))
-            await self._attempt(task, outcome, 1, None)
+            view = self._state.view(self.host.is_alone, task)
+            outcome = Outcome(None, view)
+            with Attempt(self, task, outcome, 1, None):
+                outcome.output = await self.call(task, view)
             return outcome
         if policy.cache is not None and self._cache is not None:
             outcome = Outcome(None, self._state.view(self.host.is_alone))

@@ -123,7 +123,6 @@ class Driver:
         self._handling = False
         self._cancelling = False
         self._group: TaskGroup | None = None
-        self._interrupt: anyio.CancelScope | None = None
 
     # --- entry points ------------------------------------------------------------------------------------------------
 
@@ -145,12 +144,10 @@ class Driver:
         try:
             async with anyio.create_task_group() as group:
                 self._group = group
-                while not self._is_over():
-                    with anyio.CancelScope() as self._interrupt:
-                        await self._loop()
-                    self._interrupt = None
-                    self._running = {key: scope for key, scope in self._running.items() if scope is not None}
-                group.cancel_scope.cancel()
+                if self.position.waiting and self.post_office is not None:
+                    with suppress(StoreError):  # it is looked into again soon
+                        await self.post_office()
+                await self._lead(group)
         except BaseExceptionGroup as several:
             raise only_one(several) from None
         finally:
@@ -200,11 +197,9 @@ class Driver:
         self.break_off(record, RunCancelled(self._run_id))
 
     def ask_to_cancel(self, taken: tuple[str, ...] = ()) -> None:
-        """Have the run end for good, also while the loop waits for a lone task. taken: the messages that ask for it."""
+        """Have the run end for good. taken: the messages that ask for it."""
         self._cancelling = True
         self.post(partial(self._cancel_run, taken))
-        if self._interrupt is not None and None in self._running.values():
-            self._interrupt.cancel()
 
     def hear(self, message: Message) -> None:
         """Take in what somebody said to the run, in turn."""
@@ -241,29 +236,33 @@ class Driver:
     def post(self, happening: Callable[[], None]) -> None:
         """Have something done by the loop, in turn."""
         self._mail.append(happening)
-        if self._wake is not None:
-            self._wake.set()
+        self._look_again()
 
     # --- the loop ----------------------------------------------------------------------------------------------------
 
-    async def _loop(self) -> None:
-        turn = time.perf_counter()
-        if self.position.waiting and self.post_office is not None:
-            with suppress(StoreError):  # it is looked into again soon
-                await self.post_office()
+    async def _lead(self, group: TaskGroup) -> None:
+        """Do what there is to do, until the run is over.
+
+        Whoever leads carries out the bodies of tasks, too, so that one that never waits costs no task of its own. When
+        one waits, somebody else takes the lead, and who has lost it goes on only as long as there is something to do.
+        """
+        leads, turn = True, time.perf_counter()
+        carry_out = self._carry_out_cancellably if self._plan.cancelling else self._carry_out
         while not self._is_over():
             if self.room is not None:
                 await self.room()
                 if self._is_over():
-                    return
+                    break
             if self._mail:
                 self._handle()
-            elif self._waiting and not (self._broken or self._failures.pending):
-                await self._start_waiting()
-                now = time.perf_counter()
-                if now - turn > FAIR:
+            elif self._waiting and not self._broken:
+                leads = await carry_out(self._waiting.popleft(), group, leads)
+                if time.perf_counter() - turn > FAIR:
                     await checkpoint()
                     turn = time.perf_counter()
+            elif not leads:
+                self._look_again()
+                return
             elif self._is_busy():
                 await self._nap()
                 turn = time.perf_counter()
@@ -273,6 +272,36 @@ class Driver:
                 self._give_up()
             else:
                 await self._rest()
+        group.cancel_scope.cancel()
+
+    async def _carry_out(self, task: Task, group: TaskGroup, leads: bool) -> bool:
+        """Do what a task is for, and tell whether who does it leads afterwards. leads: whether it does so before."""
+        self._running.setdefault(task.key, None)
+        body = InOwnContext(self._body.carry_out(task))
+        if not body.begin():
+            if leads:
+                group.start_soon(self._lead, group)
+            leads = False
+            await body
+            if self.room is not None:
+                await self.room()
+        if self._mail:
+            self._mail.append(partial(self._done, task, body.result))
+            self._handle()
+        else:  # here and now: bodies that never wait would otherwise all run before one of them is kept
+            self._done(task, body.result)
+        return leads
+
+    async def _carry_out_cancellably(self, task: Task, group: TaskGroup, leads: bool) -> bool:
+        """Do the same in a scope of its own, where a join may cancel the task."""
+        with anyio.CancelScope() as self._running[task.key]:
+            return await self._carry_out(task, group, leads)
+        return False
+
+    def _look_again(self) -> None:
+        """Have who leads look whether there is something to do."""
+        if self._wake is not None:
+            self._wake.set()
 
     async def _rest(self) -> None:
         """Nothing is left to do until something comes from outside: go on with what has come, or do not wait here."""
@@ -359,32 +388,6 @@ class Driver:
         record.error = str(error)
         self.break_off(record, error)
 
-    async def _start_waiting(self) -> None:
-        """Start what was spawned.
-
-        A lone task runs in this very task, as starting another would cost more than most nodes do. Nothing can cancel
-        it but what stops the whole run.
-        """
-        alone = len(self._waiting) == 1 and len(self.position.tasks) == 1
-        if alone and not (self._running or self._streams.feeds or self._uncommitted):
-            task = self._waiting.popleft()
-            self._running[task.key] = None
-            self._done(task, await InOwnContext(self._body.carry_out(task)))
-            return
-        assert self._group is not None
-        while self._waiting:
-            task = self._waiting.popleft()
-            scope = self._running[task.key] = anyio.CancelScope()
-            self._group.start_soon(self._carry_out, task, scope)
-
-    async def _carry_out(self, task: Task, scope: anyio.CancelScope) -> None:
-        with scope:
-            outcome = await self._body.carry_out(task)
-            if self.room is not None:
-                await self.room()
-            self.post(lambda: self._done(task, outcome))
-            self._handle()  # here and now: bodies that never wait would otherwise all run before one of them is kept
-
     def is_alone(self) -> bool:
         """Tell whether no other body runs."""
         return len(self._running) == 1 and not self._streams.feeds
@@ -395,10 +398,9 @@ class Driver:
 
     def _enter(self, task: Task) -> None:
         """Let a task begin that had to wait for others."""
-        if task.key in self.position.tasks and not self._is_over():
+        if task.key in self.position.tasks and not (self._is_over() or self._failures.pending):
             self._waiting.append(task)
-            if self._wake is not None:
-                self._wake.set()
+            self._look_again()
         elif self._slots is not None:
             self._slots.leave(task.key)
 
@@ -445,13 +447,7 @@ class Driver:
             self._asking.inside(self.position.tasks[task], run_id, until)
             if self._slots is not None:
                 self._slots.rest(task)
-            if self._wake is not None:
-                self._wake.set()
-            is_lone = task in self._running and self._running[task] is None
-            if is_lone and not self._values.storing:  # the loop waits for that task alone
-                self._note_lull(True)
-            elif is_lone and self._interrupt is not None:
-                self._interrupt.cancel()
+            self._look_again()
 
     def awake(self, task: str) -> None:
         """Note that the run inside a task goes on."""
@@ -619,8 +615,8 @@ class Driver:
                     lost()
             else:
                 release()
-            if not at_once and self._wake is not None:
-                self._wake.set()
+            if not at_once:
+                self._look_again()
 
         self._log.commit(record, position, committed)
         at_once = False
@@ -634,25 +630,22 @@ class Driver:
     ) -> None:
         """Do what a committed record says: start what it spawned, stop what it cancelled, end the run."""
         for op in record.ops:
-            if isinstance(op, Cancel):
+            if op.__class__ is Cancel:
                 self._cancel(op.tasks)
-            elif isinstance(op, Finish):
+            elif op.__class__ is Finish:
                 self.ended = True
-        if self._slots is None:
-            self._waiting.extend(task for task in spawned if task.key in self.position.tasks)
-        else:
+        if self._slots is not None:
             feeds = self._streams.feeds
             self._slots.spawned([*spawned, *(feeds[key].stream for key in opened if key in feeds)])
-            self._waiting.extend(task for task in spawned if self._is_admitted(task))
+        if not self._failures.pending:  # else nothing more begins
+            for task in spawned:
+                if task.key in self.position.tasks and (self._slots is None or self._slots.enter(task)):
+                    self._waiting.append(task)
         for key, source in opened.items():
             self.post(partial(self._follow, key, source))
         if released is not None:
             released()
         self._announce(record, spawned)
-
-    def _is_admitted(self, task: Task) -> bool:
-        assert self._slots is not None
-        return task.key in self.position.tasks and self._slots.enter(task)
 
     def _follow(self, key: str, source: AsyncIterable[Any]) -> None:
         if self._group is not None:

@@ -52,8 +52,9 @@ class Holds:
 
     def free(self, key: str, node: str, stack: Stack) -> None:
         """Stop counting a task."""
-        for join_run in self.held(node, stack):
-            self._release(join_run)
+        if self._plan.nodes[node].watch:
+            for join_run in self.held(node, stack):
+                self._release(join_run)
         if self._plan.cancelling:
             self._forget(key, stack)
 

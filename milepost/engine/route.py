@@ -359,7 +359,7 @@ class Router:
 
         Nothing arrives any more once the run has ended, or in a fork run that a join has just cancelled.
         """
-        if self.position.output is not None or self._is_cancelled(route):
+        if self.position.output is not None or (self._cancelled and self._is_cancelled(route)):
             return
         node = self.plan.nodes[target]
         match node.role:
@@ -382,7 +382,7 @@ class Router:
                 self._accumulators.clear()
 
     def _is_cancelled(self, route: str) -> bool:
-        return bool(self._cancelled) and any(item[1] in self._cancelled for item in destination(self._base, route)[1])
+        return any(item[1] in self._cancelled for item in destination(self._base, route)[1])
 
     def _decide(self, node: PlanNode, route: str, ref: Ref, label: object) -> None:
         """Take the first branch whose condition holds."""

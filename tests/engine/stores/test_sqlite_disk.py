@@ -54,7 +54,8 @@ def test_a_disk_that_fills_up_stops_runs_that_go_on_when_there_is_room(tmp_path:
         "committed and never ran": [],
         "not committed and not run again": [],
     }
-    assert most == 3, "the items of a map were in flight, and nothing began after that"
+    items = 3 if durability == "power" else 1  # where a commit is made at once, the next item sees that it failed
+    assert most == items, "what was in flight of a map, and nothing began after that"
 
 
 @pytest.mark.parametrize("durability", DURABILITIES)
