@@ -29,6 +29,7 @@ from milepost.cli.stores import require
 from milepost.cli.waiting import describe_wait, moment, next_commands, resume_command, wait_lines
 from milepost.engine.errors import InputError, StoreError
 from milepost.engine.stores.address import without_password
+from milepost.visualize.palette import INTERRUPTED
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -41,12 +42,20 @@ if TYPE_CHECKING:
     from milepost.engine.trace import RunStatus, Trace
 
 STATUSES: Final[tuple[RunStatus, ...]] = ("running", "waiting", "completed", "failed", "cancelled")
-STATUS_STYLES = {"running": "blue", "waiting": "yellow", "completed": "green", "failed": "bold red", "cancelled": "dim"}
+STATUS_STYLES: Final = {
+    "running": "blue",
+    INTERRUPTED: "bold blue",
+    "waiting": "yellow",
+    "completed": "green",
+    "failed": "bold red",
+    "cancelled": "dim",
+}
 
 
 @click.command()
 @click.option("--status", type=click.Choice(STATUSES), help="Only runs of this status.")
 @click.option("--waiting", is_flag=True, help="Only runs that wait, with what each waits for.")
+@click.option("--interrupted", is_flag=True, help="Only runs under way whose process has died or was stopped.")
 @click.option("--workflow", metavar="NAME", help="Only runs of this workflow.")
 @click.option("--tag", metavar="TAG", help="Only runs that have this tag.")
 @click.option("--since", metavar="WHEN", help="Only runs begun since then: 2026-11-28, 2026-11-28T09:30Z, or 2d, 12h.")
@@ -59,6 +68,7 @@ def runs(
     asked: Invocation,
     status: RunStatus | None,
     waiting: bool,
+    interrupted: bool,
     workflow: str | None,
     tag: str | None,
     since: str | None,
@@ -69,21 +79,35 @@ def runs(
     """List the runs of a store, the one that was begun last first."""
     if waiting and status not in (None, "waiting"):
         raise InputError(f"--waiting and --status {status} cannot both hold. Give one of them.")
+    if interrupted and (waiting or status not in (None, "running")):
+        raise InputError(
+            f"--interrupted and {'--waiting' if waiting else f'--status {status}'} cannot both hold. Give one of them."
+        )
     status = "waiting" if waiting else status
     begun = None if since is None else moment_of(since, datetime.now(UTC))
     require(store)
 
     async def look(engine: Engine) -> Listing:
-        found = await engine.runs(status=status, workflow=workflow, tag=tag, since=begun, nested=nested, limit=limit)
+        found = await engine.runs(
+            status=status,
+            workflow=workflow,
+            tag=tag,
+            since=begun,
+            interrupted=interrupted,
+            nested=nested,
+            limit=limit,
+        )
         counts = await engine.counts(workflow=workflow, tag=tag, since=begun, nested=nested)
+        left = await engine.counts(workflow=workflow, tag=tag, since=begun, interrupted=True, nested=nested)
         is_filled = bool(counts or await engine.runs(nested=nested, limit=1))
         waits = {one.run_id: await _waits_of(engine, one.run_id) for one in found} if waiting else {}
-        return Listing(found, counts, is_filled, waits)
+        return Listing(found, counts, left.get("running", 0), is_filled, waits)
 
     listing = read_store(store, look)
     counts = listing.counts
     if asked.as_json:
-        print_json({"runs": [_described(one, listing, store) for one in listing.found], "counts": {**counts}})
+        told = [_described(one, listing, store) for one in listing.found]
+        print_json({"runs": told, "counts": {**counts}, "interrupted": listing.interrupted})
         return
     if listing.found and waiting:
         _print_waiting(listing, nested=nested)
@@ -97,10 +121,15 @@ def runs(
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """What is known of the runs of a store. waits: of each run that is found, what it waits for, if that is wanted."""
+    """What is known of the runs of a store.
+
+    interrupted: how many of those that are running. waits: of each run that is found, what it waits for, if that is
+    wanted.
+    """
 
     found: list[RunSummary]
     counts: Mapping[RunStatus, int]
+    interrupted: int
     is_filled: bool
     waits: Mapping[str, Sequence[OpenWait]]
 
@@ -156,7 +185,7 @@ def _table(summaries: list[RunSummary], *, nested: bool = False) -> Table:
         table.add_row(
             Text(summary.run_id),
             Text(f"{summary.workflow} v{summary.version}"),
-            Text(summary.status, style=STATUS_STYLES[summary.status]),
+            Text(standing := INTERRUPTED if summary.interrupted else summary.status, style=STATUS_STYLES[standing]),
             Text(f"{summary.updated:%Y-%m-%d %H:%M:%S}Z", style="dim"),
             str(summary.seq),
             *([Text(summary.parent_run or "")] if nested else []),
@@ -192,7 +221,7 @@ def show(asked: Invocation, run: str, at: int | None, depth: int | None, store: 
     show_trace(screen, traced, depth=depth)
     if summary.parent_run is not None:
         screen.print(Text(f"\nThis run is inside run {summary.parent_run}."))
-    for line in (*changes_of(traced), *_awaited(summary, waits, store)):
+    for line in (*changes_of(traced), *_awaited(summary, waits, store), *_left(summary, store)):
         screen.print(Text(line), soft_wrap=True)
 
 
@@ -206,6 +235,14 @@ def _awaited(summary: RunSummary, waits: Sequence[OpenWait], store: str) -> Iter
     yield "Have it go on with:"
     yield from (f"  {line}" for line in next_commands(waits, summary.run_id, store))
     yield f"  {resume_command(summary, None, store)}"
+
+
+def _left(summary: RunSummary, store: str) -> Iterator[str]:
+    """Yield that nobody drives a run that is under way, and the command that has it go on."""
+    if summary.interrupted:
+        yield ""
+        yield "Its process has died or was stopped. Every node that finished is saved. Go on with:"
+        yield f"  {resume_command(summary, None, store)}"
 
 
 def _show_checkpoint(asked: Invocation, store: str, run: str, at: int, depth: int | None) -> None:

@@ -69,6 +69,7 @@ def _described(family: Sequence[Relative]) -> dict[str, object]:
                 "run_id": one.row.run_id,
                 "workflow": one.row.workflow,
                 "status": one.row.status,
+                "interrupted": one.interrupted,
                 "error": one.row.error,
                 "checkpoints": one.row.seq,
                 "forked_from": one.row.forked_from,

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from milepost.engine.errors import BrokenJournal
+from milepost.engine.interruption import left_alone
 from milepost.engine.journal import Kind
 from milepost.engine.reading import read_record
 from milepost.engine.stores.store import RunRow, Store
@@ -26,11 +27,13 @@ class Relative:
 
     row: of the run. stations: those of its own checkpoints that a tree shows, in order: the first one, those that other
     runs were forked at, and the newest. level: how many forks lead to it, 0 for the run that was not forked.
+    interrupted: it is running as far as its row says, but no process drives it.
     """
 
     row: RunRow
     stations: tuple[Station, ...]
     level: int
+    interrupted: bool = False
 
 
 async def family_of(store: Store, row: RunRow) -> tuple[Relative, ...]:
@@ -46,9 +49,16 @@ async def family_of(store: Store, row: RunRow) -> tuple[Relative, ...]:
     for one in sorted(rows.values(), key=lambda each: (each.forked_at, each.created, each.run_id)):
         if one.forked_from is not None:
             forks.setdefault(one.forked_from, []).append(one)
+    line = list(_descent(_eldest(row, rows), forks))
+    left = await left_alone(store, [one for one, _ in line])
     found = [
-        Relative(row=one, stations=await _stations(store, one, forks.get(one.run_id, ())), level=level)
-        for one, level in _descent(_eldest(row, rows), forks)
+        Relative(
+            row=one,
+            stations=await _stations(store, one, forks.get(one.run_id, ())),
+            level=level,
+            interrupted=one.run_id in left,
+        )
+        for one, level in line
     ]
     return tuple(found)
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from milepost.engine.definition import Definition
 from milepost.engine.errors import BrokenJournal, InputError
+from milepost.engine.interruption import left_alone
 from milepost.engine.journal import Record
 from milepost.engine.logs import status_of
 from milepost.engine.opening import as_of, read_position
@@ -107,13 +108,15 @@ async def _alone(store: Store, row: RunRow, definitions: dict[str, Definition], 
         newest = before if seq == row.seq else newest
     if newest != row.hash:  # there may be more by now
         raise BrokenJournal(row.run_id, row.seq, ENDS_WRONGLY)
+    left = until is None and row.run_id in await left_alone(store, [row])
     openings = [one for one in await store.openings(row.run_id) if until is None or one.at <= row.updated]
     return tracer.trace(
         run_id=row.run_id,
         status=row.status,
         created=row.created,
         updated=row.updated,
-        driven=row.status == "running" and row.owner is not None,
+        driven=row.status == "running" and row.owner is not None and not left,
+        interrupted=left,
         resumes=tracer.resumes(openings),
         error=row.error,
         output=row.output,

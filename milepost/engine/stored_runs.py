@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, overload
@@ -15,6 +15,7 @@ from milepost.engine.difference import Difference
 from milepost.engine.errors import InputError, StoreError, UnknownRun
 from milepost.engine.family import Relative, family_of
 from milepost.engine.following import Follower, History, similar_runs
+from milepost.engine.interruption import left_alone
 from milepost.engine.lineage import trace_of
 from milepost.engine.reading import read_definition
 from milepost.engine.report import Report
@@ -35,7 +36,9 @@ class RunSummary:
     version: of the definition that it follows now. seq: how many checkpoints it has. output: JSON text. parent_run,
     parent_task: the run that this one is inside of, and the key of the task that drives it; None for a run of its own.
     forked_from, forked_at: the run, and the last of its checkpoints, that this one shares; None and 0 for a run that
-    was not forked. tags: what it can be found by. due: when it goes on by itself, if it waits for a time.
+    was not forked. tags: what it can be found by. due: when it goes on by itself, if it waits for a time. interrupted:
+    it is running as far as its store was told, but no process drives it: theirs has died, or was stopped. A resume goes
+    on with it.
     """
 
     run_id: str
@@ -53,6 +56,7 @@ class RunSummary:
     forked_at: int = 0
     tags: tuple[str, ...] = ()
     due: datetime | None = None
+    interrupted: bool = False
 
 
 HALF_A_MICROSECOND: Final = 5e-7
@@ -80,6 +84,7 @@ class StoredRuns:
         workflow: str | None = None,
         tag: str | None = None,
         since: datetime | None = None,
+        interrupted: bool = False,
         nested: bool = False,
         limit: int | None = None,
         before: str | RunSummary | None = None,
@@ -87,22 +92,29 @@ class StoredRuns:
         """Return stored runs, the one that was created last first.
 
         status, workflow, tag: only runs that stand so, are of the workflow of this name, have this tag. since: only
-        those that were created at this moment or later. nested: with those that are inside other runs. limit: how many
-        at most. before: the last run of the page before this one, or its id. Raises InputError; UnknownRun: there is no
-        run of the id that was given as `before`. StoreError.
+        those that were created at this moment or later. interrupted: only those that are under way, and that no process
+        drives any more. nested: with those that are inside other runs. limit: how many at most. before: the last run of
+        the page before this one, or its id. Raises InputError: the options make no sense. UnknownRun: there is no run
+        of the id that was given as `before`. StoreError.
         """
         if limit is not None and limit < 0:
             raise InputError(f"limit={limit} is no number of runs. Give 0 or more, or None for all.")
-        rows = await self._need_store().rows(
-            status=status,
+        if interrupted and status not in (None, "running"):
+            raise InputError(f"A run that is {status} cannot be interrupted. Give one of the two.")
+        store = self._need_store()
+        rows = await store.rows(
+            status="running" if interrupted else status,
             workflow=workflow,
             tag=tag,
             since=_seconds_of(since),
             nested=nested,
-            limit=limit,
+            limit=None if interrupted else limit,
             before=None if before is None else await self._place_of_page(before),
         )
-        return [await self._summary(row) for row in rows]
+        left = await left_alone(store, rows)
+        if interrupted:
+            rows = [row for row in rows if row.run_id in left][:limit]
+        return [await self._summary(row, left) for row in rows]
 
     async def counts(
         self,
@@ -110,10 +122,19 @@ class StoredRuns:
         workflow: str | None = None,
         tag: str | None = None,
         since: datetime | None = None,
+        interrupted: bool = False,
         nested: bool = False,
     ) -> Mapping[RunStatus, int]:
-        """Return how many stored runs stand how, without what there is none of; the options are those of `runs`."""
-        return await self._need_store().counts(workflow=workflow, tag=tag, since=_seconds_of(since), nested=nested)
+        """Return how many stored runs stand how, without what there is none of; the options are those of `runs`.
+
+        What is interrupted counts as running; those that are can be counted by themselves.
+        """
+        store, begun = self._need_store(), _seconds_of(since)
+        if not interrupted:
+            return await store.counts(workflow=workflow, tag=tag, since=begun, nested=nested)
+        rows = await store.rows(status="running", workflow=workflow, tag=tag, since=begun, nested=nested)
+        left = await left_alone(store, rows)
+        return {"running": len(left)} if left else {}
 
     async def _place_of_page(self, before: str | RunSummary) -> RunRow:
         """Return the row that a page comes after; of a run that is gone since, what it takes to go on from there."""
@@ -121,22 +142,30 @@ class StoredRuns:
             return await self._row(before)
         return await self._need_store().row(before.run_id) or row_like(before)
 
-    async def _summary(self, row: RunRow) -> RunSummary:
-        """Return a row as a list shows it. It says itself only the version that the run was begun with."""
+    async def _summary(self, row: RunRow, left: Set[str] | None = None) -> RunSummary:
+        """Return a row as a list shows it. It says itself only the version that the run was begun with.
+
+        left: ids of the runs that are interrupted, if that is known.
+        """
+        if left is None:
+            left = await left_alone(self._need_store(), [row])
+        is_left = row.run_id in left
         if row.fingerprint not in self._versions:
             try:
                 definition = await read_definition(self._need_store(), row.run_id, row.fingerprint)
             except StoreError:  # that is told where the run itself is read
-                return summary(row, row.version)
+                return summary(row, row.version, interrupted=is_left)
             self._versions[row.fingerprint] = definition.version
-        return summary(row, self._versions[row.fingerprint])
+        return summary(row, self._versions[row.fingerprint], interrupted=is_left)
 
     async def children(self, run_id: str) -> list[RunSummary]:
         """Return the runs that the tasks of a run drive, as they were created. Raises UnknownRun."""
         store = self._need_store()
         if await store.row(run_id) is None:
             raise UnknownRun(run_id, await self._similar(run_id))
-        return [await self._summary(row) for row in await store.children(run_id)]
+        rows = await store.children(run_id)
+        left = await left_alone(store, rows)
+        return [await self._summary(row, left) for row in rows]
 
     async def find(self, prefix: str) -> RunSummary:
         """Return the run of this id, or the only one whose id begins so.
@@ -239,7 +268,7 @@ class StoredRuns:
         return await report_of(self._need_store(), await self._row(run_id), depth)
 
 
-def summary(row: RunRow, version: int) -> RunSummary:
+def summary(row: RunRow, version: int, *, interrupted: bool = False) -> RunSummary:
     """Return a row as a list shows it. version: of the definition that the run follows."""
     return RunSummary(
         run_id=row.run_id,
@@ -257,6 +286,7 @@ def summary(row: RunRow, version: int) -> RunSummary:
         forked_at=row.forked_at,
         tags=row.tags,
         due=None if row.due is None else moment(row.due),
+        interrupted=interrupted,
     )
 
 

@@ -126,7 +126,8 @@ class Trace:
     decision, the latest value that decided for it, as short text. checkpoints: committed records. resumes: when
     another process went on. output: JSON text of the result, once completed. children: by id, the runs that the tasks
     drive, as far as they were begun and have been read. forked_from: the run that the records up to a number belong to,
-    and that number. edits: what somebody changed by hand.
+    and that number. edits: what somebody changed by hand. interrupted: it is running as far as its store was told, but
+    no process drives it: theirs has died, or was stopped.
     """
 
     run_id: str
@@ -145,6 +146,7 @@ class Trace:
     children: Mapping[str, Trace] = field(default_factory=_no_children)
     forked_from: tuple[str, int] | None = None
     edits: tuple[Edit, ...] = ()
+    interrupted: bool = False
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
         shown = import_module("milepost.engine.shown")  # by name: what is shown stands on this module

@@ -298,11 +298,15 @@ class Tracer:
         created: float,
         updated: float,
         driven: bool,
+        interrupted: bool = False,
         resumes: Iterable[float] = (),
         error: str | None = None,
         output: str | None = None,
     ) -> Trace:
-        """Return the trace so far. driven: somebody drives the run now, so pending tasks are running."""
+        """Return the trace so far.
+
+        driven: somebody drives the run now, so pending tasks are running. interrupted: nobody does any more.
+        """
         tasks = list(self._tasks.values())
         if driven:
             tasks = [replace(one, status="running") if one.status == "pending" else one for one in tasks]
@@ -328,6 +332,7 @@ class Tracer:
             output=output,
             forked_from=self._origin,
             edits=tuple(self._edits),
+            interrupted=interrupted,
         )
 
     def _with_child(self, run_id: str, task: TaskTrace) -> TaskTrace:

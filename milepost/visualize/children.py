@@ -66,9 +66,10 @@ def merged(traces: Sequence[Trace]) -> Trace:
         return traces[0]
     last = traces[-1]
     present = {trace.status for trace in traces}
+    status: RunStatus = next(status for status in _BY_WEIGHT if status in present)
     return Trace(
         run_id=last.run_id,
-        status=next(status for status in _BY_WEIGHT if status in present),
+        status=status,
         definition=last.definition,
         created=min(trace.created for trace in traces),
         updated=max(trace.updated for trace in traces),
@@ -78,6 +79,7 @@ def merged(traces: Sequence[Trace]) -> Trace:
         joins=_joined(join for trace in traces for join in trace.joins),
         checkpoints=sum(trace.checkpoints for trace in traces),
         children={run_id: child for trace in traces for run_id, child in trace.children.items()},
+        interrupted=status == "running" and all(trace.interrupted for trace in traces if trace.status == "running"),
     )
 
 

@@ -10,7 +10,7 @@ from typing import Final
 from milepost.engine.family import Relative
 from milepost.engine.tracing import moment
 from milepost.visualize.escape import markup, one_line
-from milepost.visualize.forks import MOST_RUNS, STANDING, described, told
+from milepost.visualize.forks import MOST_RUNS, STANDING, described, stands, told
 from milepost.visualize.palette import DARK, GLYPHS, LIGHT, Palette, Status, Theme
 from milepost.visualize.wording import plural
 
@@ -113,7 +113,8 @@ def _order(shown: Sequence[Relative]) -> Iterator[str]:
 
 def _stops(each: Relative, asked: str, places: Sequence[int], level: int) -> Iterator[str]:
     """Draw the checkpoints of a run, and behind the newest one what it is called and how it stands."""
-    row, status = each.row, STANDING[each.row.status]
+    row = each.row
+    status, word = stands(each)
     for station, place in zip(each.stations, places, strict=True):
         words = markup(one_line(told(station), 15))
         height = level - (20 if station.seq == row.seq else 13)
@@ -125,7 +126,7 @@ def _stops(each: Relative, asked: str, places: Sequence[int], level: int) -> Ite
         yield f'<circle class="b {status}" cx="{place}" cy="{level}" r="13"/>'
         yield f'<text class="g {status}" x="{place}" y="{level + 5}" text-anchor="middle">{GLYPHS[status]}</text></g>'
     mark = " ◂" if row.run_id == asked else ""
-    about = f"{row.status}: {one_line(row.error, 40)}" if row.error else row.status
+    about = f"{word}: {one_line(row.error, 40)}" if row.error else word
     yield f'<text class="t" x="{places[-1] + 26}" y="{level + 1}">{markup(one_line(row.run_id, 40))}{mark}</text>'
     yield f'<text class="m" x="{places[-1] + 26}" y="{level + 17}">{markup(about)}</text>'
 
@@ -135,10 +136,11 @@ def _table(family: Sequence[Relative], asked: str) -> Iterator[str]:
     cells = "".join(f'<th scope="col">{name}</th>' for name in names)
     yield f'<h2>Runs</h2>\n<div class="scroll" tabindex="0"><table>\n<thead><tr>{cells}</tr></thead>\n<tbody>'
     for each in family:
-        row, status = each.row, STANDING[each.row.status]
+        row = each.row
+        status, word = stands(each)
         mark = " (this run)" if row.run_id == asked else ""
         rest = (
-            f"{GLYPHS[status]} {row.status}",
+            f"{GLYPHS[status]} {word}",
             row.forked_from or "",
             str(row.forked_at or ""),
             str(row.seq),
@@ -159,7 +161,7 @@ def _colours(theme: Theme) -> str:
 def _variables(colours: Palette) -> str:
     names = ("page", "title", "text", "muted", "border", "line")
     root = "".join(f"--{name}:{getattr(colours, name)};" for name in names)
-    marks = "".join(_mark(status, colours) for status in STANDING.values())
+    marks = "".join(_mark(status, colours) for status in (*STANDING.values(), Status.PENDING))
     return f":root,svg{{{root}}}.k{{fill:{colours.page};stroke:{colours.line};stroke-width:2.5}}{marks}"
 
 

@@ -13,7 +13,7 @@ from milepost.engine.family import Relative, Station
 from milepost.engine.trace import RunStatus
 from milepost.visualize.escape import mermaid_prose, mermaid_text, one_line
 from milepost.visualize.mermaid import FONT, quoted
-from milepost.visualize.palette import GLYPHS, Status, Theme, palette
+from milepost.visualize.palette import GLYPHS, INTERRUPTED, Status, Theme, palette
 from milepost.visualize.terminal import MUTED, STYLES
 from milepost.visualize.wording import plural
 
@@ -33,6 +33,7 @@ _COMMITS: Final[Mapping[Status, str]] = {
     Status.FAILED: " type: REVERSE",
     Status.CANCELLED: " type: REVERSE",
     Status.RUNNING: " type: HIGHLIGHT",
+    Status.PENDING: " type: HIGHLIGHT",
     Status.WAITING: " type: HIGHLIGHT",
 }
 """What a run that did not complete ends with: a crossed commit where it was ended, an open one where it goes on."""
@@ -40,6 +41,11 @@ _COMMITS: Final[Mapping[Status, str]] = {
 _BRANCHES: Final = ("#2563eb", "#7c3aed", "#0e7490", "#be185d", "#b45309", "#15803d", "#475569", "#b91c1c")
 _WIDE: Final = 0xFEE0
 """How far from a sign of ASCII its full-width form is, which no grammar knows."""
+
+
+def stands(one: Relative) -> tuple[Status, str]:
+    """Return how a run of a family stands, as it is painted and as a word."""
+    return (Status.PENDING, INTERRUPTED) if one.interrupted else (STANDING[one.row.status], one.row.status)
 
 
 def told(station: Station) -> str:
@@ -112,8 +118,8 @@ def _commits(shown: Sequence[Relative]) -> Iterator[str]:
         current = index
         ending, tag = "", ""
         if seq == row.seq:
-            status = STANDING[row.status]
-            ending, tag = _COMMITS.get(status, ""), f' tag: "{GLYPHS[status]} {row.status}"'
+            status, word = stands(shown[index])
+            ending, tag = _COMMITS.get(status, ""), f' tag: "{GLYPHS[status]} {word}"'
         unseen = UNSEEN * number  # two checkpoints may say the same, and no two commits may have one id
         yield f'  commit id: "{mermaid_text(told(station))}{unseen}"{ending}{tag}'
         for count, fork in enumerate(forks.get((row.run_id, seq), ())):
@@ -145,7 +151,7 @@ def _wide(name: str) -> str:
 def described(family: Sequence[Relative]) -> str:
     """Return a family in one line, for people who do not see the picture."""
     parts = (
-        f"{one_line(one.row.run_id, 40)} {one.row.status}"
+        f"{one_line(one.row.run_id, 40)} {stands(one)[1]}"
         + (f", forked from {one_line(one.row.forked_from, 40)} at {one.row.forked_at}" if one.row.forked_from else "")
         for one in family
     )
@@ -169,11 +175,12 @@ def tree_view(family: Sequence[Relative], asked: str) -> RenderableType:
 
 
 def _line(one: Relative, asked: str) -> Text:
-    row, status = one.row, STANDING[one.row.status]
+    row = one.row
+    status, word = stands(one)
     own = plural(row.seq - row.forked_at, "checkpoint") + (" of its own" if row.forked_from else "")
     end = one_line(row.error, 60) if row.error else ""
     return Text.assemble(
         (f"{GLYPHS[status]} {one_line(row.run_id, 60)}", STYLES[status]),
-        (f"  {row.status}, {own}" + (f": {end}" if end else ""), MUTED),
+        (f"  {word}, {own}" + (f": {end}" if end else ""), MUTED),
         ("  ← this run" if row.run_id == asked else "", "bold"),
     )

@@ -12,7 +12,7 @@ from milepost.visualize.children import cause_of, failures, usage_of
 from milepost.visualize.diagram import MAX_STRIP, Diagram, DrawnNode, Overlay, declared_node, link_label, overlaid
 from milepost.visualize.escape import flat, one_line
 from milepost.visualize.grouping import Box, Grouping, Link, group
-from milepost.visualize.palette import GLYPHS, RETRY, WORDS, Status
+from milepost.visualize.palette import GLYPHS, INTERRUPTED, RETRY, WORDS, Status
 from milepost.visualize.waits import busy, outcome, question
 from milepost.visualize.wording import count, duration, money, plural
 
@@ -49,8 +49,8 @@ def traced(trace: Trace, *, types: bool = False) -> Diagram:
 
 
 def run_status(trace: Trace) -> Status:
-    """Return how the whole run stands."""
-    return _STATUS[trace.status]
+    """Return how the whole run stands; one that nobody drives any more has its pending tasks still to do."""
+    return Status.PENDING if trace.interrupted else _STATUS[trace.status]
 
 
 def task_status(task: TaskTrace) -> Status:
@@ -96,12 +96,12 @@ def task_seconds(task: TaskTrace, trace: Trace) -> float | None:
 def notice(trace: Trace) -> str:
     """Say in a few words how the run stands and where."""
     status = run_status(trace)
-    word = "completed" if status is Status.DONE else WORDS[status]
+    word = INTERRUPTED if trace.interrupted else "completed" if status is Status.DONE else WORDS[status]
     if status is Status.FAILED:
         path = " › ".join(one_line(task_name(task), 40) for task in failures(trace))
         return f"failed at {one_line(path)}" if path else "failed"
-    if status in (Status.WAITING, Status.RUNNING):
-        names = dict.fromkeys(task.node for task in trace.tasks if task.status == trace.status)
+    if status in (Status.WAITING, Status.RUNNING, Status.PENDING):
+        names = dict.fromkeys(task.node for task in trace.tasks if task_status(task) is status)
         link = "for" if status is Status.WAITING else "at"
         shown = one_line(", ".join(names), 48)
         return f"{word} {link} {shown}" if shown else word

@@ -89,6 +89,9 @@ WORDS: Final[dict[Status, str]] = {
     Status.SAME: "the same",
 }
 
+INTERRUPTED: Final = "interrupted"
+"""What a run is that is running as far as its store was told, while no process drives it."""
+
 KIND_WORDS: Final[dict[str, str]] = {
     "function": "function",
     "agent": "agent",

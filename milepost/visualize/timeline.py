@@ -121,7 +121,7 @@ def timeline(
         raise InputError(f"rows={rows} leaves no room for a bar. Give 1 or more.")
     known = [moment for moment in moments(trace) if now is None or moment <= now] or [trace.created]
     begin, last = min(known), max(known)
-    if now is not None and trace.status in ("running", "waiting"):
+    if now is not None and trace.status in ("running", "waiting") and not trace.interrupted:
         last = max(last, now)
     end = (last - begin).total_seconds()
     history = History(begin, end)
@@ -169,6 +169,10 @@ def _lines(trace: Trace, begin: datetime, axis: Axis) -> Iterator[Line]:
             place=axis.place(at),
             tooltip=f"Resumed at {resume:%Y-%m-%d %H:%M:%S} UTC, {duration(at)} after the beginning",
         )
+    if trace.interrupted and (not trace.resumes or signs[-1] > max(trace.resumes)):
+        stopped = max(0.0, (signs[-1] - begin).total_seconds())
+        words = "Last checkpoint: since then no process has driven the run"
+        yield Line(kind="stopped", at=stopped, place=axis.place(stopped), tooltip=words)
 
 
 def _changes(trace: Trace, begin: datetime, axis: Axis) -> Iterator[Line]:

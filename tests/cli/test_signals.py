@@ -106,6 +106,48 @@ def test_a_second_signal_ends_the_process_at_once_whatever_it_does(start: Start,
     assert call("resume", "r-1", "stops.py:workflow").out == "7\n"
 
 
+def test_a_run_whose_process_was_killed_is_told_as_interrupted_until_it_goes_on(
+    start: Start, call: Call, flow: Path
+) -> None:
+    process = begun(start, flow, "waits")
+    assert (call("runs").out.splitlines()[1].split()[3], call("runs", "--interrupted").err) == (
+        "running",
+        "No run fits.\n",
+    )
+    process.kill()
+    process.wait()
+
+    for listed in (call("runs"), call("runs", "--interrupted"), call("runs", "--interrupted", "--status", "running")):
+        assert listed.out.splitlines()[1].split()[3] == "interrupted"
+    document = call("runs", "--json").document
+    assert [(run["status"], run["interrupted"]) for run in document["runs"]] == [("running", True)]
+    assert (document["counts"], document["interrupted"]) == ({"running": 1}, 1)
+    shown = call("show", "r-1")
+    assert shown.out.splitlines()[0] == "… stops  interrupted at second"
+    assert "Its process has died or was stopped. Every node that finished is saved." in shown.out
+    assert shown.out.splitlines()[-1].strip() == "milepost resume r-1 TARGET"
+    assert call("show", "r-1", "--json").document["interrupted"]
+    assert "interrupted, 2 checkpoints" in call("tree", "r-1").out
+    assert call("tree", "r-1", "--json").document["runs"][0]["interrupted"]
+    assert "… interrupted at second" in call("trace", "r-1", "--format", "mermaid").out
+
+    (flow / "hold").unlink()
+    assert call("resume", "r-1", "stops.py:workflow").out == "7\n"
+    assert call("runs", "--interrupted").err == "No run fits.\n"
+    assert not call("show", "r-1", "--json").document["interrupted"]
+
+
+@pytest.mark.parametrize(
+    ("other", "named"), [(("--waiting",), "--waiting"), (("--status", "failed"), "--status failed")]
+)
+def test_what_can_be_no_interrupted_run_is_refused(call: Call, other: tuple[str, ...], named: str) -> None:
+    answer = call("runs", "--interrupted", *other)
+    assert (answer.code, answer.err) == (
+        2,
+        f"--interrupted and {named} cannot both hold. Give one of them.\n",
+    )
+
+
 def test_a_run_that_completes_all_the_same_gives_its_output(start: Start, flow: Path) -> None:
     process = begun(start, flow, "finishes", "--durability", "process")
     process.send_signal(signal.SIGINT)

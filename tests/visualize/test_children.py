@@ -75,3 +75,11 @@ def test_joins_are_added_up_by_node() -> None:
 def test_no_number_of_levels_is_too_deep() -> None:
     assert usage_of(grown(2000).tasks, grown(2000)) is None
     assert failures(grown(2000)) == ()
+
+
+def test_several_runs_are_interrupted_where_nobody_drives_any_of_those_under_way() -> None:
+    dead = replace(GOOD, status="running", interrupted=True)
+    live = replace(GOOD, status="running")
+    assert merged([dead, GOOD, dead]).interrupted
+    assert not merged([dead, live]).interrupted
+    assert not merged([dead, BROKEN]).interrupted

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from milepost.visualize.escape import clean
+from milepost.visualize.fork_page import page
 from milepost.visualize.forks import MOST_RUNS, UNSEEN, git_graph, tree_view
 from milepost.visualize.palette import Theme
 from milepost.visualize.terminal import plain
@@ -49,6 +52,16 @@ def test_the_newest_checkpoint_says_how_a_run_stands_by_tag_and_shape(mermaid_js
         "t-3": (["▸ running"], 2),
         "t-4": (["‖ waiting"], 2),
     }
+
+
+def test_a_run_whose_process_died_is_told_from_one_that_goes_on(mermaid_js: Mermaid) -> None:
+    family = (replace(FAMILY[2], row=replace(FAMILY[2].row, forked_from=None, forked_at=0), interrupted=True),)
+    (tag,) = (one["tags"] for one in mermaid_js.answer(git_graph(family))["commits"] if one["tags"])
+    assert tag == ["… interrupted"]
+    assert "… t-3  interrupted, 5 checkpoints" in plain(tree_view(family, "t-1"))
+    drawing = page(family, "t-3")
+    assert "running" not in drawing.split("<body", 1)[1]
+    assert "<td>… interrupted</td>" in drawing
 
 
 @pytest.mark.parametrize("name", NASTY)

@@ -79,6 +79,25 @@ def test_a_resume_is_a_line_and_so_is_the_last_sign_of_life_before_it() -> None:
     assert stopped.place < resumed.place
 
 
+def test_a_run_that_nobody_drives_any_more_ends_with_its_last_sign_of_life() -> None:
+    tasks = [did("prepare", 0, (0, 4)), did("score", 5, status="pending", cause="prepare 1")]
+    trace = replace(run(tasks, 5), status="running", interrupted=True)
+    shown = timeline(trace, now=at(NIGHT))
+    (line,) = shown.lines
+    assert (line.kind, line.at, line.tooltip) == (
+        "stopped",
+        5,
+        "Last checkpoint: since then no process has driven the run",
+    )
+    assert (shown.notice, shown.status, shown.axis.length) == ("… interrupted at score", Status.PENDING, 5)
+
+
+def test_a_resume_that_committed_nothing_is_not_told_to_have_stopped_before_it_began() -> None:
+    tasks = [did("prepare", 0, (0, 4)), did("score", 5, status="pending", cause="prepare 1")]
+    trace = replace(run(tasks, 5), status="running", interrupted=True, resumes=(at(9),))
+    assert [(line.kind, line.at) for line in timeline(trace).lines] == [("stopped", 5), ("resumed", 9)]
+
+
 def test_a_fork_and_an_edit_by_hand_are_lines_too() -> None:
     shared, own = did("prepare", -100, (-100, -90)), did("score", 1, (1, 2), cause="prepare 1")
     edit = Edit(seq=3, at=at(1), fields=("notes",))

@@ -223,6 +223,9 @@ class Encrypted:
     async def ready(self, now: float, workflows: Collection[str], *, limit: int) -> Sequence[RunRow]:
         return [self._opened_row(row) for row in await self.store.ready(now, workflows, limit=limit)]
 
+    async def alive(self) -> Collection[str]:
+        return await self.store.alive()
+
     async def children(self, run_id: str, *, status: RunStatus | None = None) -> Sequence[RunRow]:
         return [self._opened_row(row) for row in await self.store.children(run_id, status=status)]
 

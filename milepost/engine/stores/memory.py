@@ -249,6 +249,9 @@ class MemoryStore:
         """Tell whether nobody alive owns a run, nor this store."""
         return row.owner not in self.journals.alive and row.owner != self._owner
 
+    async def alive(self) -> Collection[str]:
+        return {*self.journals.alive, self._owner}
+
     async def children(self, run_id: str, *, status: RunStatus | None = None) -> Sequence[RunRow]:
         rows = self.journals.rows.values()
         return [row for row in rows if row.parent_run == run_id and status in (None, row.status)]

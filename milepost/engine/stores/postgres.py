@@ -246,6 +246,9 @@ class PostgresStore:
         found = await self._read(rows.READY, self._owner, now, list(workflows), limit)
         return [rows.row_of(values) for values in found]
 
+    async def alive(self) -> Collection[str]:
+        return {self._owner, *(owner for (owner,) in await self._read(rows.ALIVE))}
+
     async def children(self, run_id: str, *, status: RunStatus | None = None) -> Sequence[RunRow]:
         return [rows.row_of(found) for found in await self._read(rows.CHILDREN, run_id, status, status)]
 

@@ -54,9 +54,9 @@ POSTED: Final = "SELECT run_id, id, kind, payload, by, at, number, taken FROM in
 NEWS: Final = "SELECT number, run_id FROM inbox WHERE taken IS NULL AND number > %s ORDER BY number"
 
 _IS_FREE: Final = "(owner IS NULL OR owner NOT IN (SELECT owner FROM alive))"
+ALIVE: Final = f"SELECT owner FROM owners WHERE lease_until > {NOW} AND {ARE_THERE}"
 READY: Final = (
-    f"WITH RECURSIVE alive AS MATERIALIZED (SELECT owner FROM owners WHERE lease_until > {NOW} AND {ARE_THERE} "
-    "UNION SELECT %s), "
+    f"WITH RECURSIVE alive AS MATERIALIZED ({ALIVE} UNION SELECT %s), "
     "going AS ("
     f"SELECT run_id, parent_run FROM runs WHERE status = 'running' AND {_IS_FREE} "
     "UNION SELECT run_id, parent_run FROM runs WHERE status = 'waiting' AND due <= %s "

@@ -33,7 +33,7 @@ from milepost.engine.stores.sqlite_file import (
     set_patience,
 )
 from milepost.engine.stores.sqlite_journal import Owner
-from milepost.engine.stores.sqlite_ready import ready
+from milepost.engine.stores.sqlite_ready import alive, ready
 from milepost.engine.stores.sqlite_rows import (
     CHECKED,
     UNTAGGED,
@@ -262,6 +262,9 @@ class SqliteStore:
 
     async def ready(self, now: float, workflows: Collection[str], *, limit: int) -> Sequence[RunRow]:
         return self._look(lambda reader: ready(reader, self._owner, now, workflows, limit))
+
+    async def alive(self) -> Collection[str]:
+        return self._look(lambda reader: alive(reader, self._owner))
 
     async def children(self, run_id: str, *, status: RunStatus | None = None) -> Sequence[RunRow]:
         if status is None and not self._is_checked:

@@ -1,4 +1,4 @@
-"""Which runs of a SqliteStore somebody should go on with."""
+"""Which runs of a SqliteStore somebody should go on with, and which owners live."""
 
 from __future__ import annotations
 
@@ -39,13 +39,18 @@ def ready(
     """
     connection.execute("BEGIN")
     try:
-        alive = {name for name, *lease in connection.execute(_OWNERS) if _is_alive(owner, name, *lease)}
+        living = dumps(list(alive(connection, owner)))
         found = connection.execute(
-            _READY, {"alive": dumps(list(alive)), "now": now, "workflows": dumps(list(workflows)), "limit": limit}
+            _READY, {"alive": living, "now": now, "workflows": dumps(list(workflows)), "limit": limit}
         )
         return _readable(found.fetchall())
     finally:
         roll_back(connection)
+
+
+def alive(connection: sqlite3.Connection, owner: Owner) -> set[str]:
+    """Return what `Store.alive` says."""
+    return {owner.text, *(name for name, *lease in connection.execute(_OWNERS) if _is_alive(owner, name, *lease))}
 
 
 def _readable(found: Sequence[Sequence[object]]) -> list[RunRow]:

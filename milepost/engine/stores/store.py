@@ -302,6 +302,13 @@ class Store(Protocol):
         """
         ...
 
+    async def alive(self) -> Collection[str]:
+        """Return which owners live, by the names that rows have for them: of those that own runs, and this store.
+
+        Who is alive is judged as by `acquire`. The cost does not grow with the runs.
+        """
+        ...
+
     async def children(self, run_id: str, *, status: RunStatus | None = None) -> Sequence[RunRow]:
         """Return the rows of the runs that are tasks of a run, not of those inside them, as they were created.
 

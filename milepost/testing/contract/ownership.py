@@ -123,6 +123,42 @@ async def an_owner_that_lost_its_run_cannot_release_it(place: Place) -> None:
 
 
 @promise(Capability.FENCING)
+async def everybody_can_tell_which_owners_live(place: Place) -> None:
+    async with place.open() as store, place.open() as other:
+        await begin(store)
+        row = await store.row("run")
+        assert row is not None
+        assert row.owner in await store.alive()
+        assert row.owner in await other.alive()
+        await store.release("run", 1)
+        taken = await other.acquire("run")
+        assert taken.owner != row.owner
+        assert taken.owner in await store.alive()
+
+
+@promise(Capability.FENCING)
+async def an_owner_that_has_closed_its_store_does_not_live(place: Place) -> None:
+    async with place.open() as other:
+        async with place.open() as store:
+            await begin(store)
+            row = await store.row("run")
+        assert row is not None
+        assert row.owner not in await other.alive()
+
+
+@promise(Capability.FENCING, Capability.CRASH)
+async def a_dead_owner_does_not_live(place: Place) -> None:
+    async with place.open() as dead, place.open() as store:
+        await begin(dead)
+        row = await store.row("run")
+        assert row is not None
+        assert row.owner in await store.alive()
+        place.kill()
+        assert row.owner not in await store.alive()
+        assert await store.row("run") == row
+
+
+@promise(Capability.FENCING)
 async def a_released_run_can_be_acquired_by_anyone(place: Place) -> None:
     async with place.open() as store, place.open() as other:
         await begin(store)
