@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from types import TracebackType
-from typing import Any, Final, Generic, Protocol, TypeVar, cast
+from typing import Any, Final, Generic, Protocol, TypeVar
 
 import anyio
 
@@ -350,8 +350,10 @@ class Body:
 
     def call(self, task: Task, view: StateView) -> Awaitable[Any]:
         """Call a node's function."""
-        call = cast("Callable[[Any], Awaitable[Any]]", self._plan.nodes[task.node].call)
-        return call(view.context(self._deps, self._values.load(task.ref)))
+        call = self._plan.nodes[task.node].call
+        assert call is not None
+        waited: Awaitable[Any] = call(view.context(self._deps, self._values.load(task.ref)))
+        return waited
 
 
 def printable(text: str) -> str:

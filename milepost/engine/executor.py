@@ -6,19 +6,16 @@ is done when the record is committed, not before.
 
 from __future__ import annotations
 
-import time
-from collections import deque
-from collections.abc import AsyncIterable, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterable, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any, Protocol
 
 import anyio
 from anyio.abc import TaskGroup
-from anyio.lowlevel import checkpoint
 
 from milepost.engine.asking import Asking
-from milepost.engine.attempts import Body, InOwnContext, Outcome, printable
+from milepost.engine.attempts import Body, Outcome, printable
 from milepost.engine.caching import NodeCache
 from milepost.engine.children import Place
 from milepost.engine.errors import MilepostError, RoutingError, RunCancelled, StoreError, WorkflowError
@@ -37,10 +34,8 @@ from milepost.engine.spec import Expected
 from milepost.engine.state import State, StateView
 from milepost.engine.stores.store import Message
 from milepost.engine.streams import Streams
+from milepost.engine.turns import Turns
 from milepost.engine.values import Ref, Values
-
-FAIR = 0.002
-"""Seconds for which a run may keep the event loop to itself when its nodes never wait."""
 
 LONGEST_NAP = 0.5
 """Seconds after which the clock is asked again while something waits for a time: it may be set."""
@@ -106,6 +101,7 @@ class Driver:
         self._log = log
         self._run_id = run_id
         self._cache = facilities.cache(plan, values)
+        self._turns = Turns(self, cancellable=bool(plan.cancelling))
         self._slots = slots_for(plan, facilities.gates, place, self._enter)
         self._router = Router(plan, position, values, deps, isolated=state.isolated, state=state)
         self._spans = spans_for(plan.workflow, run_id)
@@ -114,13 +110,8 @@ class Driver:
         self._failures = Failures(plan, values, state, self._router, self)
         self._clock = facilities.clock
         self._asking = Asking(plan, values, state, run_id, self, facilities.clock)
-        self._mail: deque[Callable[[], None]] = deque()
-        self._wake: anyio.Event | None = None
-        self._waiting: deque[Task] = deque()
-        self._running: dict[str, anyio.CancelScope | None] = {}
         self._uncommitted = 0
         self._broken = False
-        self._handling = False
         self._cancelling = False
         self._group: TaskGroup | None = None
 
@@ -147,7 +138,7 @@ class Driver:
                 if self.position.waiting and self.post_office is not None:
                     with suppress(StoreError):  # it is looked into again soon
                         await self.post_office()
-                await self._lead(group)
+                await self._turns.lead(group)
         except BaseExceptionGroup as several:
             raise only_one(several) from None
         finally:
@@ -170,9 +161,9 @@ class Driver:
         for task in left:
             settlement = settled.get(task.key)
             if isinstance(settlement, Done):
-                self.post(partial(self._done, task, Outcome(settlement.value, self._state.view(lambda: False))))
+                self.post(partial(self.settle, task, Outcome(settlement.value, self._state.view(lambda: False))))
             elif self._slots is None or self._slots.enter(task):
-                self._waiting.append(task)
+                self._turns.waiting.append(task)
         for task, ref in list(self.position.unrouted.values()):
             self.post(partial(self._route_again, task, ref))
         for stream in list(self.position.streams.values()):
@@ -235,73 +226,24 @@ class Driver:
 
     def post(self, happening: Callable[[], None]) -> None:
         """Have something done by the loop, in turn."""
-        self._mail.append(happening)
-        self._look_again()
+        self._turns.post(happening)
 
     # --- the loop ----------------------------------------------------------------------------------------------------
 
-    async def _lead(self, group: TaskGroup) -> None:
-        """Do what there is to do, until the run is over.
+    def carry_out(self, task: Task) -> Coroutine[Any, Any, Outcome]:
+        """Do what a task is for."""
+        return self._body.carry_out(task)
 
-        Whoever leads carries out the bodies of tasks, too, so that one that never waits costs no task of its own. When
-        one waits, somebody else takes the lead, and who has lost it goes on only as long as there is something to do.
-        """
-        leads, turn = True, time.perf_counter()
-        carry_out = self._carry_out_cancellably if self._plan.cancelling else self._carry_out
-        while not self._is_over():
-            if self.room is not None:
-                await self.room()
-                if self._is_over():
-                    break
-            if self._mail:
-                self._handle()
-            elif self._waiting and not self._broken:
-                leads = await carry_out(self._waiting.popleft(), group, leads)
-                if time.perf_counter() - turn > FAIR:
-                    await checkpoint()
-                    turn = time.perf_counter()
-            elif not leads:
-                self._look_again()
-                return
-            elif self._is_busy():
-                await self._nap()
-                turn = time.perf_counter()
-            elif self._failures.pending:
-                self._failures.conclude()
-            elif not self.position.waiting:
-                self._give_up()
-            else:
-                await self._rest()
-        group.cancel_scope.cancel()
-
-    async def _carry_out(self, task: Task, group: TaskGroup, leads: bool) -> bool:
-        """Do what a task is for, and tell whether who does it leads afterwards. leads: whether it does so before."""
-        self._running.setdefault(task.key, None)
-        body = InOwnContext(self._body.carry_out(task))
-        if not body.begin():
-            if leads:
-                group.start_soon(self._lead, group)
-            leads = False
-            await body
-            if self.room is not None:
-                await self.room()
-        if self._mail:
-            self._mail.append(partial(self._done, task, body.result))
-            self._handle()
-        else:  # here and now: bodies that never wait would otherwise all run before one of them is kept
-            self._done(task, body.result)
-        return leads
-
-    async def _carry_out_cancellably(self, task: Task, group: TaskGroup, leads: bool) -> bool:
-        """Do the same in a scope of its own, where a join may cancel the task."""
-        with anyio.CancelScope() as self._running[task.key]:
-            return await self._carry_out(task, group, leads)
-        return False
-
-    def _look_again(self) -> None:
-        """Have who leads look whether there is something to do."""
-        if self._wake is not None:
-            self._wake.set()
+    async def idle(self) -> None:
+        """Wait for what is under way, or find out what becomes of a run in which nothing is."""
+        if self._is_busy():
+            await self._nap()
+        elif self._failures.pending:
+            self._failures.conclude()
+        elif not self.position.waiting:
+            self._give_up()
+        else:
+            await self._rest()
 
     async def _rest(self) -> None:
         """Nothing is left to do until something comes from outside: go on with what has come, or do not wait here."""
@@ -322,20 +264,16 @@ class Driver:
     def _is_busy(self) -> bool:
         """Tell whether something is under way here, so that there is more to come."""
         asleep = self._asking.asleep
-        runs = self._running.keys() - asleep if asleep else self._running
+        runs = self._turns.running.keys() - asleep if asleep else self._turns.running
         return bool(runs or self._streams.feeds or self._uncommitted) or self._is_in_line()
 
     async def _nap(self) -> None:
-        """Wait until something was posted, or a time has come that something waits for."""
-        self._wake = anyio.Event()
+        """Wait until there may be something to do, or a time has come that something waits for."""
         due = self._asking.due if self.position.waiting else None
         if due is None:
-            await self._wake.wait()
+            await self._turns.nap()
         else:
-            with anyio.move_on_after(min(max(0.0, due - self._clock()), LONGEST_NAP)):
-                await self._wake.wait()
-        self._wake = None
-        if due is not None:
+            await self._turns.nap(min(max(0.0, due - self._clock()), LONGEST_NAP))
             await self._expired()
 
     async def _expired(self) -> bool:
@@ -350,8 +288,8 @@ class Driver:
                 self._broken = True
                 self._stop(error)
                 return True
-        self._handle()
-        if not self._is_over():
+        self._turns.handle()
+        if not self.is_over():
             self._asking.expire(now)
         return True
 
@@ -360,18 +298,8 @@ class Driver:
         is_left = len(self.position.tasks) > len(self._asking.asleep)
         return self._slots is not None and is_left and not (self._broken or self._failures.pending)
 
-    def _handle(self) -> None:
-        """Do what was posted, in turn; what that posts comes last."""
-        if self._handling:
-            return
-        self._handling = True
-        try:
-            while self._mail and not self._is_over():
-                self._mail.popleft()()
-        finally:
-            self._handling = False
-
-    def _is_over(self) -> bool:
+    def is_over(self) -> bool:
+        """Tell whether there is nothing left to do for good."""
         return self.ended or self.rests or self.failure is not None
 
     def _give_up(self) -> None:
@@ -390,7 +318,7 @@ class Driver:
 
     def is_alone(self) -> bool:
         """Tell whether no other body runs."""
-        return len(self._running) == 1 and not self._streams.feeds
+        return len(self._turns.running) == 1 and not self._streams.feeds
 
     def listener(self) -> Callable[[Event], None] | None:
         """Return who is told what happens without a record."""
@@ -398,9 +326,9 @@ class Driver:
 
     def _enter(self, task: Task) -> None:
         """Let a task begin that had to wait for others."""
-        if task.key in self.position.tasks and not (self._is_over() or self._failures.pending):
-            self._waiting.append(task)
-            self._look_again()
+        if task.key in self.position.tasks and not (self.is_over() or self._failures.pending):
+            self._turns.waiting.append(task)
+            self._turns.look_again()
         elif self._slots is not None:
             self._slots.leave(task.key)
 
@@ -413,7 +341,7 @@ class Driver:
         """Commit that a task which may run at most once is about to begin. Returns False when the run is over."""
         answered = anyio.Event()
         self.post(partial(self._intend, task, answered.set))
-        self._handle()
+        self._turns.handle()
         await answered.wait()
         return not self._broken and task.key in self.position.intended
 
@@ -447,7 +375,7 @@ class Driver:
             self._asking.inside(self.position.tasks[task], run_id, until)
             if self._slots is not None:
                 self._slots.rest(task)
-            self._look_again()
+            self._turns.look_again()
 
     def awake(self, task: str) -> None:
         """Note that the run inside a task goes on."""
@@ -458,17 +386,13 @@ class Driver:
             if self._lull:
                 self._note_lull(False)
 
-    def settle(self, task: Task, outcome: Outcome) -> None:
-        """Deal with a task that has come to its result."""
-        self._done(task, outcome)
-
     # --- what happens ------------------------------------------------------------------------------------------------
 
-    def _done(self, task: Task, outcome: Outcome) -> None:
-        """A task's body returned or failed for good."""
+    def settle(self, task: Task, outcome: Outcome) -> None:
+        """Deal with a task that has come to its result."""
         if self._lull:
             self._note_lull(False)
-        self._running.pop(task.key, None)
+        self._turns.running.pop(task.key, None)
         if self._asking.asleep:
             self._asking.asleep.discard(task.key)
         if self._slots is not None:
@@ -616,7 +540,7 @@ class Driver:
             else:
                 release()
             if not at_once:
-                self._look_again()
+                self._turns.look_again()
 
         self._log.commit(record, position, committed)
         at_once = False
@@ -630,9 +554,9 @@ class Driver:
     ) -> None:
         """Do what a committed record says: start what it spawned, stop what it cancelled, end the run."""
         for op in record.ops:
-            if op.__class__ is Cancel:
+            if isinstance(op, Cancel):
                 self._cancel(op.tasks)
-            elif op.__class__ is Finish:
+            elif isinstance(op, Finish):
                 self.ended = True
         if self._slots is not None:
             feeds = self._streams.feeds
@@ -640,7 +564,7 @@ class Driver:
         if not self._failures.pending:  # else nothing more begins
             for task in spawned:
                 if task.key in self.position.tasks and (self._slots is None or self._slots.enter(task)):
-                    self._waiting.append(task)
+                    self._turns.waiting.append(task)
         for key, source in opened.items():
             self.post(partial(self._follow, key, source))
         if released is not None:
@@ -653,14 +577,10 @@ class Driver:
 
     def _cancel(self, keys: tuple[str, ...]) -> None:
         """Stop tasks and streams that a join has cancelled."""
-        gone = set(keys)
+        self._turns.stop(keys)
         for key in keys:
-            scope = self._running.pop(key, None)
-            if scope is not None:
-                scope.cancel()
             self._asking.asleep.discard(key)
             self._streams.stop(key)
             if self._slots is not None:
                 self._slots.leave(key)
                 self._slots.gone(key)
-        self._waiting = deque(task for task in self._waiting if task.key not in gone)

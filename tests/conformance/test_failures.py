@@ -123,15 +123,18 @@ async def test_an_exception_beyond_exception_stops_the_run_too() -> None:
 
 async def test_the_failure_of_one_branch_cancels_the_others(ways: Ways) -> None:
     g = GraphBuilder[None, None, int, int](name="branches", input_type=int, output_type=int)
+    begun: list[str] = []
     cancelled: list[str] = []
 
     @g.step
     async def refuses(ctx: Number) -> int:
-        await anyio.lowlevel.checkpoint()
+        while len(begun) == len(cancelled):
+            await anyio.lowlevel.checkpoint()
         raise Refused("one of two")
 
     @g.step
     async def waits(ctx: Number) -> int:
+        begun.append("waits")
         try:
             await anyio.sleep_forever()
         finally:

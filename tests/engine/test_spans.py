@@ -234,13 +234,16 @@ async def test_a_timeout_is_an_error_of_the_attempt(recorded: Recorded) -> None:
 async def test_attempts_side_by_side_have_the_run_as_parent_and_to_be_cancelled_is_no_error(recorded: Recorded) -> None:
     g = GraphBuilder[None, None, int, int](name="race", input_type=int, output_type=int)
 
+    both = anyio.Event()
+
     @g.step
     async def wins(ctx: Number) -> int:
-        await anyio.lowlevel.checkpoint()
+        await both.wait()
         return ctx.inputs
 
     @g.step
     async def loses(ctx: Number) -> int:
+        both.set()
         await anyio.sleep_forever()
         return ctx.inputs
 

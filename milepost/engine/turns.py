@@ -1,0 +1,158 @@
+"""The turns of one run: bodies of tasks are carried out, and what happens is dealt with, one thing at a time.
+
+This is the leader/followers pattern (Schmidt and others, "Pattern-Oriented Software Architecture 2"): whoever leads
+carries out bodies, too, so that one that never waits costs no task of its own. When one waits, somebody else takes the
+lead, and who has lost it goes on only as long as there is something to do.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from functools import partial
+from typing import Any, Final, Protocol
+
+import anyio
+from anyio.abc import TaskGroup
+from anyio.lowlevel import checkpoint
+
+from milepost.engine.attempts import InOwnContext, Outcome
+from milepost.engine.position import Task
+
+FAIR: Final = 0.002
+"""Seconds for which a run may keep the event loop to itself when its nodes never wait."""
+
+
+class Host(Protocol):
+    """What the turns need of the driver of their run.
+
+    room: waits until those who watch can take more, None when nobody has asked for that.
+    """
+
+    room: Callable[[], Awaitable[None]] | None
+
+    def is_over(self) -> bool:
+        """Tell whether there is nothing left to do for good."""
+        ...
+
+    @property
+    def is_broken(self) -> bool:
+        """Whether nothing may be committed any more."""
+        ...
+
+    def carry_out(self, task: Task) -> Coroutine[Any, Any, Outcome]:
+        """Do what a task is for."""
+        ...
+
+    def settle(self, task: Task, outcome: Outcome) -> None:
+        """Deal with a task that has come to its result."""
+        ...
+
+    async def idle(self) -> None:
+        """Wait for what is under way, or find out what becomes of a run in which nothing is."""
+        ...
+
+
+class Turns:
+    """Carries out the tasks of one run. cancellable: one of them may be stopped while the others go on.
+
+    waiting: tasks that may begin. running: by the key of a task whose body is being carried out, what stops it.
+    """
+
+    def __init__(self, host: Host, *, cancellable: bool) -> None:
+        self.waiting: deque[Task] = deque()
+        self.running: dict[str, anyio.CancelScope | None] = {}
+        self._host = host
+        self._cancellable = cancellable
+        self._mail: deque[Callable[[], None]] = deque()
+        self._wake: anyio.Event | None = None
+        self._handling = False
+
+    def post(self, happening: Callable[[], None]) -> None:
+        """Have something dealt with in its turn."""
+        self._mail.append(happening)
+        self.look_again()
+
+    def handle(self) -> None:
+        """Deal with what was posted, in turn; what that posts comes last."""
+        if self._handling:
+            return
+        self._handling = True
+        try:
+            while self._mail and not self._host.is_over():
+                self._mail.popleft()()
+        finally:
+            self._handling = False
+
+    def look_again(self) -> None:
+        """Have who leads look whether there is something to do."""
+        if self._wake is not None:
+            self._wake.set()
+
+    async def nap(self, seconds: float | None = None) -> None:
+        """Wait until there may be something to do, so long at most."""
+        self._wake = anyio.Event()
+        if seconds is None:
+            await self._wake.wait()
+        else:
+            with anyio.move_on_after(seconds):
+                await self._wake.wait()
+        self._wake = None
+
+    def stop(self, keys: Iterable[str]) -> None:
+        """Stop tasks, or do not begin them."""
+        gone = set(keys)
+        for key in gone:
+            scope = self.running.pop(key, None)
+            if scope is not None:
+                scope.cancel()
+        self.waiting = deque(task for task in self.waiting if task.key not in gone)
+
+    async def lead(self, group: TaskGroup) -> None:
+        """Do what there is to do until the run is over, which then stops the group, or somebody else leads."""
+        host, leads, turn = self._host, True, time.perf_counter()
+        carry_out = self._carry_out_cancellably if self._cancellable else self._carry_out
+        while not host.is_over():
+            if host.room is not None:
+                await host.room()
+                if host.is_over():
+                    break
+            if self._mail:
+                self.handle()
+            elif self.waiting and not host.is_broken:
+                leads = await carry_out(self.waiting.popleft(), group, leads)
+                if time.perf_counter() - turn > FAIR:
+                    await checkpoint()
+                    turn = time.perf_counter()
+            elif leads:
+                await host.idle()
+                turn = time.perf_counter()
+            else:
+                self.look_again()
+                return
+        group.cancel_scope.cancel()
+
+    async def _carry_out(self, task: Task, group: TaskGroup, leads: bool) -> bool:
+        """Carry out a task, and tell whether who does so leads afterwards. leads: whether before."""
+        self.running.setdefault(task.key, None)
+        body = InOwnContext(self._host.carry_out(task))
+        if not body.begin():
+            if leads:
+                group.start_soon(self.lead, group)
+            leads = False
+            await body
+            if self._host.room is not None:
+                await self._host.room()
+        if self._mail:
+            self._mail.append(partial(self._host.settle, task, body.result))
+            self.handle()
+        else:  # here and now: bodies that never wait would otherwise all run before one of them is kept
+            self._host.settle(task, body.result)
+        return leads
+
+    async def _carry_out_cancellably(self, task: Task, group: TaskGroup, leads: bool) -> bool:
+        """Do the same in a scope that `stop` cancels."""
+        with anyio.CancelScope() as self.running[task.key]:
+            return await self._carry_out(task, group, leads)
+        return False
