@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 from types import NoneType
 from typing import Any, Generic
 
 from typing_extensions import TypeVar
 
+from milepost.engine.data import dataclass
 from milepost.engine.drivers import prepare
 from milepost.engine.fields import whole_of
 from milepost.engine.fitting import fit

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from types import TracebackType
 from typing import Any, Literal, Self, TypeVar
@@ -20,6 +20,7 @@ from milepost.engine.asking import expected_of
 from milepost.engine.cancelling import cancel_forsaken, cancel_stored, ended_as_asked
 from milepost.engine.changing import NO_INPUTS, Change, changer
 from milepost.engine.children import ChildWork, Parent, Place, ended_inside, name_of, result_for
+from milepost.engine.data import dataclass
 from milepost.engine.drivers import (
     AnyWorkflow,
     Prepared,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
+
+from milepost.engine.data import dataclass
 
 InputT = TypeVar("InputT", covariant=True)
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 
+from milepost.engine.data import dataclass
 from milepost.engine.errors import UnknownQuestion
 from milepost.engine.mailroom import ANSWER
 from milepost.engine.position import Position

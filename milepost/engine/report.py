@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 
+from milepost.engine.data import dataclass
 from milepost.engine.patch import Patch, patched
 from milepost.engine.trace import Edge, RunStatus, Trace
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence, Set
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, overload
 
@@ -11,6 +10,7 @@ from typing_extensions import TypeVar
 
 from milepost.engine.checkpoints import Snapshot, snapshot_at, typed_snapshot_at
 from milepost.engine.comparing import Point, difference_of
+from milepost.engine.data import dataclass
 from milepost.engine.difference import Difference
 from milepost.engine.errors import InputError, StoreError, UnknownRun
 from milepost.engine.family import Relative, family_of

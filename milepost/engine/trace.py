@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from importlib import import_module
 from typing import Literal
 
+from milepost.engine.data import dataclass
 from milepost.engine.definition import Definition
 
 RunStatus = Literal["running", "waiting", "completed", "failed", "cancelled"]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import takewhile
 from math import inf
 from typing import Final, TypeVar
 
 from milepost.engine.current import total_usage
+from milepost.engine.data import dataclass
 from milepost.engine.definition import Definition
 from milepost.engine.edges import Fired, Passed, passages, shape_of
 from milepost.engine.former import Former

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from milepost.engine.data import dataclass
 from milepost.engine.definition import Definition
 from milepost.engine.errors import InputError
 from milepost.engine.trace import TaskTrace, Trace

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final, NamedTuple
 
+from milepost.engine.data import dataclass
 from milepost.engine.trace import TaskTrace, Trace
 from milepost.visualize.axis import RESOLUTION, Axis
 from milepost.visualize.palette import Status

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from milepost.engine.data import dataclass
 from milepost.engine.errors import InputError
 from milepost.engine.findings import did_you_mean
 from milepost.visualize.diagram import Diagram, DrawnEdge, DrawnNode, statuses

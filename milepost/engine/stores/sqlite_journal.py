@@ -5,11 +5,11 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from json import dumps
 from pathlib import Path
 from typing import Final
 
+from milepost.engine.data import dataclass
 from milepost.engine.errors import CrashLoop, MilepostError, UnknownRun
 from milepost.engine.stores.lockfile import is_free
 from milepost.engine.stores.owner import busy

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import LiteralString
+
+from milepost.engine.data import dataclass
 
 Value = str | int | float
 """What is bound to a statement."""
