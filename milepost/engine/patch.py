@@ -16,11 +16,23 @@ NOTHING: Final = (0, 0, "")
 def common_prefix(one: str, other: str) -> int:
     """Return how many leading characters two texts share; bisects, so that long texts compare at memory speed."""
     low, high = 0, min(len(one), len(other))
-    if one[:high] == other[:high]:
+    if other.startswith(one[:high]):
         return high
     while low < high:
         middle = (low + high + 1) // 2
-        if one[low:middle] == other[low:middle]:
+        if other.startswith(one[low:middle], low):
+            low = middle
+        else:
+            high = middle - 1
+    return low
+
+
+def common_suffix(one: str, other: str, most: int) -> int:
+    """Return how many trailing characters two texts share, at most so many."""
+    low, high = 0, most
+    while low < high:
+        middle = (low + high + 1) // 2
+        if other.endswith(one[len(one) - middle : len(one) - low], 0, len(other) - low):
             low = middle
         else:
             high = middle - 1
@@ -34,7 +46,7 @@ def splice(old: str, new: str) -> Splice:
     (8, 0, ',"c"')
     """
     start = common_prefix(old, new)
-    tail = common_prefix(old[start:][::-1], new[start:][::-1])
+    tail = common_suffix(old, new, min(len(old), len(new)) - start)
     return start, len(old) - start - tail, new[start : len(new) - tail]
 
 
@@ -45,7 +57,7 @@ def spliced(old: str, change: Splice) -> str:
     '["a","b","c"]'
     """
     start, length, text = change
-    return old[:start] + text + old[start + length :]
+    return f"{old[:start]}{text}{old[start + length :]}"
 
 
 def inverse(old: str, change: Splice) -> Splice:

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from milepost.engine.codec import Codec
 from milepost.engine.contents import is_constant, is_mutable, make_equal
+from milepost.engine.cuts import cut_like
 from milepost.engine.errors import InputError, NotStorable, StateConflict, WorkflowError
 from milepost.engine.fields import digest_of, fields_of, shape_of, whole_of
 from milepost.engine.merging import Clash, Merging, conflict
@@ -319,7 +320,8 @@ class StoredState:
             culprit = f" Node {node!r} left it so." if node else ""
             raise NotStorable(error.path, f"{error.reason}{culprit}{'' if self._stored else COPIED}") from error
         if text != self._whole:
-            self._whole, self._mine = text, fields_of(text, whole=self._shape.whole)
+            fields = cut_like(text, self._mine) or fields_of(text, whole=self._shape.whole)
+            self._whole, self._mine = text, fields
         view.left = self._mine
         return self._mine
 

@@ -8,6 +8,7 @@ from typing import Any, Final, Protocol
 from milepost.engine.codec import Codec, split_array
 
 NOT_LOADED: Final = object()
+PLAIN: Final = (int, bool)
 ATOMS: Final = (str, int, float, bool, type(None), bytes)
 
 
@@ -111,7 +112,16 @@ class StoredValues:
 
     def __init__(self, codec: Codec, type_of: Callable[[str], object]) -> None:
         self.codec = codec
-        self.type_of = type_of
+        self._type_of = type_of
+        self._types: dict[str, object] = {}
+
+    def type_of(self, tag: str) -> object:
+        """Return the declared type that a tag names; worked out once."""
+        try:
+            return self._types[tag]
+        except KeyError:
+            found = self._types[tag] = self._type_of(tag)
+            return found
 
     def keep(self, tag: str, value: Any, path: str) -> Value:
         text, loaded = self.codec.encode(value, self.type_of(tag), path)
@@ -121,7 +131,7 @@ class StoredValues:
         value = ref.value
         assert value is not None, f"{ref} was not fetched from the store"
         if ref.index >= 0:
-            return self.codec.decode(self.parts(value)[ref.index], self.codec.items(self.type_of(value.tag)), value.tag)
+            return self.codec.decode(self.parts(value)[ref.index], self.type_of(f"item:{value.tag}"), value.tag)
         live = value.live
         if live is NOT_LOADED:
             return self.decode(value)
@@ -159,5 +169,6 @@ class StoredValues:
 def shortened(value: object, most: int = 60) -> str:
     """Return a value as short text for people."""
     text = value if isinstance(value, str) else repr(value)
-    text = " ".join(text.encode("utf-8", "replace").decode().split())
+    if type(value) not in PLAIN:  # else nothing in it is a space, or cannot be printed
+        text = " ".join(text.encode("utf-8", "replace").decode().split())
     return text if len(text) <= most else f"{text[: most - 1]}…"

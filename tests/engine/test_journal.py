@@ -7,9 +7,10 @@ import json
 import pytest
 
 from milepost.engine.journal import Kind, Record, Timing, Tried
-from milepost.engine.journal_text import chained, from_text, op_from_json, op_to_json, to_text, values_from_text
+from milepost.engine.journal_text import chained, from_text, op_from_json, op_to_text, to_text, values_from_text
 from milepost.engine.position import (
     Cancel,
+    Finish,
     Fire,
     Item,
     LiveStream,
@@ -38,6 +39,7 @@ OPS: list[Op] = [
     Fire("collect", "r" * 32, None),
     Fire("collect", "r" * 32, "map"),
     Cancel("collect", "r" * 32, ("a", "b")),
+    Finish("__end__", Ref(4, 0)),
 ]
 
 
@@ -82,6 +84,41 @@ def test_what_is_written_is_plain_json() -> None:
     assert json.loads(content) == ["out:review", {"a": '[1,"]'}, "edge:0:review", [1, 2]]
 
 
+@pytest.mark.parametrize("name", ['a"\\b', "\n\x00\x1f\x7f", "é\u2028\U0001f600", ""])
+def test_what_authors_and_values_say_is_written_as_json_whatever_it_is(name: str) -> None:
+    ref, values = Ref(4, 0), [Value(f"out:{name}", "1", NOT_LOADED)]
+    ops: list[Op] = [
+        *(
+            Spawn(name, ref),
+            SpawnEach(name, "#", name, ref, 2),
+            Stream(name),
+            StreamEnd(name),
+            OpenJoin(name, name, name),
+        ),
+        *(Item(name, name, name, ref), Fire(name, name, name), Cancel(name, name, (name,)), Finish(name, ref)),
+    ]
+    record = Record(4, Kind.COMPLETED, "k", name, values, ops=ops, patch={name: (0, 0, name)}, chosen=[name])
+
+    assert comparable(from_text(4, *to_text(record))) == comparable(record)
+
+
+def test_half_of_a_pair_of_surrogates_is_written_into_no_journal() -> None:
+    with pytest.raises(UnicodeEncodeError):
+        chained("", 1, *to_text(Record(1, Kind.STARTED, "k", "\ud800")))
+
+
+@pytest.mark.parametrize("at", [0.0, 5, 1e-9, 1764373890.1234567, 1e300])
+def test_a_time_is_read_back_to_its_last_digit(at: float) -> None:
+    record = Record(1, Kind.COMPLETED, "k", timing=Timing(at, at, 1, (Tried(at, at, "no"),)))
+
+    assert from_text(1, *to_text(record)).timing == record.timing
+
+
+def test_the_hash_of_a_record_is_what_it_has_always_been() -> None:
+    assert chained("a" * 32, 7, '{"k":"é"}', '["x",1]') == "8818b68de4ae448ad6ed21537343b985"
+    assert chained("a" * 32, 7, '{"k":"é"}', '["x",1]', '{"seq":7}') == "69aa8d5a628c3148195043be2596a117"
+
+
 def test_what_a_record_does_not_have_is_not_written() -> None:
     body, content = to_text(Record(1, Kind.STARTED, "0" * 32))
 
@@ -93,7 +130,7 @@ def test_what_a_record_does_not_have_is_not_written() -> None:
 def test_every_op_is_read_back_as_it_was_written(op: Op) -> None:
     values = [Value("out:a", "1", NOT_LOADED)]
 
-    again = op_from_json(json.loads(json.dumps(op_to_json(op))), 4, values)
+    again = op_from_json(json.loads(op_to_text(op)), 4, values)
 
     assert (type(again), again) == (type(op), op)
 

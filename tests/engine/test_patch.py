@@ -5,7 +5,17 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from milepost.engine.patch import Splice, chained, common_prefix, difference, inverse, patched, splice, spliced
+from milepost.engine.patch import (
+    Splice,
+    chained,
+    common_prefix,
+    common_suffix,
+    difference,
+    inverse,
+    patched,
+    splice,
+    spliced,
+)
 
 texts = st.text(alphabet='ab"[],é', max_size=30)
 fields = st.dictionaries(st.sampled_from(["a", "b", "c"]), texts)
@@ -22,6 +32,16 @@ def test_the_common_prefix_is_as_long_as_can_be(one: str, other: str) -> None:
 
     assert one[:length] == other[:length]
     assert one[length : length + 1] != other[length : length + 1] or length in (len(one), len(other))
+
+
+@given(texts, texts, st.integers(0, 30))
+def test_the_common_suffix_is_as_long_as_can_be(one: str, other: str, most: int) -> None:
+    most = min(most, len(one), len(other))
+    length = common_suffix(one, other, most)
+    more = length + 1
+
+    assert one[len(one) - length :] == other[len(other) - length :]
+    assert length == most or one[-more:] != other[-more:]
 
 
 @given(texts, texts, texts)
