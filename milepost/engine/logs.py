@@ -12,13 +12,13 @@ from milepost.engine.errors import StoreError
 from milepost.engine.journal import Kind, Record, note_rest
 from milepost.engine.journal_text import chained, to_text
 from milepost.engine.position import Finish, Position
-from milepost.engine.snapshots import snapshot_to_text
+from milepost.engine.snapshots import about, snapshot_to_text
 from milepost.engine.stores.store import Acknowledge, CacheEntry, Entry, Store
 from milepost.engine.trace import RunStatus
 from milepost.engine.values import Ref
 
-SNAPSHOT_CHARACTERS: Final = 65_536
-"""The length of the records' bodies after which a first snapshot is worth its room."""
+SNAPSHOT_CHARACTERS: Final = 8_192
+"""The length of the records' bodies after which a first snapshot is worth its room: about 50 steps of a plain loop."""
 SNAPSHOT_RATIO: Final = 4
 """A snapshot is taken when the bodies of the records since the last one are this many times its size."""
 
@@ -35,8 +35,9 @@ class NoLog:
 class StoredLog:
     """Writes the records of one run to a store.
 
-    hash: of the newest record. since: characters of record bodies since the last snapshot, which had `size`. first: the
-    entry that creates the run, held back for `Store.create`, while epoch is 0.
+    hash: of the newest record. since: characters of record bodies since the last snapshot, which had `size`; before the
+    first one, about what it would have had when it was first thought of. first: the entry that creates the run, held
+    back for `Store.create`, while epoch is 0.
     """
 
     def __init__(self, store: Store, run_id: str, clock: Callable[[], float], *, epoch: int = 0) -> None:
@@ -92,6 +93,10 @@ class StoredLog:
     def _snapshot(self, position: Position | None) -> str | None:
         if position is None or self.since <= max(SNAPSHOT_CHARACTERS, SNAPSHOT_RATIO * self.size):
             return None
+        if not self.size:
+            self.size = about(position)
+            if self.since <= SNAPSHOT_RATIO * self.size:
+                return None
         text = snapshot_to_text(position)
         self.since, self.size = 0, len(text)
         return text

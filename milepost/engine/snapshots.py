@@ -11,6 +11,9 @@ from milepost.engine.values import Ref
 from milepost.engine.versions import Step
 from milepost.engine.waits import Early, waiting_from_json, waiting_to_json
 
+FRAME, PART, ITEM = 200, 150, 10
+"""About how many characters a snapshot has at least, for a task, a stream or a join, and for what one of those took."""
+
 
 def snapshot_to_text(position: Position) -> str:
     """Write a whole position down, so that opening a run need not read what came before."""
@@ -54,6 +57,13 @@ def snapshot_to_text(position: Position) -> str:
             "renamed": position.renamed,
         }
     ).decode()
+
+
+def about(position: Position) -> int:
+    """Return about how many characters a snapshot of a position has, without taking one."""
+    parts = len(position.tasks) + len(position.streams) + len(position.joins) + len(position.unrouted)
+    items = sum(len(waiting.items) for waiting in position.joins.values())
+    return FRAME + PART * parts + ITEM * items + sum(map(len, position.fields.values()))
 
 
 def snapshot_from_text(text: str) -> Position:

@@ -251,7 +251,8 @@ async def test_a_workflow_that_the_values_do_not_fit_is_refused() -> None:
 
 
 async def test_an_old_checkpoint_is_read_from_the_snapshot_before_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(logs, "SNAPSHOT_CHARACTERS", 100)
+    monkeypatch.setattr(logs, "SNAPSHOT_CHARACTERS", 500)
+    monkeypatch.setattr(logs, "SNAPSHOT_RATIO", 0)
     journals = Journals()
     nodes = [f"node {number}" for number in range(12)]
     await chain(nodes).run(inputs=0, deps=Deps(), store=MemoryStore(journals), run_id=RUN)

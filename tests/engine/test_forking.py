@@ -668,6 +668,7 @@ async def test_a_fork_that_crashes_after_any_of_its_records_goes_on_there(tmp_pa
 
 async def test_a_long_run_is_forked_without_reading_or_copying_its_history(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(logs, "SNAPSHOT_CHARACTERS", 100)
+    monkeypatch.setattr(logs, "SNAPSHOT_RATIO", 0)
     journals = Journals()
     workflow = chain([f"node {number}" for number in range(20)])
     await workflow.run(inputs=0, deps=Deps(), store=MemoryStore(journals), run_id=RUN)

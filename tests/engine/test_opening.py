@@ -128,6 +128,7 @@ def counting(fails_at: int = 0) -> Workflow[Total, None, int, int]:
 def early_snapshots(monkeypatch: pytest.MonkeyPatch) -> None:
     """Take snapshots after far fewer characters, so that a short run has many."""
     monkeypatch.setattr(logs, "SNAPSHOT_CHARACTERS", 1_000)
+    monkeypatch.setattr(logs, "SNAPSHOT_RATIO", 0)
 
 
 @pytest.mark.usefixtures("early_snapshots")
@@ -142,6 +143,24 @@ async def test_a_position_read_from_a_snapshot_is_the_fold_of_all_records() -> N
 
     assert opened.position == fold(from_text(one.seq, one.body, one.content) for one in records)
     assert await counting().run(inputs=300, store=MemoryStore(journals), run_id=RUN) == 300
+
+
+async def test_a_snapshot_that_would_outweigh_the_records_is_not_taken() -> None:
+    async def count(ctx: StepContext[list[str], None, int]) -> int:
+        return ctx.inputs + 1
+
+    wf = WorkflowBuilder(name="heavy", state_type=list[str], input_type=int, output_type=int)
+    step = wf.function(count)
+    wf.edge(wf.start_node, step)
+    wf.edge(step, step, when=lambda value: value < 100)
+    wf.edge(step, wf.end_node, otherwise=True)
+    journals = Journals()
+
+    await wf.build().run(inputs=0, state=["x" * 20_000], store=MemoryStore(journals), run_id=RUN)
+    assert journals.rows[RUN].snapshot_seq == 0
+
+    await wf.build().run(inputs=0, state=["x"], store=MemoryStore(journals), run_id="light")
+    assert journals.rows["light"].snapshot_seq > 40
 
 
 @pytest.mark.usefixtures("early_snapshots")

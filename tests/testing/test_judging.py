@@ -179,6 +179,7 @@ def test_a_run_that_is_not_there_is_told() -> None:
 
 def test_snapshots_are_held_against_the_records(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("milepost.engine.logs.SNAPSHOT_CHARACTERS", 1)
+    monkeypatch.setattr("milepost.engine.logs.SNAPSHOT_RATIO", 0)
     store = MemoryStore()
 
     (journal,) = left_by(store).journals
