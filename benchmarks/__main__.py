@@ -18,10 +18,11 @@ from benchmarks.aims import is_needed
 from benchmarks.database import Databases
 from benchmarks.jobs import AIMED, FULL, QUICK, Job, Kind
 from benchmarks.machine import machine
+from benchmarks.page import markdown
 from benchmarks.peers.registry import ENTRIES, OURS
 from benchmarks.plots import draw
 from benchmarks.quoting import quoted
-from benchmarks.report import Report, aims_as_text, heading, markdown
+from benchmarks.report import Report, aims_as_text, heading
 from benchmarks.rounds import ROOT, ChildFailed, Measuring, always, interpreter
 
 RESULTS = ROOT / "benchmarks" / "results"
@@ -78,7 +79,7 @@ def write(report: Report, folder: Path) -> str:
     page = markdown(report, draw(report, folder))
     (folder / "report.md").write_text(page, encoding="utf-8")
     kept = {
-        "schema_version": 2,
+        "schema_version": 3,
         "when": report.when.isoformat(),
         "machine": asdict(report.machine),
         **report.figures.as_json(report.jobs),

@@ -11,6 +11,8 @@ from benchmarks.child import Measured
 from benchmarks.jobs import Job, Kind
 
 KIB, MIB = 1024, 1024 * 1024
+Values = Mapping[int, float]
+"""A number of each round in which it was measured."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,31 +28,37 @@ class Told:
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """A set of samples: the one in the middle, the least and the most."""
+    """A set of samples: the one in the middle, the least, the most, and how many there are."""
 
     middle: float
     least: float
     most: float
+    count: int = 1
 
     @classmethod
     def of(cls, samples: Sequence[float]) -> Spread:
         """Sum up at least one sample."""
-        return cls(median(samples), min(samples), max(samples))
+        return cls(median(samples), min(samples), max(samples), len(samples))
 
 
 @dataclass(frozen=True, slots=True)
 class Quantity:
-    """Something that is measured. unit: what a number of it means. of: how it is taken from one measurement."""
+    """Something that is measured. unit: what a number of it means. of: how it is taken from one measurement.
+
+    floor: what is less is measured no more exactly than this, and counts as so much in a ratio.
+    """
 
     name: str
     unit: str
     of: Callable[[Job, Measured], float]
+    floor: float = 0.0
 
 
-STEP_TIME = Quantity("time", "µs per step", lambda job, one: one.seconds / job.units * 1e6)
-ITEM_TIME = Quantity("time", "µs per item", lambda job, one: one.seconds / job.units * 1e6)
-WHOLE_TIME = Quantity("time", "ms", lambda job, one: one.seconds * 1e3)
-MEMORY = Quantity("memory", "MiB", lambda job, one: one.memory / MIB)
+STEP_TIME = Quantity("time", "µs of wall time per step", lambda job, one: one.seconds / job.units * 1e6)
+ITEM_TIME = Quantity("time", "µs of wall time per item", lambda job, one: one.seconds / job.units * 1e6)
+WHOLE_TIME = Quantity("time", "ms of wall time", lambda job, one: one.seconds * 1e3)
+IMPORT_TIME = Quantity("time", "ms of wall time", lambda job, one: one.seconds * 1e3, floor=1)
+MEMORY = Quantity("memory", "MiB", lambda job, one: one.memory / MIB, floor=1)
 DISK = Quantity("disk", "KiB per step", lambda job, one: one.disk / KIB / job.units)
 ALL_DISK = Quantity("disk", "MiB", lambda job, one: one.disk / MIB)
 
@@ -60,33 +68,45 @@ def main_quantity(kind: Kind) -> Quantity:
     match kind:
         case Kind.MAP | Kind.NEST:
             return ITEM_TIME
-        case Kind.RESUME | Kind.IMPORT | Kind.START:
+        case Kind.RESUME:
             return WHOLE_TIME
+        case Kind.IMPORT | Kind.START:
+            return IMPORT_TIME
         case Kind.MEMORY:
             return MEMORY
         case _:
             return STEP_TIME
 
 
+def lasting(seconds: float) -> str:
+    """Return a duration as people say it: 95 s, 12 min or 3 h."""
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7_200 else f"{seconds / 3600:.0f} h"
+
+
 @dataclass(slots=True)
 class Figures:
-    """What was measured, by job and peer: one sample per round.
+    """What was measured, by job and peer: at most one sample per round.
 
-    left_out: what would have taken too long. failed: what a peer did wrong, or broke at. rounds: how many were begun.
-    was_stopped: the last of them was not finished.
+    left_out: how long it would have taken where that was too long. failed: what a peer did wrong, or broke at.
+    rounds: how many were begun. was_stopped: the last of them was not finished. seconds: what all of it took.
     """
 
     rounds: int = 0
     was_stopped: bool = False
+    seconds: float = 0.0
 
     told: dict[str, Told] = field(default_factory=dict[str, Told])
-    samples: dict[tuple[str, str], list[Measured]] = field(default_factory=dict[tuple[str, str], list[Measured]])
+    samples: dict[tuple[str, str], dict[int, Measured]] = field(
+        default_factory=dict[tuple[str, str], dict[int, Measured]]
+    )
     left_out: dict[tuple[str, str], str] = field(default_factory=dict[tuple[str, str], str])
     failed: dict[tuple[str, str], str] = field(default_factory=dict[tuple[str, str], str])
 
-    def add(self, job: Job, peer: str, measured: Measured) -> None:
-        """Keep one sample."""
-        self.samples.setdefault((job.name, peer), []).append(measured)
+    def add(self, job: Job, peer: str, number: int, measured: Measured) -> None:
+        """Keep the sample of a round."""
+        self.samples.setdefault((job.name, peer), {})[number] = measured
 
     def reason(self, job: Job, peer: str) -> str | None:
         """Return why there is no number; None if there is one or can be. An empty reason is nothing to tell."""
@@ -94,31 +114,32 @@ class Figures:
         if place in self.failed:
             return f"failed: {self.failed[place]}"
         if place in self.left_out:
-            return self.left_out[place]
+            return f"too slow: {self.left_out[place]}, where {job.limit:,.0f} s are allowed"
         return self.told[peer].missing.get(job.kind)
 
-    def values(self, job: Job, peer: str, quantity: Quantity) -> list[float]:
+    def values(self, job: Job, peer: str, quantity: Quantity) -> Values:
         """Return a number per round; empty when there is none to trust."""
         if (job.name, peer) in self.failed:
-            return []
-        return [quantity.of(job, one) for one in self.samples.get((job.name, peer), [])]
+            return {}
+        return {number: quantity.of(job, one) for number, one in self.samples.get((job.name, peer), {}).items()}
 
     def spread(self, job: Job, peer: str, quantity: Quantity) -> Spread | None:
         """Return what the samples of a peer at a job say; None when there are none."""
         values = self.values(job, peer, quantity)
-        return Spread.of(values) if values else None
+        return Spread.of([*values.values()]) if values else None
 
     def as_json(self, jobs: Sequence[Job]) -> dict[str, Any]:
         """Return everything, every sample included."""
         return {
             "rounds": self.rounds,
             "was_stopped": self.was_stopped,
+            "seconds": round(self.seconds),
             "peers": {peer: asdict(told) for peer, told in self.told.items()},
             "jobs": {
                 job.name: {
                     "job": asdict(job),
                     "samples": {
-                        peer: [asdict(one) for one in self.samples[job.name, peer]]
+                        peer: [{"round": n, **asdict(one)} for n, one in self.samples[job.name, peer].items()]
                         for peer in self.told
                         if (job.name, peer) in self.samples
                     },
@@ -129,10 +150,11 @@ class Figures:
         }
 
 
-def ratio(mine: Sequence[float], theirs: Sequence[float]) -> Spread | None:
+def ratio(mine: Values, theirs: Values, floor: float = 0.0) -> Spread | None:
     """Return what one takes of the other's, pair by pair: numbers of one round meet the same moments.
 
-    None when either was not measured, or when theirs is nothing at all.
+    floor: what is less counts as so much. None when no round has both, or when theirs is nothing at all.
     """
-    pairs = [(one, other) for one, other in zip(mine, theirs, strict=False) if other > 0]
-    return Spread.of([one / other for one, other in pairs]) if pairs else None
+    pairs = [(max(mine[number], floor), max(theirs[number], floor)) for number in mine if number in theirs]
+    found = [one / other for one, other in pairs if other > 0]
+    return Spread.of(found) if found else None

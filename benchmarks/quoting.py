@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 
-from benchmarks.report import Report, aims, better, heading
+from benchmarks.aims import AIMS
+from benchmarks.page import better
+from benchmarks.report import Report, aims, heading, verdicts
 
 BEGIN = "<!-- written by `make bench`; do not edit -->"
 END = "<!-- end of what `make bench` writes -->"
 PAGE = "[benchmarks/results/report.md](benchmarks/results/report.md)"
+PICTURE = "![Time per step of every engine](benchmarks/results/steps.png)"
 SECTION = re.compile(f"{re.escape(BEGIN)}\n.*?{re.escape(END)}\n", re.DOTALL)
 
 
@@ -20,19 +23,17 @@ class NoSection(Exception):
 
 
 def section(report: Report) -> str:
-    """Return what is quoted: when and where, the aims, and how often a peer was better."""
-    beaten = len(list(better(report)))
-    lines = [
-        BEGIN,
-        heading(report),
-        "",
-        *aims(report),
-        "",
-        "![Time per step of every engine](benchmarks/results/steps.png)",
-        "",
-        f"{PAGE} has every job, says how everybody is configured, and where a peer is better: {beaten} times.",
-        END,
-    ]
+    """Return what is quoted: when and where, the aims that a reader asks for first, and what is not reached."""
+    found, chosen = verdicts(report), [aim for aim in AIMS if aim.is_quoted]
+    shown = {aim.text for aim in chosen}
+    told = f"Of {sum(map(len, found.values()))} aims {len(found[True])} are reached"
+    for verdict, words in ((False, "not reached"), (None, "not measured")):
+        others = [text for text in found[verdict] if text not in shown]
+        told += f"; {words} beside those above: {', '.join(others)}" if others else ""
+    beaten = len({job for job, _, _ in better(report)})
+    lines = [BEGIN, heading(report), "", *aims(report, chosen), ""]
+    more = f"{PAGE} has all of them, every job, how everybody is configured, and where a peer is better"
+    lines += [f"{told}. {more}: at something in {beaten} of {len(report.jobs)} jobs.", "", PICTURE, END]
     return "\n".join(lines) + "\n"
 
 

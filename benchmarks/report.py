@@ -1,25 +1,17 @@
-"""What was measured, as a page to read: tables in Markdown, the aims, and where a peer is better."""
+"""What was measured and on what, how its numbers are said, and how far the aims are reached."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from benchmarks.aims import AIMS, Aim
-from benchmarks.figures import DISK, Figures, Quantity, Spread, main_quantity, ratio
-from benchmarks.jobs import MEANING, Job, Kind
+from benchmarks.figures import Figures, Quantity, Spread, lasting, ratio
+from benchmarks.jobs import Job
 from benchmarks.machine import Machine
 from benchmarks.peers.peer import Store
-from benchmarks.peers.registry import ENTRIES, OURS
-
-ABOUT = (
-    "Everybody does the same work, in turns, in a process of its own; the answers are checked, and so is that every "
-    "step was kept. A ratio is taken pair by pair, between numbers of the same round. Bodies of nodes do nothing, so "
-    "this is what the engines themselves take: beside a model's answer it is little."
-)
-ON_DISK = (Kind.LOOP, Kind.MAP, Kind.GROW, Kind.LARGE)
-"""What is worth a look at what it leaves on the disk."""
+from benchmarks.peers.registry import ENTRIES
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +39,20 @@ def amount(value: float) -> str:
 
 def share(value: float) -> str:
     """Return a ratio as people say it: 1/8.2 or 1.3."""
-    return f"1/{1 / value:.1f}" if 0 < value < 0.95 else f"{value:.2f}"
+    return f"1/{amount_of_times(1 / value)}" if 0 < value < 0.95 else amount_of_times(value)
+
+
+def amount_of_times(value: float) -> str:
+    """Return a factor with two or three digits that count."""
+    return f"{value:.2f}" if value < 5 else f"{value:.1f}" if value < 100 else f"{value:,.0f}"
+
+
+def spread_of(found: Spread, rounds: int, say: Callable[[float], str] = amount) -> str:
+    """Return a median and between what it lies, or that there was but one of several rounds."""
+    middle, least, most = say(found.middle), say(found.least), say(found.most)
+    if found.count == 1:
+        return f"{middle} (once)" if rounds > 1 else middle
+    return middle if least == most else f"{middle} ({least} to {most})"
 
 
 def title(figures: Figures, peer: str) -> str:
@@ -56,11 +61,8 @@ def title(figures: Figures, peer: str) -> str:
     return told.name if told.store == Store.LIMIT else f"{told.name} · {told.store}"
 
 
-def _spread(found: Spread) -> str:
-    return f"{amount(found.middle)} ({amount(found.least)} to {amount(found.most)})"
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Yield the lines of a table in Markdown."""
     yield f"| {' | '.join(head)} |"
     yield f"|{'---|' * len(head)}"
     yield from (f"| {' | '.join(row)} |" for row in rows)
@@ -69,59 +71,25 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
 def compared(figures: Figures, job: Job, peer: str, quantity: Quantity) -> list[tuple[str, Spread]]:
     """Return each way of Milepost that a peer stands beside, and what that takes of the peer's."""
     theirs = figures.values(job, peer, quantity)
-    found = ((mine, ratio(figures.values(job, mine, quantity), theirs)) for mine in ENTRIES[peer].beside)
+    found = (
+        (mine, ratio(figures.values(job, mine, quantity), theirs, quantity.floor)) for mine in ENTRIES[peer].beside
+    )
     return [(mine, spread) for mine, spread in found if spread is not None]
-
-
-def _job(report: Report, job: Job) -> Iterator[str]:
-    figures, quantity = report.figures, main_quantity(job.kind)
-    measured = [(peer, found) for peer in figures.told if (found := figures.spread(job, peer, quantity)) is not None]
-    has_disk = job.kind in ON_DISK
-    rows: list[list[str]] = []
-    for peer, found in sorted(measured, key=lambda one: one[1].middle):
-        beside = compared(figures, job, peer, quantity)
-        cells = [title(figures, peer), _spread(found)]
-        cells.append(", ".join(f"{share(one.middle)} ({figures.told[mine].name})" for mine, one in beside))
-        if has_disk:
-            disk = figures.spread(job, peer, DISK)
-            cells.append(amount(disk.middle) if disk is not None and disk.middle > 0 else "")
-        rows.append([f"**{cell}**" if peer.startswith(OURS) and cell else cell for cell in cells])
-    yield f"### {job.name[0].upper()}{job.name[1:]}"
-    yield ""
-    yield MEANING[job.kind]
-    yield ""
-    if rows:
-        head = [
-            "",
-            f"{quantity.unit}: median (least to most)",
-            "Milepost takes of it",
-            *(["KiB on disk per step"] if has_disk else []),
-        ]
-        yield from _table(head, rows)
-        yield ""
-    absent = {peer: reason for peer in figures.told if (reason := figures.reason(job, peer))}
-    for peer, reason in absent.items():
-        yield f"- Without {title(figures, peer)}: {reason}."
-    if absent:
-        yield ""
 
 
 def _aim(report: Report, aim: Aim) -> list[str]:
     found = aim.found(report.figures, report.jobs)
     say = share if aim.other is not None else amount
+    wanted = "" if aim.at_most is None else f"1/{1 / aim.at_most:g}" if aim.at_most < 1 else f"{aim.at_most:g}"
     if found is None:
-        return [aim.text, say(aim.at_most), "", "not measured"]
-    return [
-        aim.text,
-        say(aim.at_most),
-        f"{say(found.middle)} ({say(found.least)} to {say(found.most)})",
-        "reached" if aim.is_reached(found) else "**not reached**",
-    ]
+        return [aim.text, wanted, "", "not measured"]
+    verdict = {True: "reached", False: "**not reached**", None: ""}[aim.is_reached(found)]
+    return [aim.text, wanted, spread_of(found, report.figures.rounds, say), verdict]
 
 
-def aims(report: Report) -> Iterator[str]:
+def aims(report: Report, chosen: Sequence[Aim] = AIMS) -> Iterator[str]:
     """Yield the table of the aims, as lines."""
-    yield from _table(["aim", "at most", "measured", ""], [_aim(report, aim) for aim in AIMS])
+    yield from table(["What Milepost takes", "at most", "measured", ""], [_aim(report, aim) for aim in chosen])
 
 
 def aims_as_text(report: Report) -> str:
@@ -132,52 +100,25 @@ def aims_as_text(report: Report) -> str:
     return "\n".join(lines)
 
 
-def better(report: Report) -> Iterator[str]:
-    """Yield a line for each job at which a peer beats every way of Milepost that it stands beside."""
-    figures = report.figures
-    for job in report.jobs:
-        quantities = [main_quantity(job.kind), *([DISK] if job.kind in ON_DISK else [])]
-        for quantity in quantities:
-            for peer in figures.told:
-                if figures.told[peer].store == Store.LIMIT:
-                    continue
-                beside = compared(figures, job, peer, quantity)
-                if beside and all(spread.middle > 1 for _, spread in beside):
-                    times = " and ".join(
-                        f"{share(one.middle)} times ({figures.told[mine].name})" for mine, one in beside
-                    )
-                    yield f"- {job.name}, {quantity.name}: {title(figures, peer)}. Milepost takes {times} of it."
+def verdicts(report: Report) -> Mapping[bool | None, list[str]]:
+    """Return the aims that were reached, those that were not, and with None those that were not measured."""
+    found: dict[bool | None, list[str]] = {True: [], False: [], None: []}
+    for aim in (aim for aim in AIMS if aim.at_most is not None):
+        spread = aim.found(report.figures, report.jobs)
+        found[None if spread is None else aim.is_reached(spread)].append(aim.text)
+    return found
 
 
 def heading(report: Report) -> str:
     """Return in one sentence when and on what this was measured."""
-    machine = report.machine
+    machine, figures = report.machine, report.figures
+    rounds = f"{figures.rounds} round{'s' if figures.rounds != 1 else ''}"
+    rounds += f", {lasting(figures.seconds)}"
+    if figures.was_stopped:
+        rounds += ", the last round cut short"
     postgres = f", PostgreSQL {report.postgres}" if report.postgres else ""
     busy = f" Others were at work on it (load {machine.load}), so the numbers are uneven." if machine.was_busy else ""
     quick = " The jobs were the small ones of `--quick`: the numbers mean little." if report.is_quick else ""
-    figures = report.figures
-    rounds = f"{figures.rounds} round{'s' if figures.rounds != 1 else ''}"
-    if figures.was_stopped:
-        rounds += ", the last cut short"
     on = f"{machine.cores} cores of {machine.processor}, {machine.memory_gib:.0f} GiB, {machine.system}"
     using = f"Python {machine.python}, SQLite {machine.sqlite}{postgres}"
-    return f"Measured on {report.when:%d %B %Y} in {rounds}, on {on}, {using}.{busy}{quick}"
-
-
-def markdown(report: Report, pictures: Sequence[str]) -> str:
-    """Return the whole page. pictures: the names of files beside it."""
-    figures = report.figures
-    lines = ["# Speed, measured", "", f"{heading(report)} `make bench` does it again.", ""]
-    lines += [ABOUT, ""]
-    for picture in pictures:
-        lines += [f"![{picture.removesuffix('.svg').capitalize()}]({picture})", ""]
-    lines += ["## What Milepost is built for", "", *aims(report), ""]
-    lines += ["## Where a peer is better", "", *(list(better(report)) or ["Nowhere in this run."]), ""]
-    lines += ["## Every job", ""]
-    for job in report.jobs:
-        lines += _job(report, job)
-    lines += ["## How everybody is configured", ""]
-    for peer, told in figures.told.items():
-        versions = ", ".join(f"{name} {version}" for name, version in told.versions.items())
-        lines.append(f"- {title(figures, peer)}{f' ({versions})' if versions else ''}: {told.configuration}")
-    return "\n".join(lines).rstrip() + "\n"
+    return f"Measured on {report.when:%-d %B %Y} ({rounds}) on {on}, {using}.{busy}{quick}"

@@ -12,12 +12,13 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from threading import Timer
+from time import perf_counter
 from types import TracebackType
 from typing import Any
 
-from benchmarks.child import Measured
+from benchmarks.child import SHORT_LOOP, Measured
 from benchmarks.database import Databases
-from benchmarks.figures import Figures, Told
+from benchmarks.figures import Figures, Told, lasting
 from benchmarks.jobs import Job, Kind
 from benchmarks.peers.registry import ENTRIES, OURS
 
@@ -105,7 +106,7 @@ class Child:
         if answer is not None:
             return answer
         if self._process.wait() == -signal.SIGKILL:
-            return {"slow": f"no answer within {limit:,.0f} s"}
+            return {"slow": f"no answer within {lasting(limit)}"}
         raise ChildFailed(self.peer)
 
     def has_ended(self) -> bool:
@@ -127,7 +128,8 @@ class Pace:
         """Return the seconds that the job will take if it is as fast as its kind, or one like it, was; 0 if unknown."""
         kinds = (job.kind, *LIKE.get(job.kind, ()))
         known = [self._seconds[peer, kind] for kind in kinds if (peer, kind) in self._seconds]
-        return known[0] * job.units if known else 0.0
+        units = job.units + (SHORT_LOOP.units if job.kind is Kind.MEMORY else 0)
+        return known[0] * units if known else 0.0
 
 
 def always(peer: str, job: Job) -> bool:
@@ -154,6 +156,7 @@ class Measuring:
 
         Raises ChildFailed: the process of a peer broke. What a peer could not do, or did wrong, is in the figures.
         """
+        began = perf_counter()
         try:
             with ExitStack() as stack:
                 self._start(peers, stack)
@@ -163,6 +166,7 @@ class Measuring:
                     self._round(number, (*peers[turn:], *peers[:turn]), stack)
         except KeyboardInterrupt:
             self.figures.was_stopped = True
+        self.figures.seconds = perf_counter() - began
         return self.figures
 
     def _start(self, peers: Sequence[str], stack: ExitStack) -> None:
@@ -184,21 +188,29 @@ class Measuring:
         with self.databases.database(ENTRIES[peer].postgres) as database:
             self._children[peer].measure(WARM, database.dsn, WARM.limit * PATIENCE)
 
-    def _once(self, peer: str, job: Job, number: int) -> None:
-        figures, allowed = self.figures, job.limit
-        if figures.reason(job, peer) is not None:
-            return
+    def _has_to(self, peer: str, job: Job) -> bool:
+        """Whether a peer is to do a job in this round; what would be too slow is noted."""
+        if self.figures.reason(job, peer) is not None:
+            return False
+        before = self.figures.samples.get((job.name, peer))
+        if before:
+            return max(one.took for one in before.values()) <= job.again
         expected = self.pace.expected(peer, job)
-        if expected > allowed:
-            figures.left_out[job.name, peer] = f"it would take about {expected:,.0f} s; {allowed:,.0f} s are allowed"
+        if expected > job.limit:
+            self.figures.left_out[job.name, peer] = f"about {lasting(expected)}"
+        return expected <= job.limit
+
+    def _once(self, peer: str, job: Job, number: int) -> None:
+        if not self._has_to(peer, job):
             return
+        figures, patience = self.figures, job.limit * PATIENCE
         self.progress(f"round {number + 1} of {self.rounds}: {job.name}, {peer}")
         with self.databases.database(ENTRIES[peer].postgres) as database:
             if job.kind is Kind.MEMORY:  # a process remembers the most that it ever had
                 with Child(peer, self.folder) as child:
-                    answer = child.measure(job, database.dsn, allowed * PATIENCE)
+                    answer = child.measure(job, database.dsn, patience)
             else:
-                answer = self._children[peer].measure(job, database.dsn, allowed * PATIENCE)
+                answer = self._children[peer].measure(job, database.dsn, patience)
             if "slow" in answer:
                 figures.left_out[job.name, peer] = answer["slow"]
                 return
@@ -207,4 +219,4 @@ class Measuring:
                 return
             answer["disk"] += database.grown()
         self.pace.note(peer, job, answer["took"])
-        figures.add(job, peer, Measured(**answer))
+        figures.add(job, peer, number, Measured(**answer))

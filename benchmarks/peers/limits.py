@@ -8,10 +8,12 @@ import sqlite3
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
 
-from benchmarks.jobs import PAGE, Job, Kind
+from benchmarks.jobs import Job, Kind
 from benchmarks.peers.peer import Once, Peer, Place, Store
 
 ONLY_LOOPS: dict[Kind, str] = {kind: "" for kind in Kind if kind is not Kind.LOOP}
+RECORD = "x" * 300
+"""About as long as what Milepost writes for a step of the loop, so that the limit is not easier to come near to."""
 INSERT = "INSERT INTO records(seq, value) VALUES (%s, %s)"
 TABLE = "CREATE TABLE records(seq bigint PRIMARY KEY, value text)"
 
@@ -35,7 +37,7 @@ async def _switch(job: Job, place: Place) -> AsyncGenerator[Once]:
 @asynccontextmanager
 async def _fsync(job: Job, place: Place) -> AsyncGenerator[Once]:
     file = os.open(place.folder / "file", os.O_CREAT | os.O_WRONLY | os.O_APPEND)
-    record = PAGE.encode()
+    record = RECORD.encode()
 
     async def once() -> int:
         for _ in range(job.size):
@@ -58,7 +60,7 @@ def _sqlite(synchronous: str) -> Ready:
 
             async def once() -> int:
                 for number in range(job.size):
-                    database.execute(insert, (number, PAGE))
+                    database.execute(insert, (number, RECORD))
                 return int(database.execute("SELECT count(*) FROM records").fetchone()[0])
 
             yield once
@@ -77,7 +79,7 @@ def _postgres(synchronous: str) -> Ready:
 
             async def once() -> int:
                 for number in range(job.size):
-                    await connection.execute(INSERT.encode(), (number, PAGE), prepare=True)
+                    await connection.execute(INSERT.encode(), (number, RECORD), prepare=True)
                 cursor = await connection.execute("SELECT count(*) FROM records")
                 row = await cursor.fetchone()
                 return int(row[0]) if row else 0
@@ -93,13 +95,16 @@ def _peer(name: str, configuration: str, ready: Ready, distributions: tuple[str,
 
 PEERS = {
     "limit-switch": _peer("an asyncio task", "A new task of asyncio for each step.", _switch),
-    "limit-fsync": _peer("an fsync", "1 KiB appended to a file and fsync, for each step.", _fsync),
-    "limit-sqlite-process": _peer("a SQLite commit, NORMAL", "A row of 1 KiB, WAL.", _sqlite("NORMAL")),
-    "limit-sqlite-power": _peer("a SQLite commit, FULL", "A row of 1 KiB, WAL.", _sqlite("FULL")),
+    "limit-fsync": _peer("an fsync", "300 bytes appended to a file and fsync, for each step.", _fsync),
+    "limit-sqlite-process": _peer("a SQLite commit, NORMAL", "A row of 300 bytes, WAL.", _sqlite("NORMAL")),
+    "limit-sqlite-power": _peer("a SQLite commit, FULL", "A row of 300 bytes, WAL.", _sqlite("FULL")),
     "limit-postgres-process": _peer(
-        "a PostgreSQL commit, off", "A row of 1 KiB, synchronous_commit=off, psycopg.", _postgres("off"), ("psycopg",)
+        "a PostgreSQL commit, off",
+        "A row of 300 bytes, synchronous_commit=off, psycopg.",
+        _postgres("off"),
+        ("psycopg",),
     ),
     "limit-postgres-power": _peer(
-        "a PostgreSQL commit, on", "A row of 1 KiB, synchronous_commit=on, psycopg.", _postgres("on"), ("psycopg",)
+        "a PostgreSQL commit, on", "A row of 300 bytes, synchronous_commit=on, psycopg.", _postgres("on"), ("psycopg",)
     ),
 }

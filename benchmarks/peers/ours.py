@@ -41,7 +41,7 @@ def _ready(name: str, store: Store, durability: str) -> Callable[[Job, Place], A
     async def ready(job: Job, place: Place) -> AsyncGenerator[Once]:
         url = _url(store, durability, place)
         if job.kind is Kind.RESUME:
-            yield await _stopped(name, url, job)
+            yield await _stopped(name, _url(store, "process", place), url, job)
             return
         workflow = _build(job)
         async with Engine(url) as engine:
@@ -61,11 +61,14 @@ def _ready(name: str, store: Store, durability: str) -> Callable[[Job, Place], A
     return ready
 
 
-async def _stopped(name: str, url: str | None, job: Job) -> Once:
-    """Let a run come to its gate, and return what opens the store again and finishes it."""
+async def _stopped(name: str, quick_url: str | None, url: str | None, job: Job) -> Once:
+    """Let a run come to its gate, and return what opens the store again and finishes it.
+
+    quick_url: of the same store, at the durability at which the run comes there sooner; its records are the same.
+    """
     gate = Gate()
     workflow = _build(job, gate)
-    async with Engine(url) as engine:
+    async with Engine(quick_url) as engine:
         try:
             await _run(engine, workflow, job, "stopped")
         except NodeError:

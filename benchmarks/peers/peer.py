@@ -94,3 +94,16 @@ class NotStopped(Exception):
 
     def __init__(self, peer: str) -> None:
         super().__init__(f"{peer} went through a gate that was closed.")
+
+
+class NotSet(Exception):
+    """A connection to SQLite does not have the pragma that it was given, so that its time would be another's."""
+
+    def __init__(self, name: str, wanted: str, found: object) -> None:
+        super().__init__(f"The pragma {name} was set to {wanted} and is {found}.")
+
+
+def hold_pragma(name: str, wanted: str, found: object) -> None:
+    """Raise NotSet unless SQLite answers what was asked of it, by name or by number."""
+    if found not in (wanted, {"NORMAL": 1, "FULL": 2}.get(wanted)):
+        raise NotSet(name, wanted, found)

@@ -23,9 +23,9 @@ def figures(*samples: tuple[str, Job, list[float]], disk: int = 0) -> Figures:
     made = Figures(rounds=2)
     for peer, job, numbers in samples:
         made.told[peer] = told(peer)
-        for number in numbers:
-            seconds = number * job.units / 1e6
-            made.add(job, peer, Measured(seconds, seconds, disk=disk, memory=0))
+        for number, value in enumerate(numbers):
+            seconds = value * job.units / 1e6
+            made.add(job, peer, number, Measured(seconds, seconds, disk=disk))
     return made
 
 

@@ -8,11 +8,13 @@ from pathlib import Path
 import pytest
 
 from benchmarks.aims import AIMS, Aim, Cell, Size
+from benchmarks.child import Measured
 from benchmarks.figures import ALL_DISK, DISK, STEP_TIME, Spread, main_quantity, ratio
 from benchmarks.jobs import Job, Kind
+from benchmarks.page import better, markdown
 from benchmarks.plots import draw
-from benchmarks.quoting import BEGIN, END, NoSection, quoted
-from benchmarks.report import aims, amount, better, heading, markdown, share
+from benchmarks.quoting import BEGIN, END, NoSection, quoted, section
+from benchmarks.report import aims, amount, heading, share
 from tests.benchmarks.figures_made import LOOP, figures, report, told
 
 MAPS = Job(Kind.MAP, 10), Job(Kind.MAP, 1_000)
@@ -20,22 +22,34 @@ LOOP_AIM = Aim("a loop", Cell(Kind.LOOP, "milepost"), Cell(Kind.LOOP, "pydantic-
 
 
 def test_a_ratio_is_the_median_of_the_ratios_of_the_rounds() -> None:
-    assert ratio([10.0, 20.0, 90.0], [100.0, 100.0, 100.0]) == Spread(0.2, 0.1, 0.9)
+    assert ratio({0: 10.0, 1: 20.0, 2: 90.0}, {0: 100.0, 1: 100.0, 2: 100.0}) == Spread(0.2, 0.1, 0.9, 3)
 
 
 def test_a_slow_moment_that_meets_both_does_not_change_their_ratio() -> None:
-    assert ratio([10.0, 1_000.0], [100.0, 10_000.0]) == Spread(0.1, 0.1, 0.1)
+    assert ratio({0: 10.0, 1: 1_000.0}, {0: 100.0, 1: 10_000.0}) == Spread(0.1, 0.1, 0.1, 2)
+
+
+def test_a_ratio_is_of_numbers_of_the_same_round_even_if_one_of_them_missed_some() -> None:
+    assert ratio({0: 1.0, 2: 6.0}, {1: 1.0, 2: 2.0}) == Spread(3.0, 3.0, 3.0)
+    assert ratio({0: 1.0}, {1: 1.0}) is None
+
+
+def test_what_is_too_small_to_be_measured_exactly_counts_as_the_least_that_can_be() -> None:
+    assert ratio({0: 0.4}, {0: 100.0}, floor=1.0) == Spread(0.01, 0.01, 0.01)
+    assert ratio({0: 3.0}, {0: -0.1}, floor=1.0) == Spread(3.0, 3.0, 3.0)
 
 
 def test_what_was_not_measured_has_no_ratio() -> None:
-    assert ratio([], [1.0]) is ratio([1.0], []) is ratio([1.0], [0.0]) is None
+    assert ratio({}, {0: 1.0}) is ratio({0: 1.0}, {}) is ratio({0: 1.0}, {0: 0.0}) is None
 
 
 def test_times_are_per_step_and_bytes_too() -> None:
     made = figures(("milepost", LOOP, [3.0, 5.0, 4.0]), disk=2048 * 1_000)
-    assert made.spread(LOOP, "milepost", STEP_TIME) == pytest.approx(Spread(4.0, 3.0, 5.0))
-    assert made.values(LOOP, "milepost", DISK) == [2.0] * 3
-    assert made.values(LOOP, "milepost", ALL_DISK) == [1.953125] * 3
+    assert made.spread(LOOP, "milepost", STEP_TIME) == Spread(
+        pytest.approx(4.0), pytest.approx(3.0), pytest.approx(5.0), 3
+    )
+    assert made.values(LOOP, "milepost", DISK) == {0: 2.0, 1: 2.0, 2: 2.0}
+    assert made.values(LOOP, "milepost", ALL_DISK) == {0: 1.953125, 1: 1.953125, 2: 1.953125}
 
 
 def test_a_failed_job_has_no_numbers() -> None:
@@ -45,7 +59,9 @@ def test_a_failed_job_has_no_numbers() -> None:
     assert made.reason(LOOP, "milepost") == "failed: WrongAnswer"
 
 
-@pytest.mark.parametrize(("value", "said"), [(1 / 8, "1/8.0"), (1.0, "1.00"), (2.345, "2.35"), (0.0, "0.00")])
+@pytest.mark.parametrize(
+    ("value", "said"), [(1 / 8, "1/8.0"), (1.0, "1.00"), (2.345, "2.35"), (0.0, "0.00"), (1 / 404, "1/404")]
+)
 def test_ratios_are_said_as_people_say_them(value: float, said: str) -> None:
     assert share(value) == said
 
@@ -58,8 +74,8 @@ def test_numbers_have_as_many_digits_as_count(value: float, said: str) -> None:
 @pytest.mark.parametrize(("mine", "word"), [(12.0, "reached"), (13.0, "**not reached**")])
 def test_an_aim_is_reached_or_not(mine: float, word: str) -> None:
     made = figures(("milepost", LOOP, [mine]), ("pydantic-graph", LOOP, [100.0]))
-    (line,) = [line for line in aims(report(made, LOOP)) if line.startswith("| loop without a store")]
-    assert line.endswith(f"| {word} |")
+    (line,) = [line for line in aims(report(made, LOOP)) if line.startswith("| loop, nothing kept, of")]
+    assert line == f"| loop, nothing kept, of pydantic-graph | 1/8 | {share(mine / 100)} (once) | {word} |"
 
 
 def test_an_aim_that_was_not_measured_is_listed_all_the_same() -> None:
@@ -83,27 +99,72 @@ def test_one_size_is_not_compared_with_itself() -> None:
     assert found.middle == pytest.approx(2.0)
 
 
-def test_where_a_peer_is_better_it_is_said() -> None:
+def test_where_a_peer_is_better_it_is_said_with_all_its_ways_in_one() -> None:
     made = figures(("milepost", LOOP, [30.0]), ("burr", LOOP, [20.0]), ("langgraph", LOOP, [40.0]))
-    assert list(better(report(made, LOOP))) == [
-        "- loop of 1,000, time: burr · nothing kept. Milepost takes 1.50 times (milepost) of it."
-    ]
+    made.told["burr"] = told("Burr")
+    assert better(report(made, LOOP)) == [["Loop of 1,000", "time", "Burr 1.50"]]
+
+
+def test_the_ways_of_a_peer_with_one_store_are_one_range() -> None:
+    process, power = ("milepost-sqlite-process", LOOP, [30.0]), ("milepost-sqlite-power", LOOP, [40.0])
+    made = figures(process, power, ("langgraph-sqlite", LOOP, [20.0]), ("langgraph-sqlite-normal", LOOP, [10.0]))
+    made.told["langgraph-sqlite"] = told("LangGraph, async", "SQLite")
+    made.told["langgraph-sqlite-normal"] = told("LangGraph, async, NORMAL", "SQLite")
+    assert better(report(made, LOOP)) == [["Loop of 1,000", "time", "LangGraph · SQLite 1.50 to 3.00"]]
+
+
+def test_a_peer_that_one_way_of_milepost_beats_is_not_better() -> None:
+    process, power = ("milepost-sqlite-process", LOOP, [30.0]), ("milepost-sqlite-power", LOOP, [40.0])
+    assert better(report(figures(process, power, ("langgraph-sqlite", LOOP, [35.0])), LOOP)) == []
 
 
 def test_the_page_names_what_a_peer_could_not_do() -> None:
     made = figures(("milepost", LOOP, [30.0]))
     made.told["burr"] = told("Burr", LOOP="cannot go round")
+    made.told["langgraph"] = told("LangGraph", LOOP="cannot go round")
     made.told["limit-fsync"] = told("an fsync", "the machine itself", LOOP="")
     page = markdown(report(made, LOOP), ["steps.svg"])
-    assert "- Without Burr · nothing kept: cannot go round." in page
+    assert "- Without Burr · nothing kept, LangGraph · nothing kept: cannot go round." in page
     assert "- Without an fsync" not in page
     assert "![Steps](steps.svg)" in page
     assert "- milepost · nothing kept (one 1.0): as it comes" in page
 
 
+def test_the_page_tells_all_who_were_too_slow_in_one_line_and_how_long_they_would_take() -> None:
+    made = figures(("milepost", LOOP, [30.0]))
+    made.told["burr"], made.told["dbos-sqlite"] = told("Burr"), told("DBOS", "SQLite")
+    made.left_out = {(LOOP.name, "burr"): "about 95 s", (LOOP.name, "dbos-sqlite"): "no answer within 60 s"}
+    page = markdown(report(made, LOOP), [])
+    assert (
+        "- Too slow to be measured here, where 30 s are allowed: "
+        "Burr · nothing kept (about 95 s), DBOS · SQLite (no answer within 60 s)." in page
+    )
+
+
+def test_a_number_of_one_round_among_several_says_so() -> None:
+    made = figures(("milepost", LOOP, [30.0]), ("burr", LOOP, [40.0, 44.0]))
+    page = markdown(report(made, LOOP), [])
+    assert "| **milepost · nothing kept** | **30.0 (once)** |" in page
+    assert "| burr · nothing kept | 42.0 (40.0 to 44.0) | 1/1.33 |" in page
+
+
+def test_a_job_that_nobody_came_to_says_so() -> None:
+    page = markdown(report(figures(("milepost", LOOP, [30.0])), LOOP, Job(Kind.CHAIN, 50)), [])
+    assert "### Chain of 50\n\n50 nodes, one after the other.\n\nNobody was measured." in page
+
+
+def test_a_preparation_is_told_apart_from_what_is_measured() -> None:
+    resume, made = Job(Kind.RESUME, 1_000), figures()
+    made.told["milepost-sqlite-process"] = told("Milepost, process", "SQLite")
+    made.add(resume, "milepost-sqlite-process", 0, Measured(seconds=0.02, took=8.0, prepared=7.5))
+    page = markdown(report(made, resume), [])
+    assert "| **Milepost, process · SQLite** | **20.0 (once)** |  | **7.50** |" in page
+
+
 def test_the_heading_says_when_the_machine_was_busy() -> None:
     quiet = report(figures(), LOOP)
-    assert heading(quiet).startswith("Measured on 02 January 2026 in 2 rounds, on 2 cores of a processor, 24 GiB")
+    quiet.figures.seconds = 1_000
+    assert heading(quiet).startswith("Measured on 2 January 2026 (2 rounds, 17 min) on 2 cores of a processor, 24 GiB")
     assert "Others were at work" not in heading(quiet)
     busy = replace(quiet, machine=replace(quiet.machine, load=7.5))
     assert "Others were at work on it (load 7.5), so the numbers are uneven." in heading(busy)
@@ -111,18 +172,33 @@ def test_the_heading_says_when_the_machine_was_busy() -> None:
 
 def test_the_heading_says_when_the_measurement_was_cut_short() -> None:
     made = figures()
-    made.was_stopped = True
-    assert heading(report(made, LOOP)).startswith("Measured on 02 January 2026 in 2 rounds, the last cut short, on 2")
+    made.was_stopped, made.seconds = True, 1_000
+    assert heading(report(made, LOOP)).startswith(
+        "Measured on 2 January 2026 (2 rounds, 17 min, the last round cut short) on 2 cores"
+    )
 
 
 def test_the_section_of_the_readme_is_written_anew_and_nothing_else() -> None:
     made = report(figures(("milepost", LOOP, [30.0])), LOOP)
     text = f"before\n{BEGIN}\nold\n{END}\nafter\n"
     new = quoted(text, made)
-    assert new.startswith(f"before\n{BEGIN}\nMeasured on 02 January 2026")
+    assert new.startswith(f"before\n{BEGIN}\nMeasured on 2 January 2026")
     assert new.endswith(f"{END}\nafter\n")
     assert "old" not in new
     assert quoted(new, made) == new
+
+
+def test_the_section_shows_what_is_asked_first_and_names_what_else_is_not_reached() -> None:
+    none, other = ("milepost", Job(Kind.IMPORT, 1), [9_000.0]), ("pydantic-graph", Job(Kind.IMPORT, 1), [1_000.0])
+    made = section(report(figures(none, other), Job(Kind.IMPORT, 1)))
+    shown = [line for line in made.splitlines() if line.startswith("| ")]
+    assert len(shown) == 1 + len([aim for aim in AIMS if aim.is_quoted])
+    assert (
+        f"Of {len([aim for aim in AIMS if aim.at_most])} aims 0 are reached; not reached beside those above: " in made
+    )
+    assert (
+        "import of the package, of pydantic-graph's; not measured beside those above: item of the largest map" in made
+    )
 
 
 def test_a_text_without_the_section_is_refused() -> None:
@@ -153,5 +229,6 @@ def test_nothing_measured_draws_nothing(tmp_path: Path) -> None:
 
 def test_each_kind_has_a_unit() -> None:
     assert {kind: main_quantity(kind).unit for kind in (Kind.MAP, Kind.RESUME, Kind.MEMORY, Kind.GROW)} == {
-        Kind.MAP: "µs per item", Kind.RESUME: "ms", Kind.MEMORY: "MiB", Kind.GROW: "µs per step",
+        Kind.MAP: "µs of wall time per item", Kind.RESUME: "ms of wall time", Kind.MEMORY: "MiB",
+        Kind.GROW: "µs of wall time per step",
     }  # fmt: skip

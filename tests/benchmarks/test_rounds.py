@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.database import Databases
+from benchmarks.figures import lasting
 from benchmarks.jobs import Job, Kind
 from benchmarks.peers.registry import ENTRIES, OURS, Entry
 from benchmarks.rounds import ROOT, Child, ChildFailed, Measuring, Pace, surroundings
@@ -41,8 +42,21 @@ def test_what_would_take_too_long_is_left_out(tmp_path: Path) -> None:
     figures = measuring(tmp_path, [LOOP, long]).everything(["milepost"])
     reason = figures.reason(long, "milepost")
     assert reason is not None
-    assert reason.startswith("it would take about")
-    assert reason.endswith("60 s are allowed")
+    assert reason.startswith("too slow: about ")
+    assert reason.endswith(", where 60 s are allowed")
+
+
+def test_who_takes_long_is_measured_once(tmp_path: Path) -> None:
+    figures = measuring(tmp_path, [Job(Kind.LOOP, 20, again=0)], rounds=2).everything(["milepost"])
+    assert set(figures.samples[LOOP.name, "milepost"]) == {0}
+    figures = measuring(tmp_path, [LOOP], rounds=2).everything(["milepost"])
+    assert set(figures.samples[LOOP.name, "milepost"]) == {0, 1}
+    assert figures.seconds > 0
+
+
+@pytest.mark.parametrize(("seconds", "said"), [(95, "95 s"), (700, "12 min"), (10_800, "3 h")])
+def test_durations_are_said_as_people_say_them(seconds: float, said: str) -> None:
+    assert lasting(seconds) == said
 
 
 def test_a_failure_is_told_and_the_next_job_is_done(tmp_path: Path) -> None:
@@ -55,7 +69,7 @@ def test_a_failure_is_told_and_the_next_job_is_done(tmp_path: Path) -> None:
 def test_a_peer_that_gives_no_answer_is_ended_and_told(tmp_path: Path) -> None:
     endless = Job(Kind.LOOP, 2_000_000_000, limit=1)
     figures = measuring(tmp_path, [endless, LOOP]).everything(["milepost"])
-    assert figures.reason(endless, "milepost") == "no answer within 2 s"
+    assert figures.reason(endless, "milepost") == "too slow: no answer within 2 s, where 1 s are allowed"
     assert len(figures.samples[LOOP.name, "milepost"]) == 1
 
 
@@ -83,7 +97,7 @@ def test_a_larger_job_is_expected_to_take_as_much_longer() -> None:
     pace = Pace()
     pace.note("one", Job(Kind.LOOP, 100), took=2)
     assert pace.expected("one", Job(Kind.LOOP, 1_000)) == 20
-    assert pace.expected("one", Job(Kind.MEMORY, 1_000)) == 20
+    assert pace.expected("one", Job(Kind.MEMORY, 1_000)) == 40  # after a loop of 1,000 to hold it against
     assert pace.expected("one", Job(Kind.MAP, 1_000)) == pace.expected("two", Job(Kind.LOOP, 1_000)) == 0
 
 
@@ -123,8 +137,8 @@ def test_the_command_measures_what_the_aims_need_and_prints_their_table(tmp_path
     done = command("--aims", "--quick", "--only", "milepost", "--job", "loop", "--job", "runs at once")
     assert done.returncode == 0, done.stderr
     found = {line[:24]: line for line in done.stdout.splitlines()}
-    assert found["a step of many runs at o"].endswith(("reached", "not reached"))
-    assert found["loop without a store, of"].endswith("not measured")
+    assert found["step of many runs at onc"].endswith(("reached", "not reached"))
+    assert found["loop, nothing kept, of p"].endswith("not measured")
 
 
 def test_the_command_says_whom_it_does_not_know(tmp_path: Path) -> None:

@@ -13,15 +13,17 @@ from typing import Any
 
 import asyncpg
 from burr.core import ApplicationBuilder, State, action, default, when
-from burr.core.graph import GraphBuilder
+from burr.core.graph import Graph, GraphBuilder
 from burr.core.parallelism import MapStates, RunnableGraph
 from burr.core.persistence import SQLitePersister
 from burr.integrations.persisters.b_aiosqlite import AsyncSQLitePersister
 from burr.integrations.persisters.b_asyncpg import AsyncPostgreSQLPersister
 
 from benchmarks.jobs import PAGE, PAGES, RUN_LENGTH, Job, Kind
-from benchmarks.peers.peer import KEEPS_NOTHING, NotKept, NotStopped, Once, Peer, Place, Store
+from benchmarks.peers.peer import KEEPS_NOTHING, NotKept, NotStopped, Once, Peer, Place, Store, hold_pragma
 
+Pragmas = tuple[tuple[str, str], ...]
+WAL: Pragmas = (("journal_mode", "wal"), ("synchronous", "NORMAL"))
 SIDE_BY_SIDE = (Kind.MAP, Kind.NEST, Kind.RUNS)
 
 
@@ -118,32 +120,39 @@ class _Each(MapStates):
 class _Shelves(_Each):
     """The shelves of a nested map, each a graph with a map of its own."""
 
+    def __init__(self, size: int) -> None:
+        super().__init__(size)
+        graph = GraphBuilder().with_actions(each=_Each(size)).build()
+        self.shelf = RunnableGraph(graph=graph, entrypoint="each", halt_after=["each"])
+
     def action(self, state: State, inputs: dict[str, Any]) -> Any:
-        graph = GraphBuilder().with_actions(each=_Each(self.size)).build()
-        return RunnableGraph(graph=graph, entrypoint="each", halt_after=["each"])
+        return self.shelf
 
     def states(self, state: State, context: Any, inputs: dict[str, Any]) -> Any:
         for number in range(self.size):
             yield state.update(shelf=number)
 
 
-def _loop(size: int, body: Any, last: Any) -> tuple[ApplicationBuilder, str, str]:
+Declared = tuple[Graph, str, str]
+"""A graph that all runs share, where a run begins, and where it ends."""
+
+
+def _loop(size: int, body: Any, last: Any) -> Declared:
     transitions = [("count", "last", when(value=size)), ("count", "count", default)]
-    return ApplicationBuilder().with_actions(count=body, last=last).with_transitions(*transitions), "count", "last"
+    return GraphBuilder().with_actions(count=body, last=last).with_transitions(*transitions).build(), "count", "last"
 
 
-def _declare(job: Job, gate: Gate, is_async: bool) -> tuple[ApplicationBuilder, str, str]:
-    """Return the builder, where a run begins, and where it ends."""
+def _declare(job: Job, gate: Gate, is_async: bool) -> Declared:
     body, done = (_count_async, _done_async) if is_async else (_count, _done)
     match job.kind:
         case Kind.CHAIN:
             names = [f"count_{number}" for number in range(job.size)]
-            builder = ApplicationBuilder().with_actions(**dict.fromkeys(names, body))
-            return builder.with_transitions(*pairwise(names)), names[0], names[-1]
+            builder = GraphBuilder().with_actions(**dict.fromkeys(names, body))
+            return builder.with_transitions(*pairwise(names)).build(), names[0], names[-1]
         case Kind.MAP:
-            return ApplicationBuilder().with_actions(each=_Each(job.size)), "each", "each"
+            return GraphBuilder().with_actions(each=_Each(job.size)).build(), "each", "each"
         case Kind.NEST:
-            return ApplicationBuilder().with_actions(each=_Shelves(job.size)), "each", "each"
+            return GraphBuilder().with_actions(each=_Shelves(job.size)).build(), "each", "each"
         case Kind.RUNS:
             return _loop(RUN_LENGTH, body, done)
         case Kind.GROW:
@@ -165,16 +174,24 @@ def _begin(job: Job) -> dict[str, Any]:
 
 
 @asynccontextmanager
-async def _persister(store: Store, place: Place, is_async: bool) -> AsyncGenerator[Any]:
+async def _persister(store: Store, place: Place, is_async: bool, pragmas: Pragmas) -> AsyncGenerator[Any]:
     file = str(place.folder / "burr.db")
     match store:
         case Store.SQLITE if is_async:
             async with AsyncSQLitePersister.from_values(file) as opened:
                 await opened.initialize()
+                for name, value in pragmas:
+                    async with opened.connection.execute(f"PRAGMA {name}={value}"):
+                        pass
+                    async with opened.connection.execute(f"PRAGMA {name}") as cursor:
+                        hold_pragma(name, value, (await cursor.fetchone())[0])
                 yield opened
         case Store.SQLITE:
             with SQLitePersister.from_values(file) as opened:
                 opened.initialize()
+                for name, value in pragmas:
+                    opened.connection.execute(f"PRAGMA {name}={value}")
+                    hold_pragma(name, value, opened.connection.execute(f"PRAGMA {name}").fetchone()[0])
                 yield opened
         case Store.POSTGRES:
             AsyncPostgreSQLPersister._pool = None  # its class keeps the pool of the database before
@@ -187,9 +204,9 @@ async def _persister(store: Store, place: Place, is_async: bool) -> AsyncGenerat
             yield None
 
 
-async def _run(job: Job, gate: Gate, persister: Any, is_async: bool, name: str, resumes: bool = False) -> int:
-    builder, first, last = _declare(job, gate, is_async)
-    builder = builder.with_identifiers(app_id=name, partition_key="bench")
+async def _run(job: Job, declared: Declared, persister: Any, is_async: bool, name: str, resumes: bool = False) -> int:
+    graph, first, last = declared
+    builder = ApplicationBuilder().with_graph(graph).with_identifiers(app_id=name, partition_key="bench")
     if resumes:
         builder = builder.initialize_from(persister, True, {}, first)
     else:
@@ -212,30 +229,31 @@ async def _kept(persister: Any, place: Place) -> int:
     return await persister.pool.fetchval("SELECT count(*) FROM burr_state")
 
 
-def _ready(store: Store) -> Any:
+def _ready(store: Store, pragmas: Pragmas = ()) -> Any:
     @asynccontextmanager
     async def ready(job: Job, place: Place) -> AsyncGenerator[Once]:
         is_async = store is Store.POSTGRES or job.kind in SIDE_BY_SIDE
         gate, names = Gate(), count()
+        declared = _declare(job, gate, is_async)
         if job.kind is Kind.RESUME:
-            async with _persister(store, place, is_async) as persister:
+            async with _persister(store, place, is_async, pragmas) as persister:
                 try:
-                    await _run(job, gate, persister, is_async, "stopped")
+                    await _run(job, declared, persister, is_async, "stopped")
                 except Stopped:
                     gate.is_open = True
                 else:
                     raise NotStopped("Burr")
 
             async def again() -> int:
-                async with _persister(store, place, is_async) as persister:
-                    return await _run(job, gate, persister, is_async, "stopped", resumes=True)
+                async with _persister(store, place, is_async, pragmas) as persister:
+                    return await _run(job, declared, persister, is_async, "stopped", resumes=True)
 
             yield again
             return
-        async with _persister(store, place, is_async) as persister:
+        async with _persister(store, place, is_async, pragmas) as persister:
 
             async def one() -> int:
-                return await _run(job, gate, persister, is_async, str(next(names)))
+                return await _run(job, declared, persister, is_async, str(next(names)))
 
             async def many() -> int:
                 return sum(await asyncio.gather(*(one() for _ in range(job.size))))
@@ -247,33 +265,44 @@ def _ready(store: Store) -> Any:
     return ready
 
 
-def _peer(name: str, store: Store, configuration: str, *more: str) -> Peer:
+def _peer(name: str, store: Store, configuration: str, *more: str, pragmas: Pragmas = ()) -> Peer:
     is_first = store is Store.NONE
     return Peer(
         name,
         store,
         ("burr", *more),
         configuration,
-        _ready(store),
+        _ready(store, pragmas),
         package="import burr" if is_first else None,
         imports="from burr.core import ApplicationBuilder, State, action, default, when" if is_first else None,
         missing=KEEPS_NOTHING if is_first else {},
     )
 
 
-HOW = "synchronous actions for loops and chains, asynchronous ones and `MapStates` for what runs side by side"
+PERSISTERS = "`SQLitePersister`, `AsyncSQLitePersister` side by side"
+HOW = (
+    "one graph for all runs; synchronous actions for loops and chains, asynchronous ones and `MapStates` for what runs "
+    "side by side"
+)
 PEERS = {
     "burr": _peer("Burr", Store.NONE, f"No persister; {HOW}."),
     "burr-sqlite": _peer(
         "Burr",
         Store.SQLITE,
-        f"`SQLitePersister`, `AsyncSQLitePersister` side by side, as they are; {HOW}.",
+        f"{PERSISTERS}, as they are (a rollback journal, synchronous=FULL); {HOW}.",
         "aiosqlite",
+    ),
+    "burr-sqlite-normal": _peer(
+        "Burr, NORMAL",
+        Store.SQLITE,
+        f"{PERSISTERS}, whose connections were set to WAL and synchronous=NORMAL; {HOW}.",
+        "aiosqlite",
+        pragmas=WAL,
     ),
     "burr-postgres": _peer(
         "Burr",
         Store.POSTGRES,
-        "`AsyncPostgreSQLPersister` with a pool of 10 connections; asynchronous actions.",
+        "`AsyncPostgreSQLPersister` with a pool of 10 connections; one graph for all runs, asynchronous actions.",
         "asyncpg",
     ),
 }

@@ -137,7 +137,7 @@ async def _stopped(job: Job, url: str, name: str) -> Once:
         DBOS.destroy()
         _launch(url)
         resumed = await DBOS.resume_workflow_async(name)
-        return int(await resumed.get_result())
+        return int(await resumed.get_result(polling_interval_sec=0.01))
 
     return once
 
@@ -158,7 +158,8 @@ def _peer(store: Store, configuration: str, is_first: bool, *more: str) -> Peer:
 HOW = (
     "asynchronous workflows and steps; maps by `asyncio.gather`, nested ones by child workflows; it has no state, so "
     "the "
-    "output of a step is what grows; resumed by `resume_workflow`, through its queue"
+    "output of a step is what grows; resumed by `resume_workflow`, through its queue, which "
+    "is looked at once a second"
 )
 PEERS = {
     "dbos-sqlite": _peer(Store.SQLITE, f"SQLite as it is; {HOW}.", True),

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import operator
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from itertools import count
 from typing import Annotated, Any, TypedDict
 
+from langgraph.channels.delta import DeltaChannel
 from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 from langgraph.graph import END, START, StateGraph
 from langgraph.types import Send
 
 from benchmarks.jobs import PAGE, PAGES, RUN_LENGTH, Job, Kind
-from benchmarks.peers.peer import KEEPS_NOTHING, NotKept, NotStopped, Once, Peer, Place, Store
+from benchmarks.peers.peer import KEEPS_NOTHING, NotKept, NotStopped, Once, Peer, Place, Store, hold_pragma
 
 
 class Counting(TypedDict):
@@ -36,6 +37,17 @@ class Book(TypedDict):
 
     value: int
     pages: Annotated[list[str], operator.add]
+
+
+def _extended(pages: list[str], writes: list[list[str]]) -> list[str]:
+    return [*pages, *(page for write in writes for page in write)]
+
+
+class DeltaBook(TypedDict):
+    """The same in a channel that is not written whole with every checkpoint."""
+
+    value: int
+    pages: Annotated[list[str], DeltaChannel(_extended)]
 
 
 class Item(TypedDict):
@@ -63,7 +75,7 @@ async def _count(state: Counting) -> Counting:
     return {"value": state["value"] + 1}
 
 
-async def _add_page(state: Book) -> Book:
+async def _add_page(state: Counting) -> dict[str, object]:
     return {"value": state["value"] + 1, "pages": [PAGE]}
 
 
@@ -128,7 +140,7 @@ def _nest(size: int) -> StateGraph:
     return graph
 
 
-def _declare(job: Job, gate: Gate) -> StateGraph:
+def _declare(job: Job, gate: Gate, book: Any = Book) -> StateGraph:
     match job.kind:
         case Kind.CHAIN:
             return _chain(job.size)
@@ -139,9 +151,9 @@ def _declare(job: Job, gate: Gate) -> StateGraph:
         case Kind.RUNS:
             return _loop(RUN_LENGTH, _count, Counting)
         case Kind.GROW:
-            return _loop(job.size, _add_page, Book)
+            return _loop(job.size, _add_page, book)
         case Kind.LARGE:
-            return _loop(job.size, _count, Book)
+            return _loop(job.size, _count, book)
         case Kind.RESUME:
             return _loop(job.size, _count, Counting, gate)
         case _:
@@ -185,6 +197,8 @@ async def _sqlite(place: Place, synchronous: str) -> AsyncGenerator[Any]:
     async with AsyncSqliteSaver.from_conn_string(str(place.folder / "checkpoints.db")) as saver:
         await saver.setup()
         await saver.conn.execute(f"PRAGMA synchronous={synchronous}")
+        async with saver.conn.execute("PRAGMA synchronous") as cursor:
+            hold_pragma("synchronous", synchronous, (await cursor.fetchone())[0])
         yield saver
 
 
@@ -205,7 +219,7 @@ async def _rows_in_postgres(saver: Any, table: str) -> int:
     return (await cursor.fetchone())["found"]
 
 
-def _durable(store: Store, durability: str, synchronous: str = "FULL") -> Any:
+def _durable(store: Store, durability: str, synchronous: str = "FULL", book: Any = Book) -> Any:
     opened = _sqlite if store is Store.SQLITE else _postgres
     rows = _rows_in_sqlite if store is Store.SQLITE else _rows_in_postgres
     options = {"durability": durability}
@@ -217,7 +231,7 @@ def _durable(store: Store, durability: str, synchronous: str = "FULL") -> Any:
                 yield once
             return
         async with opened(place, synchronous) as saver:
-            yield _once(_declare(job, Gate()).compile(checkpointer=saver), job, options)
+            yield _once(_declare(job, Gate(), book).compile(checkpointer=saver), job, options)
             # all items of a map are one step of LangGraph's
             is_map = job.kind in (Kind.MAP, Kind.NEST)
             kept = await rows(
@@ -257,6 +271,7 @@ def _peer(
     ready: AbstractAsyncContextManager[Once],
     *more: str,
     first: bool = False,
+    missing: Mapping[Kind, str] | None = None,
 ) -> Peer:
     return Peer(
         name,
@@ -268,16 +283,23 @@ def _peer(
         imports="from langgraph.graph import END, START, StateGraph\nfrom langgraph.types import Send"
         if first
         else None,
-        missing=KEEPS_NOTHING if store is Store.NONE else {},
+        missing=missing or {},
     )
 
 
+DELTA = "the pages in a `DeltaChannel`, which is in beta and not written whole with every checkpoint"
+ONLY_STATE = {kind: "" for kind in Kind if kind not in (Kind.GROW, Kind.LARGE)}
 ASYNC = '`durability="async"`, the default: a checkpoint is written while the next step runs'
 SYNC = '`durability="sync"`: a checkpoint is written before the next step'
 IN_SQLITE, IN_POSTGRES = "langgraph-checkpoint-sqlite", "langgraph-checkpoint-postgres"
 PEERS = {
     "langgraph": _peer(
-        "LangGraph", Store.NONE, "`StateGraph` without a checkpointer; maps by `Send`.", _in_memory, first=True
+        "LangGraph",
+        Store.NONE,
+        "`StateGraph` without a checkpointer; maps by `Send`.",
+        _in_memory,
+        first=True,
+        missing=KEEPS_NOTHING,
     ),
     "langgraph-sqlite": _peer(
         "LangGraph, async",
@@ -300,6 +322,14 @@ PEERS = {
         _durable(Store.SQLITE, "sync"),
         IN_SQLITE,
     ),
+    "langgraph-sqlite-delta": _peer(
+        "LangGraph, async, delta",
+        Store.SQLITE,
+        f"`AsyncSqliteSaver` as it is (synchronous=FULL), {ASYNC}; {DELTA}.",
+        _durable(Store.SQLITE, "async", book=DeltaBook),
+        IN_SQLITE,
+        missing=ONLY_STATE,
+    ),
     "langgraph-postgres": _peer(
         "LangGraph, async",
         Store.POSTGRES,
@@ -313,5 +343,13 @@ PEERS = {
         f"`AsyncPostgresSaver.from_conn_string`, {SYNC}.",
         _durable(Store.POSTGRES, "sync"),
         IN_POSTGRES,
+    ),
+    "langgraph-postgres-delta": _peer(
+        "LangGraph, async, delta",
+        Store.POSTGRES,
+        f"`AsyncPostgresSaver.from_conn_string`, {ASYNC}; {DELTA}.",
+        _durable(Store.POSTGRES, "async", book=DeltaBook),
+        IN_POSTGRES,
+        missing=ONLY_STATE,
     ),
 }

@@ -199,10 +199,10 @@ async def _keep(handler: Any, file: Path, stop_after: int | None = None) -> int:
 
 @asynccontextmanager
 async def _in_memory(job: Job, place: Place) -> AsyncGenerator[Once]:
-    declared = _declare(job)
+    workflow = _declare(job)(timeout=None)
 
     async def one() -> int:
-        return int(await declared(timeout=None).run(start_event=_begin(job)))
+        return int(await workflow.run(start_event=_begin(job)))
 
     async def many() -> int:
         return sum(await asyncio.gather(*(one() for _ in range(job.size))))
@@ -212,13 +212,13 @@ async def _in_memory(job: Job, place: Place) -> AsyncGenerator[Once]:
 
 @asynccontextmanager
 async def _in_files(job: Job, place: Place) -> AsyncGenerator[Once]:
-    declared, numbers, kept = _declare(job), count(), list[int]()
+    workflow, numbers, kept = _declare(job)(timeout=None), count(), list[int]()
     if job.kind is Kind.RESUME:
         yield await _stopped(job, place.folder / KEPT)
         return
 
     async def one() -> int:
-        handler = declared(timeout=None).run(start_event=_begin(job))
+        handler = workflow.run(start_event=_begin(job))
         kept.append(await _keep(handler, place.folder / f"{next(numbers)}-{KEPT}"))
         return int(await handler)
 
@@ -258,7 +258,8 @@ PEERS = {
         "llama-index-workflows",
         Store.NONE,
         ("llama-index-workflows",),
-        "Steps that return events; maps by a list of events and a step that takes the list of their results.",
+        "One workflow for all runs, with steps that return events; maps by a list of events and a step that takes the "
+        "list of their results.",
         _in_memory,
         package="import workflows",
         imports=IMPORTS,
@@ -269,7 +270,7 @@ PEERS = {
         Store.FILE,
         ("llama-index-workflows",),
         "As its page on durable workflows shows: the events of its steps are followed, and after each step "
-        "`ctx.to_dict()` is written over the last in a file, here without fsync.",
+        "`ctx.to_dict()` is written over the last in a file, here without fsync, so that no history is kept.",
         _in_files,
     ),
 }
