@@ -224,6 +224,11 @@ class Driver:
         """Whether nothing may be committed any more."""
         return self._broken
 
+    @property
+    def reads(self) -> bool:
+        """Whether streams are being read."""
+        return bool(self._streams.feeds)
+
     def post(self, happening: Callable[[], None]) -> None:
         """Have something done by the loop, in turn."""
         self._turns.post(happening)

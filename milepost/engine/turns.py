@@ -41,6 +41,11 @@ class Host(Protocol):
         """Whether nothing may be committed any more."""
         ...
 
+    @property
+    def reads(self) -> bool:
+        """Whether streams are being read."""
+        ...
+
     def carry_out(self, task: Task) -> Coroutine[Any, Any, Outcome]:
         """Do what a task is for."""
         ...
@@ -110,7 +115,7 @@ class Turns:
         self.waiting = deque(task for task in self.waiting if task.key not in gone)
 
     async def lead(self, group: TaskGroup) -> None:
-        """Do what there is to do until the run is over, which then stops the group, or somebody else leads."""
+        """Do what there is to do until somebody else leads, or the run is over, which stops what is still under way."""
         host, leads, turn = self._host, True, time.perf_counter()
         carry_out = self._carry_out_cancellably if self._cancellable else self._carry_out
         while not host.is_over():
@@ -131,7 +136,9 @@ class Turns:
             else:
                 self.look_again()
                 return
-        group.cancel_scope.cancel()
+        self.look_again()
+        if self.running or host.reads or host.room is not None:
+            group.cancel_scope.cancel()
 
     async def _carry_out(self, task: Task, group: TaskGroup, leads: bool) -> bool:
         """Carry out a task, and tell whether who does so leads afterwards. leads: whether before."""
