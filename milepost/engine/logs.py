@@ -75,6 +75,7 @@ class StoredLog:
             record.taken,
             newly_followed(record),
             record.due,
+            position is not None and len(position.tasks) <= 1 and not position.streams,
         )
         if self.epoch:
             self._append(entry, committed)

@@ -205,7 +205,7 @@ def renew(connection: sqlite3.Connection, owner: Owner, run_ids: Sequence[str]) 
 
 def append_one(cursor: sqlite3.Cursor, numbers: Numbers, entry: Entry) -> bool:
     """Commit one entry; False if its lease is lost. Every microsecond counts here: the event loop stands still."""
-    run_id, epoch, seq, body, content, digest, at, snapshot, _, _, _, cache, taken, fingerprint, _ = entry
+    run_id, epoch, seq, body, content, digest, at, snapshot, _, _, _, cache, taken, fingerprint, *_ = entry
     number = numbers.get(run_id) or look_up(cursor, numbers, run_id)
     execute = cursor.execute
     try:
@@ -272,7 +272,7 @@ def _move(cursor: sqlite3.Cursor, number: int, epoch: int, before: int, entry: E
 
     before: the newest record until now. snapshot_seq: the newest record with a snapshot, 0 for none since.
     """
-    run_id, _, seq, _, _, digest, at, _, status, error, output, _, _, _, due = entry
+    run_id, _, seq, _, _, digest, at, _, status, error, output, _, _, _, due, _ = entry
     changed = (seq, digest, at, snapshot_seq, mark_of(run_id, seq, digest, status, at, error, output))
     if status == "running" and error is None and output is None and due is None:
         cursor.execute(_ADVANCE_RUNNING, (*changed, number, epoch, before))

@@ -73,7 +73,8 @@ class Entry(NamedTuple):
     status, error, output, due: what the run's row says from now on. cache: a result to be kept, in place of an earlier
     one of its key. taken: ids of the messages that the record has taken in; they leave the inbox with their payloads,
     and an id that is not in it changes nothing. fingerprint: of the definition that the run follows from now on, which
-    `define` has made known.
+    `define` has made known. alone: as far as is known, nothing else of the run can go on before this is committed; that
+    says how, not whether, to commit.
     """
 
     run_id: str
@@ -91,6 +92,7 @@ class Entry(NamedTuple):
     taken: tuple[str, ...] = ()
     fingerprint: str | None = None
     due: float | None = None
+    alone: bool = False
 
 
 class StoredRecord(NamedTuple):
