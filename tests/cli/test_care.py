@@ -53,7 +53,7 @@ def test_a_sound_store_is_verified(filled: Call) -> None:
 
 
 def test_damage_is_named_and_ends_with_7(filled: Call, folder: Path) -> None:
-    damage(folder, "UPDATE records SET content=replace(content, 'apples', 'apricots') WHERE run=1 AND seq=1")
+    damage(folder, "UPDATE records SET content=replace(content, 'apples', 'apricots') WHERE place=(1 << 32 | 1)")
     answer = filled("verify", *IN_STORE)
     assert answer.code == 7
     assert answer.out == "Checkpoint 1 of run 'first': its contents do not match its hash.\n"
@@ -193,7 +193,7 @@ def test_a_file_that_cannot_be_read_or_written_is_told(filled: Call, folder: Pat
 
 
 def test_a_damaged_run_leaves_no_half_of_a_file(filled: Call, folder: Path) -> None:
-    damage(folder, "UPDATE records SET content='[]' WHERE run=1 AND seq=2")
+    damage(folder, "UPDATE records SET content='[]' WHERE place=(1 << 32 | 2)")
     assert filled("export", "first", "-o", "first.jsonl", *IN_STORE).code == 8
     assert [path.name for path in folder.glob("*.jsonl*")] == []
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from typing import TypeVar
 
 import pytest
 
@@ -12,6 +13,8 @@ from milepost.engine.stores.store import Acknowledge, Entry
 from milepost.engine.typed import StepContext, reduce_list_append
 from milepost.engine.workflow import Workflow
 from milepost.workflows.builder import WorkflowBuilder
+
+T = TypeVar("T")
 
 pytestmark = pytest.mark.anyio
 
@@ -28,7 +31,7 @@ class Noted(MemoryStore):
         super().append(entry, acknowledge)
 
 
-async def alone_in(workflow: Workflow[None, None, int, object]) -> list[bool]:
+async def alone_in(workflow: Workflow[None, None, int, T]) -> list[bool]:
     async with Engine(store := Noted()) as engine:
         await (await engine.start(workflow, inputs=3)).result()
     return store.alone

@@ -11,6 +11,7 @@ from contextlib import suppress
 from glob import escape
 from json import dumps
 from pathlib import Path
+from time import perf_counter
 from typing import Any, Final, TypeVar
 from uuid import uuid4
 
@@ -20,6 +21,7 @@ from milepost.engine.errors import DamagedStore, InputError, LeaseLost, StoreErr
 from milepost.engine.hop import find_hop
 from milepost.engine.stores import sqlite_care as care
 from milepost.engine.stores import sqlite_journal as journal
+from milepost.engine.stores import sqlite_records as records
 from milepost.engine.stores.lockfile import LockFile, remove_free
 from milepost.engine.stores.owner import owner_here
 from milepost.engine.stores.sqlite_file import (
@@ -33,9 +35,12 @@ from milepost.engine.stores.sqlite_file import (
     set_patience,
 )
 from milepost.engine.stores.sqlite_journal import Owner
+from milepost.engine.stores.sqlite_pace import Pace
 from milepost.engine.stores.sqlite_ready import alive, ready
+from milepost.engine.stores.sqlite_records import place_of
 from milepost.engine.stores.sqlite_rows import (
     CHECKED,
+    LAST_SEQ,
     UNTAGGED,
     counted,
     in_order,
@@ -69,13 +74,15 @@ T = TypeVar("T")
 
 _FAILURES: Final = (sqlite3.Error, UnicodeError, OverflowError, MemoryError, OSError)
 _LINE: Final = (  # where the records of a run are: in which run, after which number, up to which one
-    "WITH RECURSIVE line (run, low, high, above) AS (SELECT number, forked_at, 9223372036854775807, forked_from "
+    "WITH RECURSIVE line (run, low, high, above) AS "
+    f"(SELECT number, min(max(forked_at, 0), {LAST_SEQ}), {LAST_SEQ}, forked_from "
     "FROM runs WHERE run_id=? UNION ALL SELECT number, forked_at, low, forked_from FROM line JOIN runs ON run_id=above "
     "WHERE forked_at < low) SELECT run, low, high FROM line ORDER BY high"
 )
-_RECORDS: Final = "SELECT seq, body, content, hash, at, snapshot, crc FROM records WHERE run=?"
+_RECORDS: Final = f"SELECT place & {LAST_SEQ}, body, content, hash, at, snapshot, crc FROM records WHERE"
 _SNAPSHOT: Final = (
-    "SELECT seq FROM records WHERE run=? AND seq>? AND seq<=? AND snapshot IS NOT NULL ORDER BY seq DESC LIMIT 1"
+    f"SELECT place & {LAST_SEQ} FROM records "
+    "WHERE place>? AND place<=? AND snapshot IS NOT NULL ORDER BY place DESC LIMIT 1"
 )
 _OPENINGS: Final = (  # all in one statement, that is at one moment
     "SELECT openings.epoch, openings.owner, at, openings.crc, runs.epoch FROM runs "
@@ -90,10 +97,11 @@ _RETRY_AFTER: Final = 0.01
 class SqliteStore:
     """Keeps journals in a SQLite file, which any number of processes may use at once.
 
-    durability: what a committed record survives. "power": the death of the machine; commits are made on a writer thread
-    and those of several runs share one. "process": the death of the process at any instant; a loss of power may cost
-    the newest records, never the order or the integrity; commits are made on the event loop's own thread. "none": as
-    "process", but a loss of power may damage the file.
+    durability: what a committed record survives. "power": the death of the machine; commits of several runs, or of what
+    goes on at once in one run, are made together on a writer thread, others on the event loop's own thread while the
+    disk is quick. "process": the death of the process at any instant; a loss of power may cost the newest records,
+    never the order or the integrity; commits are made on the event loop's own thread. "none": as "process", but a loss
+    of power may damage the file.
     create: make the file if it is missing. clock: seconds since 1970 UTC, for people; leases go by the database's own
     clock. ttl: seconds that a lease lasts unless it is renewed. max_takeovers: how often a run is taken over from dead
     owners without a new record, until CrashLoop.
@@ -130,9 +138,11 @@ class SqliteStore:
         self._lock: LockFile | None = None
         self._owned: dict[str, int] = {}  # run id: epoch
         self._unreleased: deque[tuple[str, int]] = deque()  # leases that are still to be given up
-        self._numbers: journal.Numbers = {}
+        self._heads: records.Heads = {}
         self._reader: sqlite3.Connection | None = None
         self._direct: sqlite3.Cursor | None = None
+        self._shares = durability == "power"  # several runs wait for the disk together, on the writer thread
+        self.pace = Pace()
         self._is_checked = False  # the table of runs, since the store was opened
         self._writer: Writer | None = None
 
@@ -146,7 +156,7 @@ class SqliteStore:
         self._reader, self._is_checked = reader, False
         self._writer = Writer(
             connect=lambda: connect(self.path, self.durability),
-            append=lambda connection, entries: journal.append(connection, self._numbers, entries),
+            append=self._append,
             renew=self._renew,
             fail=lambda error: failure(self.path, "written", error),
             hop=find_hop(),
@@ -170,7 +180,7 @@ class SqliteStore:
             await writer.stop()  # the last: closing the last connection moves the log into the database
             self._owned.clear()
             self._unreleased.clear()
-            self._numbers.clear()
+            self._heads.clear()
             if self._lock is not None:
                 self._lock.remove()
                 self._lock = None
@@ -200,7 +210,7 @@ class SqliteStore:
     async def release(self, run_id: str, epoch: int) -> None:
         if self._owned.get(run_id) == epoch:
             del self._owned[run_id]
-            self._numbers.pop(run_id, None)
+            self._heads.pop(run_id, None)
         try:
             await self._write(lambda connection: journal.release(connection, self._owner, [run_id], epoch))
         except StoreError:
@@ -214,19 +224,33 @@ class SqliteStore:
             acknowledge(self._closed())
             return
         cursor = self._direct
-        if cursor is None or writer.pending:  # what was handed over comes first
-            writer.submit(entry, acknowledge)
+        if cursor is None or writer.pending or (self._shares and not self._waits_alone(entry)):
+            writer.submit(entry, acknowledge)  # what was handed over comes first
             return
         answer: StoreError | None = None
+        begun = perf_counter()
         try:
-            if not journal.append_one(cursor, self._numbers, entry):
+            if not records.append_one(cursor, self._heads, entry):
                 answer = LeaseLost(entry.run_id)
         except _FAILURES as error:
             if is_busy(error):
                 writer.submit(entry, acknowledge)
                 return
             answer = failure(self.path, "written", error)
+        self.pace.note(perf_counter() - begun)
         acknowledge(answer)
+
+    def _waits_alone(self, entry: Entry) -> bool:
+        """Whether nobody else would share a wait for the disk, and so another thread would only make it longer."""
+        return entry.alone and len(self._owned) == 1 and self.pace.is_quick
+
+    def _append(self, connection: sqlite3.Connection, entries: Sequence[Entry]) -> Sequence[bool]:
+        """Commit entries on the writer thread."""
+        begun = perf_counter()
+        kept = records.append(connection, self._heads, entries)
+        if len(entries) == 1:
+            self.pace.note(perf_counter() - begun)
+        return kept
 
     async def row(self, run_id: str) -> RunRow | None:
         found = self._read(f"SELECT {CHECKED} FROM runs WHERE run_id=?", run_id)
@@ -278,22 +302,23 @@ class SqliteStore:
         for run, low, high in self._read(_LINE, run_id):
             if after < high and (limit is None or len(found) < limit):
                 most = -1 if limit is None else limit - len(found)
-                statement = f"{_RECORDS} AND seq>? AND seq<=? ORDER BY seq LIMIT ?"
-                found += self._read(statement, run, max(low, after), high, most)
+                between = place_of(run, max(low, after)), place_of(run, high)
+                found += self._read(f"{_RECORDS} place>? AND place<=? ORDER BY place LIMIT ?", *between, most)
         return [record_of(run_id, values) for values in found]
 
     async def record(self, run_id: str, seq: int) -> StoredRecord | None:
         for run, low, high in self._read(_LINE, run_id):
             if low < seq <= high:
-                found = self._read(f"{_RECORDS} AND seq=?", run, seq)
+                found = self._read(f"{_RECORDS} place=?", place_of(run, seq))
                 return record_of(run_id, found[0]) if found else None
         return None
 
     async def snapshot_seq(self, run_id: str, until: int) -> int:
         for run, low, high in reversed(self._read(_LINE, run_id)):
-            found = self._read(_SNAPSHOT, run, low, min(high, until))
-            if found:
-                return int(found[0][0])
+            if low < until:
+                found = self._read(_SNAPSHOT, place_of(run, low), place_of(run, min(high, until)))
+                if found:
+                    return int(found[0][0])
         return 0
 
     async def openings(self, run_id: str) -> Sequence[Opening]:
@@ -367,7 +392,7 @@ class SqliteStore:
         if self._lock is None:
             writer = self._writing()
             try:
-                if self.durability != "power" and self._direct is None:
+                if self._direct is None:
                     connection = connect(self.path, self.durability)
                     set_patience(connection, 0.0)
                     self._direct = connection.cursor()
@@ -388,7 +413,7 @@ class SqliteStore:
     async def _write(self, job: Callable[[sqlite3.Connection], T]) -> T:
         """Do a job here if nobody is in the way, else on the writer thread."""
         writer = self._writing()
-        if self._direct is not None and not writer.pending:
+        if self._direct is not None and not self._shares and not writer.pending:
             try:
                 return job(self._direct.connection)
             except _FAILURES as error:

@@ -11,34 +11,33 @@ from typing import Final
 
 from milepost.engine.stores.lockfile import is_free
 from milepost.engine.stores.sqlite_checks import mark_of, message_crc
+from milepost.engine.stores.sqlite_file import transaction
 from milepost.engine.stores.sqlite_journal import (
     DEFINITION,
     NOW,
     OPENING,
-    RECORD,
     Owner,
     lock_beside,
     look_up,
     opening_columns,
-    record_columns,
     tag,
-    transaction,
 )
-from milepost.engine.stores.sqlite_rows import COLUMNS, WIDTH, columns_of
+from milepost.engine.stores.sqlite_records import RECORD, record_columns
+from milepost.engine.stores.sqlite_rows import COLUMNS, HEAD_SEQ, OWN, WIDTH, columns_of
 from milepost.engine.stores.store import Leftovers, RunRow, Weight, WholeRun
 
 WEIGH: Final = (
     "SELECT count(DISTINCT number), count(*), coalesce(sum(length(CAST(body AS BLOB)) + length(CAST(content AS BLOB)) "
     "+ coalesce(length(CAST(snapshot AS BLOB)), 0)), 0) "
-    "FROM json_each(?) JOIN runs ON run_id=value JOIN records ON run=number"
+    f"FROM json_each(?) JOIN runs ON run_id=value JOIN records ON {OWN}"
 )
-_STANDING: Final = f"SELECT number, epoch, seq, owner, lock_file, lease_until > {NOW} FROM runs WHERE run_id=?"
+_STANDING: Final = f"SELECT number, epoch, {HEAD_SEQ}, owner, lock_file, lease_until > {NOW} FROM runs WHERE run_id=?"
 _NEEDED: Final = (
     "SELECT EXISTS (SELECT 1 FROM runs WHERE (parent_run IN (SELECT value FROM json_each(?1)) "
     "OR forked_from IN (SELECT value FROM json_each(?1))) AND run_id NOT IN (SELECT value FROM json_each(?1)))"
 )
 _REMOVE: Final = (
-    "DELETE FROM records WHERE run IN (SELECT number FROM runs WHERE run_id=?)",
+    f"DELETE FROM records WHERE place IN (SELECT place FROM runs JOIN records ON {OWN} WHERE run_id=?)",
     "DELETE FROM tags WHERE run IN (SELECT number FROM runs WHERE run_id=?)",
     "DELETE FROM openings WHERE run_id=?",
     "DELETE FROM inbox WHERE run_id=?",
@@ -48,8 +47,8 @@ _RUN: Final = (
     f"INSERT INTO runs ({COLUMNS}, lock_file, lease_until, takeovers) VALUES ({', '.join('?' * WIDTH)}, NULL, 0, 0)"
 )
 _POSTED: Final = "INSERT INTO inbox (run_id, id, kind, payload, by, at, taken, crc) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
-_OTHER_RECORD: Final = "UPDATE records SET body=?, content=?, hash=?, snapshot=?, crc=? WHERE run=? AND seq=?"
-_OTHER_ROW: Final = "UPDATE runs SET hash=?, error=?, output=?, mark=? WHERE number=?"
+_OTHER_RECORD: Final = "UPDATE records SET body=?, content=?, hash=?, snapshot=?, crc=? WHERE place=?"
+_OTHER_ROW: Final = "UPDATE runs SET seq=?, hash=?, updated=?, error=?, output=?, mark=? WHERE number=?"
 _OTHER_MESSAGE: Final = (
     "UPDATE inbox SET payload=CASE WHEN taken IS NULL THEN ? ELSE payload END, by=?, crc=? WHERE run_id=? AND id=?"
 )
@@ -100,13 +99,13 @@ def insert(connection: sqlite3.Connection, runs: Sequence[WholeRun]) -> bool:
     """Put whole runs in; False if an id is taken."""
     cursor = connection.cursor()
     with transaction(connection):
-        if any(look_up(cursor, {}, run.row.run_id) for run in runs):
+        if any(look_up(cursor, run.row.run_id) for run in runs):
             return False
         for run in runs:
             row = replace(run.row, owner=None)
             cursor.execute(DEFINITION, (row.fingerprint, run.definition))
             cursor.execute(_RUN, columns_of(row))
-            number = look_up(cursor, {}, row.run_id)
+            number = look_up(cursor, row.run_id)
             tag(cursor, number, row.tags)
             cursor.executemany(RECORD, [record_columns(number, record) for record in run.records])
             cursor.executemany(OPENING, [opening_columns(row.run_id, opening) for opening in run.openings])
@@ -125,11 +124,10 @@ def rewrite(connection: sqlite3.Connection, owner: Owner, run: WholeRun) -> bool
         if not number:
             return False
         for record in run.records:
-            *_, crc = record_columns(number, record)
-            texts = (record.body, record.content, record.hash, record.snapshot)
-            connection.execute(_OTHER_RECORD, (*texts, crc, number, record.seq))
+            place, body, content, digest, _, snapshot, crc = record_columns(number, record)
+            connection.execute(_OTHER_RECORD, (body, content, digest, snapshot, crc, place))
         mark = mark_of(row.run_id, row.seq, row.hash, row.status, row.updated, row.error, row.output)
-        connection.execute(_OTHER_ROW, (row.hash, row.error, row.output, mark, number))
+        connection.execute(_OTHER_ROW, (row.seq, row.hash, row.updated, row.error, row.output, mark, number))
         for message, _ in run.messages:
             told = (message.payload, message.by, message_crc(message))
             connection.execute(_OTHER_MESSAGE, (*told, row.run_id, message.id))

@@ -5,16 +5,17 @@ from __future__ import annotations
 import os
 import re
 import sqlite3
-from contextlib import closing, suppress
+from collections.abc import Generator
+from contextlib import closing, contextmanager, suppress
 from importlib.resources import files
 from pathlib import Path
 from typing import Final
 
-from milepost.engine.errors import ForeignStore, StoreError
+from milepost.engine.errors import ForeignStore, MilepostError, StoreError
 from milepost.engine.stores.store import Durability as Durability
 
 APPLICATION_ID: Final = 0x4D494C45
-VERSION: Final = 4
+VERSION: Final = 5
 """The newest version of the schema; sqlite_1.sql and those after it are the steps to it, none of which ever changes."""
 PATIENCE: Final = 30.0
 """Seconds to wait for a lock: SQLite hands it out in no order, so that one of several writers may wait for seconds."""
@@ -201,3 +202,31 @@ def roll_back(connection: sqlite3.Connection) -> None:
     with suppress(sqlite3.Error):
         if connection.in_transaction:
             connection.execute("ROLLBACK")
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection) -> Generator[None]:
+    """Commit what is done inside, or nothing of it; inside another transaction, with that one."""
+    if connection.in_transaction:
+        with _part(connection):
+            yield
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    finally:
+        roll_back(connection)
+
+
+@contextmanager
+def _part(connection: sqlite3.Connection) -> Generator[None]:
+    connection.execute("SAVEPOINT part")
+    try:
+        yield
+    except MilepostError:  # after any other the whole transaction is undone
+        connection.execute("ROLLBACK TO part")
+        raise
+    finally:
+        if connection.in_transaction:
+            connection.execute("RELEASE part")

@@ -11,7 +11,7 @@ from milepost.engine.errors import DamagedStore
 from milepost.engine.stores.lockfile import is_free
 from milepost.engine.stores.sqlite_file import roll_back
 from milepost.engine.stores.sqlite_journal import NOW, Owner, lock_beside
-from milepost.engine.stores.sqlite_rows import CHECKED, row_of
+from milepost.engine.stores.sqlite_rows import CHECKED, UPDATED, row_of
 from milepost.engine.stores.store import RunRow
 
 _OWNERS: Final = f"SELECT DISTINCT owner, lock_file, lease_until > {NOW} FROM runs WHERE owner IS NOT NULL"
@@ -26,7 +26,7 @@ _READY: Final = (  # in this order: messages that wait are fewer than runs that 
     "WHERE status IN ('running', 'waiting')) "
     f"SELECT {CHECKED} FROM runs WHERE number IN (SELECT number FROM ready JOIN runs USING (run_id) "
     f"WHERE ready.parent_run IS NULL AND {_IS_FREE} AND workflow IN (SELECT value FROM json_each(:workflows)) "
-    "ORDER BY updated, run_id LIMIT :limit) ORDER BY updated, run_id"
+    f"ORDER BY {UPDATED}, run_id LIMIT :limit) ORDER BY {UPDATED}, run_id"
 )
 
 

@@ -30,10 +30,26 @@ NAMES: Final = tuple(each.name for each in fields(RunRow))
 COLUMNS: Final = ", ".join((*NAMES, "crc", "mark", "tags_crc", "due_mark"))
 """What `columns_of` gives."""
 WIDTH: Final = len(COLUMNS.split(", "))
-CHECKED: Final = (  # the hash of the newest record only where the mark does not tell that it is as the row says
-    f"{COLUMNS}, CASE WHEN mark GLOB seq || ':*' THEN NULL ELSE "
-    "(SELECT records.hash FROM records WHERE run=number AND records.seq=runs.seq) END"
+LAST_SEQ: Final = 4294967295
+"""The most records that a run can have: the number of a record is half of its place."""
+OWN: Final = f"place BETWEEN number << 32 AND number << 32 | {LAST_SEQ}"
+"""Which records are those of a run."""
+
+
+def _of_newest(column: str) -> str:
+    """Return what the newest record of a run says, NULL for runs whose rows name it for sure."""
+    return f"CASE WHEN status='running' THEN (SELECT {column} FROM records WHERE {OWN} ORDER BY place DESC LIMIT 1) END"
+
+
+HEAD_SEQ: Final = f"coalesce({_of_newest(f'place & {LAST_SEQ}')}, seq)"
+"""The number of the newest record of a run."""
+UPDATED: Final = f"coalesce({_of_newest('at')}, updated)"
+"""When the newest record of a run was committed."""
+_NAMED: Final = (  # the hash of the record that the row names, except where the row itself tells that it is right
+    "CASE WHEN status='running' OR mark IS NULL OR NOT mark GLOB seq || ':*' "
+    f"THEN (SELECT hash FROM records WHERE place = number << 32 | (seq & {LAST_SEQ})) END"
 )
+CHECKED: Final = ", ".join((COLUMNS, _NAMED, *map(_of_newest, (f"place & {LAST_SEQ}", "hash", "at", "crc"))))
 """What `row_of` reads."""
 
 UNTAGGED: Final = (  # of runs that are not found by what their rows say
@@ -50,20 +66,32 @@ _LAST: Final = "\U0010ffff"
 
 
 def row_of(values: Sequence[object]) -> RunRow:
-    """Return a row from what is `CHECKED`. Raises DamagedStore when it is not as it was written."""
-    *columns, tags, due, crc, mark, crc_of_tags, due_mark, newest = values
+    """Return a row from what is `CHECKED`, at its newest record. Raises DamagedStore: it is not as it was written."""
+    *columns, tags, due, crc, mark, crc_of_tags, due_mark, named, seq, digest, at, crc_of_newest = values
     row = RunRow(**dict(zip(NAMES, columns, strict=False)))  # type: ignore[arg-type]  # what the schema says
     what = f"run {row.run_id!r}"
-    if not (_is_plain(row) and (newest is None or newest == row.hash)):
+    if not _is_plain(row):
         raise DamagedStore(what, MISMATCH)
     check(what, crc, fixed_crc(row))
-    if newest is None and mark != mark_of(
-        row.run_id, row.seq, row.hash, row.status, row.updated, row.error, row.output
-    ):
+    if isinstance(mark, str) and mark.startswith(f"{row.seq}:"):
+        is_whole = mark == mark_of(row.run_id, row.seq, row.hash, row.status, row.updated, row.error, row.output)
+    else:  # an earlier version has written its newest record
+        is_whole = named == row.hash
+    if not is_whole:
         raise DamagedStore(what, MISMATCH)
-    if tags is None and crc_of_tags is None and due is None and due_mark is None:  # most rows
+    if not (tags is None and crc_of_tags is None and due is None and due_mark is None):  # as in most rows
+        row = replace(row, tags=_tags_of(row, tags, crc_of_tags), due=_due_of(row, due, due_mark))
+    if row.status != "running" or seq == row.seq:
         return row
-    return replace(row, tags=_tags_of(row, tags, crc_of_tags), due=_due_of(row, due, due_mark))
+    if row.owner is None or named != row.hash:  # then the row names the newest; else, at least one of its records
+        raise DamagedStore(what, MISMATCH)
+    newest = record_of(row.run_id, (seq, "", "", digest, at, None, crc_of_newest))
+    return replace(row, seq=newest.seq, hash=newest.hash, updated=newest.at)
+
+
+def hash_of_newest(values: Sequence[object]) -> str:
+    """Return the hash of the newest record of a run that is running, from what is `CHECKED` and `row_of` has read."""
+    return str(values[-3])
 
 
 def _tags_of(row: RunRow, tags: object, crc: object) -> tuple[str, ...]:

@@ -15,8 +15,7 @@ import anyio
 
 from milepost.engine.errors import LeaseLost, MilepostError, StoreError
 from milepost.engine.hop import Hop
-from milepost.engine.stores.sqlite_file import is_busy
-from milepost.engine.stores.sqlite_journal import transaction
+from milepost.engine.stores.sqlite_file import is_busy, transaction
 from milepost.engine.stores.store import Acknowledge, Entry
 
 T = TypeVar("T")

@@ -120,10 +120,10 @@ async def test_a_run_that_stands_as_nothing_does_is_told_where_it_is_counted(pat
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ("UPDATE records SET at=1.5 WHERE run=1 AND seq=2", "checkpoint 2 of run 'run' is damaged"),
-        ("UPDATE records SET body=1.5 WHERE run=1 AND seq=2", None),
-        ("UPDATE records SET body=x'00' WHERE run=1 AND seq=2", "checkpoint 2 of run 'run' is damaged"),
-        ("UPDATE records SET hash='hash 9' WHERE run=1 AND seq=2", "checkpoint 2 of run 'run' is damaged"),
+        ("UPDATE records SET at=1.5 WHERE place=4294967298", "checkpoint 2 of run 'run' is damaged"),
+        ("UPDATE records SET body=1.5 WHERE place=4294967298", None),
+        ("UPDATE records SET body=x'00' WHERE place=4294967298", "checkpoint 2 of run 'run' is damaged"),
+        ("UPDATE records SET hash='hash 9' WHERE place=4294967298", "checkpoint 2 of run 'run' is damaged"),
         ("UPDATE openings SET owner='nobody' WHERE run_id='run'", "who owned run 'run' is damaged"),
         ("UPDATE openings SET at=1.5 WHERE run_id='run'", "who owned run 'run' is damaged"),
         ("UPDATE openings SET epoch=2 WHERE run_id='run'", "who owned run 'run' is damaged: somebody is missing"),

@@ -21,7 +21,7 @@ from milepost.engine.stores.store import CacheEntry, Message
 from milepost.engine.typed import StepContext, reduce_list_append
 from milepost.engine.workflow import Workflow
 from milepost.testing.contract.place import opened
-from milepost.testing.contract.writing import append, entry, message, new_run
+from milepost.testing.contract.writing import append, entry, message
 from milepost.workflows.builder import WorkflowBuilder
 from tests.engine.stores.children import child
 from tests.engine.stores.test_sqlite import DURABILITIES, execute
@@ -32,19 +32,8 @@ pytestmark = pytest.mark.anyio
 WRITTEN = Path(__file__).with_name("version_1.sql")
 """What sqlite3's .dump says of a store that version 1 wrote: runs of `tally`, that ended, failed, and was killed."""
 
-WRITES_OF_VERSION_1 = """
-INSERT OR IGNORE INTO definitions VALUES ('f', '{}');
-INSERT INTO runs (run_id, workflow, version, fingerprint, status, isolation, created, updated, seq, hash, snapshot_seq,
-    epoch, owner, error, output, lock_file, lease_until, takeovers)
-VALUES ('new', 'w', 1, 'f', 'running', 'task', 1.0, 1.0, 1, 'h', 0, 1, 'me', NULL, NULL, 'x.lock', 1.0, 0);
-INSERT INTO records (run, seq, body, content, hash, at, snapshot) VALUES (4, 1, '{}', '[]', 'h', 1.0, NULL);
-INSERT INTO openings (run_id, epoch, owner, at) VALUES ('new', 1, 'me', 1.0);
-UPDATE runs SET seq=2, hash='i', status='running', updated=2.0, error=NULL, output=NULL,
-    snapshot_seq=max(snapshot_seq, 0), takeovers=0 WHERE number=4 AND epoch=1 AND seq=1;
-INSERT INTO records (run, seq, body, content, hash, at, snapshot) VALUES (4, 2, '{}', '[]', 'i', 2.0, NULL);
-UPDATE runs SET lease_until=9.0 WHERE run_id IN (SELECT value FROM json_each('["new"]')) AND owner='me';
-UPDATE runs SET owner=NULL, lock_file=NULL WHERE run_id='new'
-"""
+WRITTEN_BY_VERSION_4 = Path(__file__).with_name("version_4.sql")
+"""The same of version 4: runs of `quiz`, that was answered, is asked, is a fork of the first, and was killed."""
 
 
 @pytest.fixture
@@ -83,6 +72,39 @@ def tally() -> Workflow[Tally, None, list[int], int]:
     return wf.build()
 
 
+class Seen(BaseModel):
+    seen: list[int] = []
+
+
+def quiz() -> Workflow[Seen, None, int, int]:
+    """The workflow of the runs in the store of version 4."""
+    wf = WorkflowBuilder(name="quiz", state_type=Seen, input_type=int, output_type=int)
+
+    @wf.function
+    async def prepare(ctx: StepContext[Seen, None, int]) -> int:
+        raise AssertionError("it had run before")
+
+    @wf.ask(answer=int)
+    def guess(ctx: StepContext[Seen, None, int]) -> str:
+        raise AssertionError("it had asked before")
+
+    @wf.function
+    async def judge(ctx: StepContext[Seen, None, int]) -> int:
+        ctx.state.seen.append(ctx.inputs)
+        return ctx.inputs
+
+    @wf.function
+    async def total(ctx: StepContext[Seen, None, int]) -> int:
+        return sum(ctx.state.seen)
+
+    wf.edge(wf.start_node, prepare)
+    wf.edge(prepare, guess)
+    wf.edge(guess, judge)
+    wf.edge(judge, total)
+    wf.edge(total, wf.end_node)
+    return wf.build()
+
+
 def schema(path: Path) -> list[tuple[object, ...]]:
     """Everything that a file declares."""
     return execute(path, "SELECT type, name, sql FROM sqlite_master ORDER BY type, name")
@@ -109,7 +131,6 @@ async def test_a_store_that_was_brought_up_to_date_is_like_a_new_one(path: Path,
 
 async def test_an_earlier_store_keeps_all_that_is_in_it(path: Path) -> None:
     statements = [
-        "SELECT run, seq, body, content, hash, at, snapshot FROM records",
         "SELECT run_id, epoch, owner, at FROM openings",
         *(f"SELECT * FROM {table}" for table in ("definitions", "journal", "sqlite_sequence")),
     ]
@@ -174,6 +195,15 @@ def path_of_version_3(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.fixture
+def path_of_version_4(tmp_path: Path) -> Path:
+    """A store that version 4 wrote."""
+    path = tmp_path / "four.db"
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.executescript(WRITTEN_BY_VERSION_4.read_text("utf-8"))
+    return path
+
+
 def write_as_version_3(connection: sqlite3.Connection, run_id: str) -> None:
     """Write what version 3 wrote for a new run that nobody owns."""
     fixed = crc_of(run_id, "claims", 3, "task", 1000.0, None, None, None, 0)
@@ -208,24 +238,53 @@ async def test_a_run_of_version_3_has_no_tags_and_waits_for_no_time(path_of_vers
         assert (waiting.status, waiting.due) == ("waiting", 7.5)
 
 
-async def test_a_process_of_version_3_writes_to_a_run_that_waited(path_of_version_3: Path) -> None:
+async def test_a_run_that_waited_in_version_4_and_was_cancelled_by_a_process_of_version_3_waits_no_more(
+    path_of_version_3: Path,
+) -> None:
+    mark = f"2:{crc32(b'three2hash 2cancelled2000.0NoneNone')}"
+    with closing(sqlite3.connect(path_of_version_3, isolation_level=None)) as connection:
+        for statement in step(4):
+            connection.execute(statement)
+        tags = '["a"]'
+        connection.execute("UPDATE runs SET due=7.5, due_mark='1:1', tags=?, tags_crc=?", (tags, crc_of("three", tags)))
+        connection.execute("INSERT INTO tags VALUES ('a', 1)")
+        connection.execute("UPDATE runs SET seq=2, hash='hash 2', status='cancelled', updated=2000.0, mark=?", (mark,))
     async with opened(SqliteStore(path_of_version_3)) as store:
-        await store.create(new_run("run", tags=("a", "b")), entry("run", 1, status="waiting", due=7.5))
-        await store.release("run", 1)
-        mark = f"2:{crc32(b'run2hash 2cancelled2000.0NoneNone')}"
-        with closing(connect(path_of_version_3, "process")) as old:
-            write_as_version_3(old, "late")
-            old.execute("UPDATE runs SET epoch=2, owner='me' WHERE run_id='run'")
-            old.execute(
-                "UPDATE runs SET seq=2, hash='hash 2', status='cancelled', updated=2000.0, error=NULL, output=NULL, "
-                "snapshot_seq=max(snapshot_seq, 0), mark=?, takeovers=0 WHERE run_id='run' AND epoch=2 AND seq=1",
-                (mark,),
-            )
-        row = await store.row("run")
-        assert row is not None
-        assert (row.status, row.seq, row.tags, row.due) == ("cancelled", 2, ("a", "b"), None)
-        assert [each.run_id for each in await store.ready(9e9, ["claims"], limit=9)] == ["late", "three"]
-        assert dict(await store.counts()) == {"running": 2, "cancelled": 1}
+        (row,) = await store.rows()
+        assert (row.status, row.seq, row.tags, row.due) == ("cancelled", 2, ("a",), None)
+        assert list(await store.ready(9e9, ["claims"], limit=9)) == []
+
+
+async def test_a_store_of_version_4_keeps_every_record_and_every_row(path_of_version_4: Path) -> None:
+    statements = ["SELECT * FROM journal ORDER BY run_id, seq", "SELECT * FROM runs", "SELECT * FROM inbox"]
+    before = [execute(path_of_version_4, statement) for statement in statements]
+    assert len(before[0]) == 17
+    async with opened(SqliteStore(path_of_version_4)) as store:
+        assert [execute(path_of_version_4, statement) for statement in statements] == before
+        rows = {row.run_id: (row.status, row.seq, row.tags) for row in await store.rows()}
+        assert rows == {
+            "answered": ("completed", 6, ()),
+            "asked": ("waiting", 3, ("nightly",)),
+            "fork": ("completed", 7, ()),
+            "killed": ("running", 5, ()),
+        }
+        assert [record.seq for record in await store.records("fork")] == [1, 2, 3, 4, 5, 6, 7]
+    async with Engine(SqliteStore(path_of_version_4)) as engine:
+        assert list(await engine.verify()) == []
+    assert execute(path_of_version_4, "PRAGMA integrity_check") == [("ok",)]
+
+
+async def test_runs_of_version_4_go_on_wait_and_are_forked(path_of_version_4: Path) -> None:
+    async with Engine(SqliteStore(path_of_version_4)) as engine:
+        assert await (await engine.resume("killed", quiz())).result() == 14
+        (question,) = await engine.questions("asked")
+        await engine.answer("asked", question.id, 4)
+        assert await (await engine.resume("asked", quiz())).result() == 7
+        assert await (await engine.resume("fork", quiz())).result() == 11
+        again = await engine.fork("fork", quiz(), at=5, run_id="fork of the fork")
+        assert await again.result() == 11
+        assert list(await engine.verify()) == []
+        assert [row.run_id for row in await engine.runs(tag="nightly")] == ["asked"]
 
 
 async def test_an_earlier_store_that_may_not_be_changed_is_told(path: Path) -> None:
@@ -294,15 +353,32 @@ async def test_processes_that_open_an_earlier_store_at_once_all_succeed(path: Pa
     assert execute(path, "SELECT id FROM inbox ORDER BY number") == [("m1",), ("m2",), ("3",)]
 
 
-async def test_a_process_of_version_1_goes_on_while_another_brings_the_store_up_to_date(path: Path) -> None:
+READS_AND_WRITES_OF_VERSION_4 = """
+SELECT seq, body, content, hash, at, snapshot, crc FROM records WHERE run=?;
+SELECT hash, CASE WHEN mark GLOB seq || ':*' THEN NULL ELSE
+    (SELECT records.hash FROM records WHERE run=number AND records.seq=runs.seq) END FROM runs WHERE number=?;
+DELETE FROM records WHERE run IN (SELECT number FROM runs WHERE number=?);
+UPDATE records SET hash='forged' WHERE run=?;
+INSERT INTO records (run, seq, body, content, hash, at, snapshot, crc) VALUES (?, 9, '{}', '[]', 'h', 1.0, NULL, 1)
+"""
+
+
+@pytest.mark.parametrize("version", [1, 4])
+async def test_a_process_of_an_earlier_version_can_write_no_record_once_another_has_brought_the_store_up_to_date(
+    path: Path, path_of_version_4: Path, version: int
+) -> None:
+    path = path if version == 1 else path_of_version_4
     with closing(connect(path, "process")) as old:
         old.execute("SELECT * FROM runs").fetchall()
         async with opened(SqliteStore(path)) as store:
-            for statement in WRITES_OF_VERSION_1.split(";"):
-                assert old.execute(statement).rowcount == 1
-            row = await store.acquire("new")
-            assert (row.epoch, row.seq, row.parent_run) == (2, 2, None)
-            assert len(await store.records("new")) == 2
+            before = execute(path, "SELECT * FROM journal"), list(await store.rows())
+            for statement in READS_AND_WRITES_OF_VERSION_4.split(";"):
+                old.execute("BEGIN IMMEDIATE")
+                old.execute("UPDATE runs SET seq=9, hash='h' WHERE number=1")
+                with pytest.raises(sqlite3.OperationalError, match=r"no such column: |has no column named run"):
+                    old.execute(statement, (1,))
+                old.execute("ROLLBACK")
+            assert (execute(path, "SELECT * FROM journal"), list(await store.rows())) == before
 
 
 async def test_an_earlier_store_of_a_newer_milepost_is_refused_before_anything_is_changed(path: Path) -> None:

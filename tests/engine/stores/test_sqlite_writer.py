@@ -16,6 +16,7 @@ import pytest
 from milepost.engine.errors import LeaseLost, StoreError, UnknownRun
 from milepost.engine.hop import find_hop
 from milepost.engine.stores import sqlite_journal as journal
+from milepost.engine.stores import sqlite_records as records
 from milepost.engine.stores.sqlite import SqliteStore
 from milepost.engine.stores.sqlite_file import Durability, connect, failure
 from milepost.engine.stores.sqlite_writer import Writer
@@ -45,6 +46,7 @@ class Recorded:
         self.gate = threading.Event()
         self.may_connect = True
         self._path = path
+        self._heads: records.Heads = {}
         self.writer = Writer(
             connect=self._connect,
             append=self._append,
@@ -75,7 +77,7 @@ class Recorded:
         )
 
     def _append(self, connection: sqlite3.Connection, entries: Sequence[Entry]) -> list[bool]:
-        kept = journal.append(connection, {}, entries)
+        kept = records.append(connection, self._heads, entries)
         self.batches.append(len(entries))
         return kept
 
@@ -246,6 +248,72 @@ async def test_a_power_safe_entry_is_acknowledged_from_the_event_loop(path: Path
         assert await answers.all() == [(2, None)]
 
 
+async def test_a_power_safe_entry_that_is_alone_is_committed_before_append_returns(path: Path) -> None:
+    answers = Answers()
+    async with opened(SqliteStore(path)) as store:
+        await begin(store)
+        store.append(entry("run", 2)._replace(alone=True), answers.expect(2))
+        assert answers.given == [(2, None)]
+        assert execute(path, "SELECT max(seq) FROM journal") == [(2,)]
+
+
+async def test_power_safe_entries_of_several_runs_share_commits_although_each_is_alone_in_its_run(path: Path) -> None:
+    answers = Answers()
+    async with opened(SqliteStore(path)) as store:
+        for run_id in "ab":
+            await begin(store, run_id)
+            store.append(entry(run_id, 2)._replace(alone=run_id == "b"), answers.expect(run_id))
+        store.append(entry("b", 3)._replace(alone=True), answers.expect("b again"))
+        assert [name for name, _ in answers.given] == ["a"], "committed as b was begun"
+        await answers.all()
+        await store.release("a", 1)
+        store.pace.average = 0.0  # however quick the disk is
+        store.append(entry("b", 4)._replace(alone=True), answers.expect("b alone"))
+        assert answers.given[-1] == ("b alone", None)
+
+
+async def test_a_power_safe_entry_that_is_alone_comes_after_what_was_handed_over(path: Path) -> None:
+    answers = Answers()
+    async with opened(SqliteStore(path)) as store:
+        await begin(store)
+        store.append(entry("run", 2), answers.expect(2))
+        store.append(entry("run", 3)._replace(alone=True), answers.expect(3))
+        assert answers.given == []
+        assert await answers.all() == [(2, None), (3, None)]
+
+
+async def test_the_event_loop_waits_for_no_slow_disk_and_does_so_again_when_it_is_quick(path: Path) -> None:
+    async with opened(SqliteStore(path)) as store:
+        await begin(store)
+        for seq, seconds, at_once in ((2, 0.5, False), (3, 0.0001, True)):
+            for _ in range(80):
+                store.pace.note(seconds)  # what commits have taken
+            answers = Answers()
+            store.append(entry("run", seq)._replace(alone=True), answers.expect(seq))
+            assert (answers.given == [(seq, None)]) == at_once
+            assert await answers.all() == [(seq, None)]
+
+
+@pytest.mark.parametrize("alone", [True, False])
+async def test_commits_on_either_thread_tell_how_slow_the_disk_is(path: Path, alone: bool) -> None:
+    async with opened(SqliteStore(path)) as store:
+        await begin(store)
+        before = store.pace.average
+        connection = sqlite3.connect(path, isolation_level=None)
+        connection.execute("CREATE TABLE work (n)")
+        connection.execute(
+            "CREATE TRIGGER slow BEFORE INSERT ON records BEGIN INSERT INTO work WITH RECURSIVE counted (n) AS "
+            "(SELECT 1 UNION ALL SELECT n + 1 FROM counted WHERE n < 500000) SELECT max(n) FROM counted; END"
+        )
+        connection.close()
+        answers = Answers()
+        store.append(entry("run", 2)._replace(alone=alone), answers.expect(2))
+        assert (len(answers.given) == 1) == alone
+        assert await answers.all() == [(2, None)]
+        assert store.pace.average > before
+        assert not store.pace.is_quick
+
+
 @pytest.mark.parametrize("durability", DURABILITIES)
 async def test_a_lock_held_elsewhere_does_not_stop_the_event_loop(path: Path, durability: Durability) -> None:
     answers = Answers()
@@ -314,7 +382,7 @@ def test_an_event_loop_that_ends_early_ends_the_thread(path: Path, ttl: float) -
             other.execute("COMMIT")
         thread.join(30)
         assert not thread.is_alive()
-    assert execute(path, "SELECT seq FROM runs") == [(2 if ttl > 1 else 1,)]
+    assert execute(path, "SELECT max(seq) FROM journal") == [(2 if ttl > 1 else 1,)]
 
 
 @asyncio_only
@@ -341,7 +409,7 @@ async def test_whoever_appends_while_the_store_closes_is_told(path: Path, durabi
             other.execute("COMMIT")
     ((_, error),) = await answers.all()
     assert str(error) == f"The store {path} is not open."
-    assert execute(path, "SELECT seq FROM runs") == [(2,)]
+    assert execute(path, "SELECT max(seq) FROM journal") == [(2,)]
 
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio", "trio"])
