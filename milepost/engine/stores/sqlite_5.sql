@@ -12,14 +12,14 @@ DROP VIEW journal;
 
 ALTER TABLE records RENAME TO records_of_version_4;
 
-CREATE TABLE records (
+CREATE TABLE records (                  -- the long columns last: those before them are found without reading those
     place    INTEGER PRIMARY KEY,       -- run * 4294967296 + seq: the number of the run, and that of the record in it
-    body     TEXT NOT NULL,             -- what happened
-    content  TEXT NOT NULL,             -- the values it stores, a JSON array
     hash     TEXT NOT NULL,             -- covers this record and, by the one before, all before it
     at       REAL NOT NULL,
+    crc      INTEGER,                   -- of seq, hash and at; the hash covers the rest
     snapshot TEXT,                      -- where the run stands after this record, on some records
-    crc      INTEGER                    -- of seq, hash and at; the hash covers the rest
+    body     TEXT NOT NULL,             -- what happened
+    content  TEXT NOT NULL              -- the values it stores, a JSON array
 );
 
 INSERT INTO records (place, body, content, hash, at, snapshot, crc)

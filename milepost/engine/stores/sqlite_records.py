@@ -107,8 +107,8 @@ def _add_next(cursor: sqlite3.Cursor, head: Head, entry: Entry) -> bool:
         head.seq != seq - 1
         or head.epoch != epoch
         or status != "running"
-        or not (snapshot is error is output is cache is fingerprint is due is None)
-        or taken
+        or not (snapshot is None and error is None and output is None and due is None)
+        or not (cache is None and fingerprint is None and not taken)
     ):
         return False
     number = head.number
@@ -128,7 +128,7 @@ def _add(cursor: sqlite3.Cursor, heads: Heads, entry: Entry) -> bool:
     if found is None or (epoch, seq - 1) != (found[1], found[3]):
         return False
     number, _, was_plain, _ = found
-    is_plain = status == "running" and error is output is due is None
+    is_plain = status == "running" and error is None and output is None and due is None
     cursor.execute(RECORD, record_columns(number, StoredRecord(seq, body, content, digest, at, snapshot)))
     if not (was_plain and is_plain and snapshot is fingerprint is None):
         snapshot_seq = 0 if snapshot is None else seq

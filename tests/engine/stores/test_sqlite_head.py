@@ -12,7 +12,7 @@ from milepost.engine.stores import sqlite_records as records
 from milepost.engine.stores.sqlite import SqliteStore
 from milepost.engine.stores.sqlite_file import Durability, connect
 from milepost.engine.stores.sqlite_rows import LAST_SEQ
-from milepost.engine.stores.store import CacheEntry, RunRow, StoredRecord, WholeRun
+from milepost.engine.stores.store import CacheEntry, RunRow, Store, StoredRecord, WholeRun
 from milepost.testing.contract.place import opened
 from milepost.testing.contract.writing import Answers, append, begin, entry, message, new_run
 from tests.engine.stores.places import in_file
@@ -47,7 +47,7 @@ def named(path: Path) -> list[tuple[object, ...]]:
     return execute(path, "SELECT seq, hash, updated FROM runs WHERE run_id='run'")
 
 
-async def row_in(store: SqliteStore) -> RunRow:
+async def row_in(store: Store) -> RunRow:
     row = await store.row("run")
     assert row is not None
     return row

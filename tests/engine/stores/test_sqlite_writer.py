@@ -259,7 +259,8 @@ async def test_a_power_safe_entry_that_is_alone_is_committed_before_append_retur
 
 async def test_power_safe_entries_of_several_runs_share_commits_although_each_is_alone_in_its_run(path: Path) -> None:
     answers = Answers()
-    async with opened(SqliteStore(path)) as store:
+    store = SqliteStore(path)
+    async with opened(store):
         for run_id in "ab":
             await begin(store, run_id)
             store.append(entry(run_id, 2)._replace(alone=run_id == "b"), answers.expect(run_id))
@@ -283,7 +284,8 @@ async def test_a_power_safe_entry_that_is_alone_comes_after_what_was_handed_over
 
 
 async def test_the_event_loop_waits_for_no_slow_disk_and_does_so_again_when_it_is_quick(path: Path) -> None:
-    async with opened(SqliteStore(path)) as store:
+    store = SqliteStore(path)
+    async with opened(store):
         await begin(store)
         for seq, seconds, at_once in ((2, 0.5, False), (3, 0.0001, True)):
             for _ in range(80):
@@ -296,7 +298,8 @@ async def test_the_event_loop_waits_for_no_slow_disk_and_does_so_again_when_it_i
 
 @pytest.mark.parametrize("alone", [True, False])
 async def test_commits_on_either_thread_tell_how_slow_the_disk_is(path: Path, alone: bool) -> None:
-    async with opened(SqliteStore(path)) as store:
+    store = SqliteStore(path)
+    async with opened(store):
         await begin(store)
         before = store.pace.average
         connection = sqlite3.connect(path, isolation_level=None)
