@@ -83,6 +83,10 @@ class Definition:
 
     def to_json(self) -> str:
         """Return the canonical JSON text: equal definitions give equal text."""
+        return self._text
+
+    @cached_property
+    def _text(self) -> str:  # every run begins with it
         return json.dumps(_plain(self), sort_keys=True, separators=(",", ":"), allow_nan=False)
 
     @classmethod

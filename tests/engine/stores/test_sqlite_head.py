@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -163,14 +164,10 @@ async def test_a_killed_run_is_rewritten_at_its_newest_record(killed: Path) -> N
     async with opened(SqliteStore(killed)) as store:
         (row,) = await store.rows()
         other = [record._replace(hash=f"other {record.seq}") for record in await store.records("run")]
-        whole = WholeRun(row=with_hash(row, "other 5"), definition="", records=other, openings=(), messages=())
+        whole = WholeRun(row=replace(row, hash="other 5"), definition="", records=other, openings=(), messages=())
         assert await store.rewrite(whole)
         assert (await row_in(store)).hash == "other 5"
         assert named(killed) == [(5, "other 5", 1005.0)]
-
-
-def with_hash(row: RunRow, digest: str) -> RunRow:
-    return RunRow(**{name: getattr(row, name) for name in RunRow.__slots__} | {"hash": digest})
 
 
 async def test_a_row_that_was_written_apart_from_its_record_is_set_right_by_the_next_owner(path: Path) -> None:
@@ -179,7 +176,7 @@ async def test_a_row_that_was_written_apart_from_its_record_is_set_right_by_the_
         await begin(store, length=2)
         await store.release("run", 1)
         whole = WholeRun(
-            row=with_hash(await row_in(store), "hash 2, encrypted twice"),
+            row=replace(await row_in(store), hash="hash 2, encrypted twice"),
             definition="",
             records=list(await store.records("run")),
             openings=(),
