@@ -11,7 +11,7 @@ from pydantic_core import from_json
 from milepost.engine.cancelling import UNFINISHED
 from milepost.engine.care import CaredRuns
 from milepost.engine.children import name_of
-from milepost.engine.definition import Definition, describe
+from milepost.engine.definition import DefinedNode, Definition, describe
 from milepost.engine.errors import AlreadyAnswered, AnswerError, InputError, RunCancelled, UnknownQuestion, UnknownRun
 from milepost.engine.executor import Driver
 from milepost.engine.facilities import Live
@@ -237,6 +237,8 @@ class WaitingRuns(CaredRuns):
         known = events_in(definition)
         if is_awaited:
             return
+        if event not in known and (node := node_inside(definition, event)) is not None:
+            raise InputError(await self._where_inside(run_id, event, node))
         if event not in known:
             guess = did_you_mean(event, tuple(known))
             there = f"It waits for {listed(tuple(known))}." if known else "It waits for no event at all."
@@ -246,6 +248,21 @@ class WaitingRuns(CaredRuns):
                 f"Run {run_id!r} does not wait for event {event!r} now, and its workflow refuses what comes early. "
                 "Send it again later, or declare wf.wait_for(..., early='keep')."
             )
+
+    async def _where_inside(self, run_id: str, event: str, node: DefinedNode) -> str:
+        """Say that only a run inside a run waits for an event, which it does not yet, and where it may be sent to."""
+        if self._store is None:
+            live = (one for one in self._live.values() if one.parent == run_id)
+            found = [one.run_id for one in live if name_of(one.workflow) == node.workflow]
+        else:
+            rows = await self._store.children(run_id)
+            found = [row.run_id for row in rows if row.workflow == node.workflow and row.status in UNFINISHED]
+        takes = node.child is not None and events_in(node.child).get(event, False)
+        so = f", or to the run inside, which keeps it: {listed(found[:3], 'or')}" if found and takes else ""
+        return (
+            f"Run {run_id!r} itself never waits for event {event!r}: a run inside it does, at node {node.id!r}, and it "
+            f"does not wait for it yet. Send it when it does{so}."
+        )
 
     async def _say(self, message: Message) -> bool:
         """Put a message where the run will find it; False if one of its id was there before."""
@@ -266,6 +283,18 @@ class WaitingRuns(CaredRuns):
 
 def _waits_of(live: Live) -> list[OpenWait]:
     return list(open_waits(live.run_id, name_of(live.workflow), live.driver.position))
+
+
+def node_inside(definition: Definition, event: str) -> DefinedNode | None:
+    """Return the node of a workflow inside which, at any depth, an event may be waited for; None if there is none."""
+    for node in definition.nodes:
+        pending = [node.child]
+        while pending:
+            child = pending.pop()
+            if child is not None and event in events_in(child):
+                return node
+            pending.extend(inner.child for inner in (child.nodes if child is not None else ()))
+    return None
 
 
 def events_in(definition: Definition) -> dict[str, bool]:

@@ -26,7 +26,7 @@ from milepost import (
 from milepost.engine.mailroom import ANSWER
 from milepost.engine.stores.store import Message
 from milepost.engine.typed import reduce_list_append
-from tests.engine.waiters import RUN, AnyWorkflow, World, asking, begun, only, stored, world
+from tests.engine.waiters import RUN, AnyWorkflow, World, asking, begun, nested, only, stored, world
 
 __all__ = ["stored", "world"]
 
@@ -284,6 +284,44 @@ async def test_an_event_that_no_node_waits_for_is_refused(world: World) -> None:
     async with world.engine() as engine:
         run = await begun(engine, paid(world.ran), "x")
         with pytest.raises(InputError, match=r"never waits for event 'payed'\. Did you mean 'paid'"):
+            await engine.send(RUN, "payed", {"amount": 2})
+        run.stop()
+
+
+async def test_an_event_for_a_run_inside_that_does_not_wait_yet_says_where_to_send_it(world: World) -> None:
+    workflow = nested(paid(world.ran), 1, str, int)
+    async with world.engine() as engine:
+        run = await begun(engine, workflow, "x")
+        (question,) = await engine.questions(RUN)
+        with pytest.raises(InputError) as refused:
+            await engine.send(RUN, "paid", {"amount": 2})
+        assert str(refused.value) == (
+            f"Run {RUN!r} itself never waits for event 'paid': a run inside it does, at node 'inner', and it does not "
+            f"wait for it yet. Send it when it does, or to the run inside, which keeps it: {question.run_id}."
+        )
+        await engine.send(question.run_id, "paid", {"amount": 2})
+        await engine.answer(RUN, "approve", "a")
+        assert await run.result() == 2
+
+
+async def test_an_event_for_what_has_not_begun_inside_is_to_be_sent_later(world: World) -> None:
+    wf = WorkflowBuilder(name="around", input_type=str, output_type=int)
+
+    @wf.ask(answer=str)
+    async def begin(ctx: StepContext[None, None, str]) -> str:
+        return "Begin?"
+
+    inner: Any = wf.subworkflow(nested(paid(world.ran), 1, str, int), node_id="deep")
+    wf.edge(wf.start_node, begin)
+    wf.edge(begin, inner)
+    wf.edge(inner, wf.end_node)
+    async with world.engine() as engine:
+        run = await begun(engine, wf.build(), "x")
+        with pytest.raises(
+            InputError, match=r"at node 'deep', and it does not wait for it yet\. Send it when it does\.$"
+        ):
+            await engine.send(RUN, "paid", {"amount": 2})
+        with pytest.raises(InputError, match="It waits for no event at all"):
             await engine.send(RUN, "payed", {"amount": 2})
         run.stop()
 
