@@ -146,7 +146,7 @@ class Schema:
     def word(self) -> str:
         """What is asked for, in a word or two."""
         if self.options:  # a Decimal is a number, or text of digits: nobody has to know that
-            words = dict.fromkeys(one.word for one in self.options if "pattern" not in one.own)
+            words = dict.fromkeys(one.word for one in self.options if one.format != "decimal")
             return " or ".join(words) or "text"
         plain = {"string": "text", "integer": "a whole number", "number": "a number", "boolean": "yes or no"}
         plain |= {"null": "nothing", "array": "a list", "object": self._text("title") or "fields"}

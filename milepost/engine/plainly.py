@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date, datetime, time, timedelta
+from decimal import Decimal
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, Final, cast
 from uuid import UUID
@@ -21,6 +22,7 @@ FORMATS: Final[Mapping[str, object]] = {
     "time": time,
     "duration": timedelta,
     "uuid": UUID,
+    "decimal": Decimal,
 }
 """What text of a format is read as: whoever drives the run reads it so, too."""
 
@@ -55,8 +57,10 @@ def _schema(type_: Any) -> str:
     from pydantic import PydanticInvalidForJsonSchema, PydanticUserError
     from pydantic_core import to_json
 
+    from milepost.engine.plain_schema import PlainSchema
+
     try:
-        return to_json(adapter_for(type_).json_schema()).decode()
+        return to_json(adapter_for(type_).json_schema(schema_generator=PlainSchema)).decode()
     except (PydanticInvalidForJsonSchema, PydanticUserError):
         return ""
 
@@ -126,9 +130,16 @@ def check_schema(text: str, schema: str, what: str) -> None:
         from_json(schema), format_checker=_formats()
     )  # its annotations know no JSON that comes from outside
     found: list[Any] = sorted(validator.iter_errors(given), key=lambda error: [str(part) for part in error.path])
-    faults = [fault_of({"loc": tuple(error.path), "msg": error.message}) for error in found]
+    faults = [fault_of({"loc": tuple(error.path), "msg": _said_of(error)}) for error in found]
     if faults:
         raise AnswerError(what, faults)
+
+
+def _said_of(error: Any) -> str:
+    """Return what is wrong with a part; of one that may be of several kinds, what is wrong with it as its own kind."""
+    inner: list[Any] = list(error.context or ())
+    told = [str(one.message) for one in inner if one.validator != "type" and not one.relative_path]
+    return told[0] if len(told) == 1 else str(error.message)
 
 
 @lru_cache(maxsize=1)

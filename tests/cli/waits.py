@@ -4,6 +4,7 @@ from __future__ import annotations
 
 WAITS = '''
 from datetime import date, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Literal
 
@@ -69,6 +70,7 @@ seat = asking(Seat, name="seats")
 word = asking(str, name="words")
 number = asking(int, name="numbers")
 sure = asking(bool, name="sure")
+price = asking(Decimal, name="prices")
 colour = asking(str, name="colours", choices=("red", "blue"))
 several = asking(list[int], name="several")
 
