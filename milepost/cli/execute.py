@@ -150,7 +150,7 @@ def resume(
     """Go on with RUN from its last checkpoint and print its output.
 
     TARGET may be left out when the workflow of the run is registered. A run that is done only prints its recorded
-    output.
+    output, for which nothing of its code is needed.
     """
     from milepost.cli.target import find_registered, find_workflow
 
@@ -158,6 +158,9 @@ def resume(
     require(url, run)
     named = find_workflow(target) if target else None
     summary = read_store(url, lambda engine: find_run(engine, run))
+    if named is None and summary.status == "completed":
+        _tell(asked, summary, (), url)
+        return Exit.DONE
     workflow = named or find_registered(summary.workflow, summary.run_id)
     check_ready(workflow, None)
 
@@ -225,16 +228,21 @@ def drive_run(asked: Invocation, drive: Drive) -> int:
     summary = stand.summary
     if isinstance(stand.error, Interrupted):
         raise stand.error
-    if asked.as_json:
-        print_json({**describe_run(summary), "waits": [describe_wait(wait, drive.store) for wait in stand.waits]})
-    elif summary.status == "completed":
-        print_value(summary.output)
+    _tell(asked, summary, stand.waits, drive.store)
     if stand.error is not None or summary.status == "failed":
         say(str(stand.error or summary.error))
         say(f"Go on with it, after correcting the cause: {_resume_line(drive)}")
     elif summary.status == "waiting":
         _say_what_is_next(drive, summary.run_id, stand.waits)
     return EXIT_OF_STATUS[summary.status]
+
+
+def _tell(asked: Invocation, summary: RunSummary, waits: Sequence[OpenWait], store: str) -> None:
+    """Print what a run came to: its output, or with --json all that is known of it."""
+    if asked.as_json:
+        print_json({**describe_run(summary), "waits": [describe_wait(wait, store) for wait in waits]})
+    elif summary.status == "completed":
+        print_value(summary.output)
 
 
 def _say_what_is_next(drive: Drive, run_id: str, waits: Sequence[OpenWait]) -> None:

@@ -98,7 +98,17 @@ def test_a_registered_workflow_is_resumed_without_its_target(call: Call, folder:
     assert call("resume", "o-1").out == "3 apples\n"
 
 
-def test_an_unregistered_workflow_cannot_be_resumed_without_its_target(call: Call) -> None:
+def test_a_run_that_is_done_gives_its_output_without_its_code(call: Call, folder: Path) -> None:
+    call(*RUN, "--run-id", "o-1")
+    (folder / "flows.py").unlink()
+    answer = call("resume", "o-1")
+    assert (answer.code, answer.out, answer.err) == (0, "3 apples\n", "")
+    document = call("resume", "o-1", "--json").document
+    assert (document["status"], document["output"], document["waits"]) == ("completed", "3 apples", [])
+
+
+def test_an_unregistered_workflow_cannot_be_resumed_without_its_target(call: Call, folder: Path) -> None:
+    (folder / "broken").touch()
     call(*RUN, "--run-id", "o-1")
     answer = call("resume", "o-1")
     assert answer.code == 2
