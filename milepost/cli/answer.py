@@ -14,7 +14,7 @@ import click
 from milepost.cli.form import Form
 from milepost.cli.inputs import read_text
 from milepost.cli.options import common_options, store_option
-from milepost.cli.records import find_run, read_store
+from milepost.cli.records import check_goes_on, find_run, read_store
 from milepost.cli.schemas import Schema, value_of
 from milepost.cli.screen import Invocation, print_json, say
 from milepost.cli.stores import require
@@ -91,7 +91,7 @@ def answer(
     and else the answer to the only open one.
     """
     require(store, run)
-    found = read_store(store, lambda engine: _find(engine, run, question, answer))
+    found = read_store(store, lambda engine: _find(engine, store, run, question, answer))
     expected = _expected(found.wait, target)
     value = _ask(found, expected) if found.given is None else _value(found.given, found.wait)
     _check(value, found.wait, expected)
@@ -112,10 +112,12 @@ def answer(
 # --- which question ---------------------------------------------------------------------------------------------------
 
 
-async def _find(engine: Engine, run: str, question: str | None, answer: str | None) -> Asked:
-    """Return the question that is meant. Raises UnknownQuestion, AlreadyAnswered, RunCancelled."""
+async def _find(engine: Engine, store: str, run: str, question: str | None, answer: str | None) -> Asked:
+    """Return the question that is meant. Raises UnknownQuestion, AlreadyAnswered; InputError: the run is over."""
     summary = await find_run(engine, run)
     run_id = summary.run_id
+    if summary.status == "cancelled" or question is None:
+        check_goes_on(summary, store)
     waits = await engine.questions(run_id)
     if question is not None and answer is None and len(waits) == 1 and not await _is_called(engine, run_id, question):
         return Asked(summary, waits[0], question)
@@ -125,7 +127,11 @@ async def _find(engine: Engine, run: str, question: str | None, answer: str | No
         return Asked(summary, await _chosen(waits, run_id), None)
     if question is None:
         raise NoQuestion(run_id, waits)
-    return Asked(summary, await engine.question(run_id, question), answer)
+    try:
+        return Asked(summary, await engine.question(run_id, question), answer)
+    except UnknownQuestion:
+        check_goes_on(summary, store)
+        raise
 
 
 async def _is_called(engine: Engine, run_id: str, name: str) -> bool:

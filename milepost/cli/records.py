@@ -9,7 +9,7 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import TYPE_CHECKING, Final, TypeVar, cast
 
-from milepost.engine.errors import UnknownRun
+from milepost.engine.errors import InputError, UnknownRun
 
 if TYPE_CHECKING:
     from milepost.engine.engine import Engine
@@ -61,6 +61,19 @@ class NoSuchRun(UnknownRun):
         reasons = {LAST: "There is no run in this store yet.", WAITING: "No run in this store is waiting."}
         self.args = (
             reasons.get(word, f"{word!r} is not known. Write a run's id, the beginning of one, @last or @waiting."),
+        )
+
+
+def check_goes_on(summary: RunSummary, store: str) -> None:
+    """Check that something can be said to a run. store: its URL. Raises InputError: it is over."""
+    from milepost.cli.waiting import resume_command
+
+    if summary.status == "completed":
+        raise InputError(f"Run {summary.run_id!r} is completed, so nothing can be said to it any more.")
+    if summary.status == "cancelled":
+        raise InputError(
+            f"Run {summary.run_id!r} is cancelled, so nothing can be said to it. To go on with it all the same: "
+            f"{resume_command(summary, None, store)} --reopen"
         )
 
 

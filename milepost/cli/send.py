@@ -9,7 +9,7 @@ import click
 from milepost.cli.answer import user_name
 from milepost.cli.inputs import read_text
 from milepost.cli.options import common_options, store_option
-from milepost.cli.records import find_run, read_store
+from milepost.cli.records import check_goes_on, find_run, read_store
 from milepost.cli.schemas import Schema, value_of
 from milepost.cli.screen import Invocation, print_json, say
 from milepost.cli.stores import require
@@ -51,6 +51,7 @@ def send(
 
     async def post(engine: Engine) -> tuple[RunSummary, bool, bool]:
         summary = await find_run(engine, run)
+        check_goes_on(summary, store)
         run_id = summary.run_id
         waits = [
             one for one in await engine.waits(run_id, kind="event") if one.event == event and one.key in (None, key)

@@ -185,17 +185,41 @@ def test_several_open_questions_have_to_be_named(call: Call) -> None:
 def test_a_run_that_is_cancelled_is_not_answered(call: Call) -> None:
     begun(call, "number")
     call("cancel", "r-1")
-    answer = call("answer", "r-1", "ask", "1")
-    assert (answer.code, answer.err.startswith("Run 'r-1' was cancelled.")) == (1, True)
+    for words in (("ask", "1"), ("1",), ()):
+        answer = call("answer", "r-1", *words)
+        sentence = "Run 'r-1' is cancelled, so nothing can be said to it. To go on with it all the same: "
+        assert (answer.code, answer.err) == (2, f"{sentence}milepost resume r-1 TARGET --reopen\n")
 
 
 def test_a_run_that_is_completed_is_not_answered(call: Call) -> None:
     assert call("run", "waits:napping", "--run-id", "done").code == 0
-    answer = call("answer", "done", "approve", "yes")
-    assert answer.code == 4
-    assert answer.err == (
-        "Question 'approve' of run 'done' cannot be answered: the run is completed. No question of it is open.\n"
-    )
+    for words in (("approve", "yes"), ("yes",), ()):
+        answer = call("answer", "done", *words)
+        assert (answer.code, answer.err) == (2, "Run 'done' is completed, so nothing can be said to it any more.\n")
+
+
+def test_a_question_that_was_answered_before_its_run_was_done_says_who_was_faster(call: Call) -> None:
+    begun(call, "number")
+    call("answer", "r-1", "4", "--by", "Ada")
+    end(call, "number")
+    answer = call("answer", "r-1", "ask", "5")
+    assert (answer.code, "was answered before by Ada" in answer.err) == (2, True)
+
+
+@pytest.mark.parametrize("said", ['"much"', '"NaN"', '""', "null", "[1]"])
+def test_what_is_no_decimal_is_refused_without_the_code(call: Call, said: str) -> None:
+    begun(call, "price")
+    answer = call("answer", "r-1", said)
+    assert (answer.code, answer.err.startswith("That does not fit question")) == (2, True)
+    assert unchanged(call)
+
+
+def test_text_of_digits_is_a_decimal_without_the_code(call: Call) -> None:
+    begun(call, "price")
+    assert "'much' is not a 'decimal'." in call("answer", "r-1", '"much"').err
+    assert "asks for a number" in call("answer", "r-1", "much").err
+    assert call("answer", "r-1", '"12.50"').code == 0
+    assert end(call, "price") == "12.50"
 
 
 def test_a_run_that_asks_nothing_says_so(call: Call) -> None:

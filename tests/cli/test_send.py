@@ -93,8 +93,11 @@ def test_an_event_that_may_not_come_early_is_refused(call: Call) -> None:
 
 def test_nothing_is_sent_to_a_run_that_is_over(call: Call) -> None:
     call("run", "waits:napping", "--run-id", "done")
-    assert call("send", "done", "paid", "1").code == 2
+    answer = call("send", "done", "paid", "1")
+    assert (answer.code, answer.err) == (2, "Run 'done' is completed, so nothing can be said to it any more.\n")
     call(*START)
     call("cancel", "rome")
-    assert call(*EVENT, "1", *KEY).code == 1
+    answer = call(*EVENT, "1", *KEY)
+    sentence = "Run 'rome' is cancelled, so nothing can be said to it. To go on with it all the same: "
+    assert (answer.code, answer.err) == (2, f"{sentence}milepost resume rome TARGET --reopen\n")
     assert call("send", "nobody", "paid").code == 4
