@@ -11,9 +11,10 @@ import click
 
 from milepost.cli.options import common_options, store_option
 from milepost.cli.pictures import (
+    COMPARISON_FORMATS,
     chosen_format,
     comparison_format,
-    comparison_format_option,
+    format_option,
     output_option,
     theme_option,
     write_picture,
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
 @click.option(
     "--depth", metavar="N", type=click.IntRange(min=0), help="How many levels of runs inside them to compare."
 )
-@comparison_format_option
+@format_option(COMPARISON_FORMATS)
 @theme_option
 @output_option
 @store_option
@@ -69,7 +70,7 @@ def diff(
             "Name two runs, or one run and two of its checkpoints: milepost diff RUN RUN, or milepost diff RUN --at A "
             "--at B. Two runs can be compared at a checkpoint of each."
         )
-    chosen = chosen_format(format, output, "text", as_json=asked.as_json)
+    chosen = chosen_format(format, output, "text", COMPARISON_FORMATS, as_json=asked.as_json)
     require(store, one)
     places = (at[0] if at else None, at[1] if len(at) == 2 else None)
 

@@ -11,6 +11,8 @@ import click
 from milepost.cli.exits import CheckFailed
 from milepost.cli.options import common_options, store_option
 from milepost.cli.pictures import (
+    COMPARISON_FORMATS,
+    DEFINITION_FORMATS,
     Look,
     chosen_format,
     comparison_format,
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("target")
-@format_option
+@format_option(DEFINITION_FORMATS)
 @look_options
 @click.option(
     "--against",
@@ -66,7 +68,8 @@ def render(
 
     workflow = find_workflow(target)
     as_json = asked.as_json and committed is None
-    chosen = chosen_format(format, committed or output, "mermaid", as_json=as_json)
+    formats = DEFINITION_FORMATS if against is None else COMPARISON_FORMATS
+    chosen = chosen_format(format, committed or output, "mermaid", formats, as_json=as_json)
     asked_again = f"{target} {look.options()}".rstrip()
     if against is not None:
         picture = _changes(_earlier(against, store), workflow, chosen, look)

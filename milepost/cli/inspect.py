@@ -12,6 +12,7 @@ from milepost.cli.ages import moment_of
 from milepost.cli.moments import changes_of, describe_snapshot, snapshot_lines, state_changes
 from milepost.cli.options import common_options, store_option
 from milepost.cli.pictures import (
+    FORMATS,
     Look,
     chosen_format,
     depth_option,
@@ -270,7 +271,7 @@ def _show_checkpoint(asked: Invocation, store: str, run: str, at: int, depth: in
 
 @click.command()
 @click.argument("run", metavar="RUN")
-@format_option
+@format_option(FORMATS)
 @look_options
 @click.option("--steps", is_flag=True, help="Draw every visit and attempt by itself, in the order they came.")
 @click.option(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 CommandT = TypeVar("CommandT", bound=Callable[..., Any])
 
 FORMATS: Final = ("text", "mermaid", "dot", "svg", "png", "html", "timeline", "gantt", "json")
+DEFINITION_FORMATS: Final = ("text", "mermaid", "dot", "svg", "png", "html", "json")
+"""What a workflow can be drawn as: a timeline is of a run."""
 COMPARISON_FORMATS: Final = ("text", "mermaid", "dot", "svg", "png", "json")
 """What a comparison can be drawn as: a page is of one workflow, or of one run, and so is a timeline."""
 FORMAT_OF_SUFFIX: Final = {
@@ -42,24 +44,14 @@ FORMAT_OF_SUFFIX: Final = {
 }
 
 
-def format_option(command: CommandT) -> CommandT:
-    """Add `--format`, which the name of the file decides when it is left out."""
+def format_option(formats: Sequence[str]) -> Callable[[CommandT], CommandT]:
+    """Add `--format`, which the name of the file decides when it is left out. formats: what there is to choose from."""
     return click.option(
         "--format",
         "format",
-        type=click.Choice(FORMATS),
+        type=click.Choice(formats),
         help="How to draw it; the ending of the file decides if left out.",
-    )(command)
-
-
-def comparison_format_option(command: CommandT) -> CommandT:
-    """Add `--format` to what draws comparisons."""
-    return click.option(
-        "--format",
-        "format",
-        type=click.Choice(COMPARISON_FORMATS),
-        help="How to show it; the ending of the file decides if left out.",
-    )(command)
+    )
 
 
 def theme_option(command: CommandT) -> CommandT:
@@ -153,10 +145,13 @@ def output_option(command: CommandT) -> CommandT:
     return click.option("-o", "--output", metavar="FILE", help="Write to a file instead of stdout.")(command)
 
 
-def chosen_format(given: str | None, file: str | None, fallback: str, *, as_json: bool = False) -> str:
+def chosen_format(
+    given: str | None, file: str | None, fallback: str, formats: Sequence[str] = FORMATS, *, as_json: bool = False
+) -> str:
     """Return the format that was asked for, by name, by the ending of a file or by `--json`.
 
-    Raises InputError: the ending names no format, or something else than JSON is asked for besides `--json`.
+    formats: whose endings are offered. Raises InputError: the ending names no format, or something else than JSON is
+    asked for besides `--json`.
 
     >>> chosen_format(None, "out/run.svg", "text")
     'svg'
@@ -166,7 +161,7 @@ def chosen_format(given: str | None, file: str | None, fallback: str, *, as_json
     else:
         suffix = Path(file).suffix.lower()
         if suffix and suffix not in FORMAT_OF_SUFFIX:
-            known = ", ".join(FORMAT_OF_SUFFIX)
+            known = ", ".join(ending for ending, form in FORMAT_OF_SUFFIX.items() if form in formats)
             raise InputError(f"The ending {suffix!r} names no format. Use one of {known}, or say it with --format.")
         chosen = FORMAT_OF_SUFFIX.get(suffix, "json" if as_json else fallback)
     if as_json and chosen != "json":

@@ -32,7 +32,7 @@ FORMATS: Final = ("text", "mermaid", "svg", "html", "json")
 @click.pass_obj
 def tree(asked: Invocation, run: str, format: str | None, theme: str, output: str | None, store: str) -> None:
     """Show which run was forked from which, at which checkpoint, and how each stands: the whole family of RUN."""
-    chosen = chosen_format(format, output, "text", as_json=asked.as_json)
+    chosen = chosen_format(format, output, "text", FORMATS, as_json=asked.as_json)
     if chosen not in FORMATS:
         raise InputError(f"A tree of runs cannot be drawn as {chosen!r}. Use one of {', '.join(FORMATS)}.")
     require(store, run)

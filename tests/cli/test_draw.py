@@ -126,6 +126,37 @@ def test_a_workflow_is_held_against_what_a_stored_run_follows(call: Call) -> Non
     assert page.err == "A comparison cannot be drawn as 'html'. Use one of text, mermaid, dot, svg, png.\n"
 
 
+def test_only_what_a_workflow_can_be_drawn_as_is_offered(call: Call) -> None:
+    shown = call("render", "--help").out
+    assert "[text|mermaid|dot|svg|png|html|json]" in shown
+    answer = call("render", "flows:workflow", "--format", "timeline")
+    assert (answer.code, "'timeline' is not one of" in answer.err) == (2, True)
+    assert "gantt" in call("trace", "--help").out
+
+
+@pytest.mark.parametrize(
+    ("words", "endings"),
+    [
+        (("render", "flows:workflow"), ".txt, .mmd, .mermaid, .dot, .gv, .svg, .png, .html, .json"),
+        (
+            ("render", "flows:workflow", "--against", "flows:workflow"),
+            ".txt, .mmd, .mermaid, .dot, .gv, .svg, .png, .json",
+        ),
+        (("diff", "a", "b"), ".txt, .mmd, .mermaid, .dot, .gv, .svg, .png, .json"),
+        (("tree", "a"), ".txt, .mmd, .mermaid, .svg, .html, .json"),
+        (("trace", "a"), ".txt, .mmd, .mermaid, .dot, .gv, .svg, .png, .html, .json"),
+    ],
+)
+def test_an_ending_that_names_no_format_is_told_those_that_the_command_has(
+    call: Call, words: tuple[str, ...], endings: str
+) -> None:
+    answer = call(*words, "-o", "picture.jpg")
+    assert (answer.code, answer.err) == (
+        2,
+        f"The ending '.jpg' names no format. Use one of {endings}, or say it with --format.\n",
+    )
+
+
 def test_a_sound_workflow_passes_its_check(call: Call) -> None:
     answer = call("check", "flows:workflow")
     assert answer.code == 0
