@@ -19,7 +19,7 @@ SHAPES: Final = {
     "ask": 'shape=polygon, sides=4, distortion=0.14, margin="-0.12,-0.02"',
     "wait": 'shape=polygon, sides=4, skew=0.22, margin="-0.12,-0.02"',
     "sleep": 'shape=polygon, sides=4, distortion=-0.14, margin="-0.12,-0.02"',
-    "race": 'shape=cds, margin="0.26,0.14"',
+    "race": 'shape=invhouse, margin="-0.12,-0.02"',  # not cds: edges end at its margin, and not at what is drawn
     "join": "shape=circle, margin=0",
     "fold": 'shape=box, margin="0.16,0.09", peripheries=2',
     "workflow": 'shape=box, margin="0.16,0.09", peripheries=2',
@@ -30,9 +30,17 @@ _PLAIN_SHAPES: Final = {
     "ask": 'shape=polygon, sides=4, distortion=0.14, margin="0.02,0.02"',
     "wait": 'shape=polygon, sides=4, skew=0.22, margin="0.02,0.02"',
     "sleep": 'shape=polygon, sides=4, distortion=-0.14, margin="0.02,0.02"',
+    "race": 'shape=invhouse, margin="0.02,0.02"',
 }
-_SLANTED: Final = {"ask": "distortion={:.2f}", "wait": "skew={:.2f}", "sleep": "distortion=-{:.2f}"}
-"""Kinds that Graphviz would make much wider than their text, with what slants their sides."""
+_SIZED: Final = {
+    "ask": "shape=polygon, sides=4, distortion={:.2f}",
+    "wait": "shape=polygon, sides=4, skew={:.2f}",
+    "sleep": "shape=polygon, sides=4, distortion=-{:.2f}",
+    "race": "shape=invhouse, labelloc=t",
+}
+"""Kinds that Graphviz would make much wider than their text, with what slants their sides, if anything does."""
+_TIP: Final = 0.5
+"""How high the tip of a race is, to its text, which has to stay above it."""
 
 _SMALL: Final = 10.5 / 12
 """The size of a muted line, to that of a title."""
@@ -54,12 +62,12 @@ def shape(node: DrawnNode, *, rich: bool) -> str:
         width = math.hypot(max(map(_inches, lines)) + 0.06, 0.19 * len(lines))
         return f"shape=circle, fixedsize=true, width={max(0.58, width):.2f}, margin=0"
     details = shorten(node.detail).split("\n") if node.detail else []
-    if node.kind not in _SLANTED or node.strip or not _is_measured((*lines, *details)):
+    if node.kind not in _SIZED or node.strip or not _is_measured((*lines, *details)):
         return usual
     width = max(*map(_inches, lines), *(_SMALL * _inches(line) for line in details), 0.4) + 0.5
-    height = 0.22 * len(lines) + 0.2 * len(details) + 0.16
-    slant = _SLANTED[node.kind].format(0.26 / width)
-    return f"shape=polygon, sides=4, {slant}, fixedsize=true, width={width:.2f}, height={height:.2f}, margin=0"
+    height = (0.22 * len(lines) + 0.2 * len(details)) * (1 + _TIP if node.kind == "race" else 1) + 0.16
+    drawn = _SIZED[node.kind].format(0.26 / width)
+    return f"{drawn}, fixedsize=true, width={width:.2f}, height={height:.2f}, margin=0"
 
 
 def _is_measured(lines: Iterable[str]) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from xml.etree import ElementTree
 
 import pytest
 from hypothesis import given, settings
@@ -14,6 +15,7 @@ from milepost.visualize.dot import dot
 from milepost.visualize.escape import clean, shorten
 from milepost.visualize.overlay import traced
 from milepost.visualize.palette import Theme
+from milepost.visualize.shapes import SHAPES
 from tests.visualize.conftest import Dot
 from tests.visualize.subjects import CLAIMS, COMPLETED, FAILED, NASTY, hostile_definitions, hostile_traces
 
@@ -131,3 +133,37 @@ def test_only_one_font_is_named_for_builds_without_a_font_engine() -> None:
 
 def _bare(text: str) -> str:
     return "".join(clean(text).replace("\u00a0", "").split())
+
+
+@pytest.mark.parametrize("rich", [True, False])
+@pytest.mark.parametrize("detail", ["", "waiting 2 h\npaid · until 2026-11-29 00:24 UTC"])
+@pytest.mark.parametrize("kind", ["function", *sorted(SHAPES)])
+def test_edges_end_where_a_node_is_drawn(dot_program: Dot, kind: str, detail: str, rich: bool) -> None:
+    nodes = tuple(
+        DrawnNode(id=id_, kind=kind_, base=kind_, title="payment or reminder", detail=text, tooltip="")
+        for id_, kind_, text in (("a", "function", ""), ("b", kind, detail), ("c", "function", ""))
+    )
+    edges = (DrawnEdge(source="a", target="b"), DrawnEdge(source="b", target="c"))
+    svg = dot_program.svg(dot(Diagram(name="one", facts=(), nodes=nodes, edges=edges), rich=rich))
+    parts = {part.get("id"): part for part in ElementTree.fromstring(svg).iter(f"{SVG}g")}
+    tops = [min(heights(part)) for part in parts.values() if part.get("class") == "edge"]
+    tips = [max(heights(part)) for part in parts.values() if part.get("class") == "edge"]
+    drawn = heights(parts["n_b"])
+    assert abs(min(tips) - min(drawn)) < 3
+    assert abs(max(tops) - max(drawn)) < 3
+
+
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def heights(part: ElementTree.Element) -> list[float]:
+    """Return how far down the lines of a part of a picture are, the corners of what is bent included."""
+    found = [
+        float(number)
+        for shape in part.iter()
+        for number in re.findall(r",(-?[\d.]+)", shape.get("points") or shape.get("d") or "")
+    ]
+    for circle in part.iter(f"{SVG}ellipse"):
+        middle, radius = float(circle.get("cy", "0")), float(circle.get("ry", "0"))
+        found += [middle - radius, middle + radius]
+    return found
