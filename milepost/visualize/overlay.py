@@ -25,8 +25,6 @@ _STATUS: Mapping[str, Status] = {
     "caught": Status.CAUGHT,
     "cancelled": Status.CANCELLED,
 }
-_UNDECIDED = frozenset({Status.RUNNING, Status.PENDING, Status.WAITING, Status.FAILED, Status.CANCELLED})
-"""A node that stands so may still lead anywhere, now or after a resume."""
 _ERROR_NAME = re.compile(r"([A-Za-z_][\w.]*)(?::|$)")
 
 
@@ -236,7 +234,7 @@ class _View:
         if box.kind in ("start", "end", "join"):
             return ""
         if status is Status.UNREACHED:
-            return "not taken" if self._is_passed_by(box) else "not reached"
+            return WORDS[status]
         tasks = self.tasks[box.id]
         lines = [" · ".join(self._parts(box, status)), question(tasks)]
         lines += [spread(tasks)] if box.kind != "decision" else []  # a diamond has no room for more
@@ -270,20 +268,6 @@ class _View:
         if worked and (box.kind != "decision" or seconds >= 1):
             yield duration(seconds)
         yield from spent(usage_of(tasks, self.trace), "tok")
-
-    def _is_passed_by(self, box: Box) -> bool:
-        """Tell whether the run has gone another way, so that an unreached box will not be reached any more."""
-        seen: set[str] = set()
-        open_ = [box.id]
-        while open_:
-            for index in self.ins[open_.pop()]:
-                source = self.grouping.links[index].source
-                if self.taken[index] or self.statuses[source] in _UNDECIDED:
-                    return False
-                if source not in seen and self.statuses[source] is Status.UNREACHED:
-                    seen.add(source)
-                    open_.append(source)
-        return bool(self.trace.tasks) and bool(self.ins[box.id])
 
     def lines(self, index: int, link: Link) -> tuple[str, ...]:
         label = link_label(self.grouping, link)

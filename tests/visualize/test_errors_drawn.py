@@ -106,7 +106,7 @@ def test_a_task_whose_failure_was_caught_is_told_from_one_that_failed_the_run() 
     box = drawn(diagram, "charge")
     assert (box.status, box.strip) == (Status.CAUGHT, (Status.DONE, Status.CAUGHT, Status.DONE))
     assert box.detail == "2 of 3 done · ↻ 1 retry · 3.0 s\nTimeoutError: gateway"
-    assert drawn(diagram, "note").detail == "not taken"
+    assert drawn(diagram, "note").detail == "not reached"
     assert diagram.notice == "✓ completed"
     assert task_status(task("a", None, status="caught")) is Status.CAUGHT
 

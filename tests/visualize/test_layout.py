@@ -75,7 +75,7 @@ def test_a_picture_that_takes_too_long_is_given_up(dot_program: Dot) -> None:
 def test_every_layout_draws_a_run_as_svg(layout: Layout) -> None:
     texts = drawn_texts(layout.draw(dot(traced(COMPLETED), rich=layout.rich), "svg").decode())
     assert texts["n_prepare"] == ["✓ prepare", "300 ms"]
-    assert texts["n_reject"] == ["○ reject", "not taken"]
+    assert texts["n_reject"] == ["○ reject", "not reached"]
 
 
 def test_every_layout_that_can_draws_a_png(layout: Layout) -> None:

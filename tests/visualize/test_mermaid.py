@@ -33,7 +33,7 @@ def test_mermaid_reads_what_a_run_did(mermaid_js: Mermaid) -> None:
     seen = mermaid_js.understand(mermaid(traced(COMPLETED)))
     assert seen.nodes["n_analyse"] == "✓ analyse × 2\n↻ 1 retry · 21.3 s · 11.0k tok · $0.11"
     assert seen.nodes["n_review"] == "✓ review × 3\n↻ 1 retry · 8.0 s · 12.0k tok · $0.12\n✓ ✓ ↻"
-    assert seen.nodes["n_reject"] == "○ reject\nnot taken"
+    assert seen.nodes["n_reject"] == "○ reject\nnot reached"
     assert ("n_score_decision", "n_accept", "otherwise\nwas Score(value=0.83)") in seen.edges
     assert ("n_review", "n_collect", "3 of 3") in seen.edges
     assert seen.nodes["l_retried"] == "↻ done after retry"

@@ -82,10 +82,10 @@ def test_a_run_that_failed_outside_a_task_still_says_why() -> None:
 
 def test_what_the_run_passed_by_is_not_taken_and_what_lies_ahead_is_not_reached() -> None:
     diagram = traced(FAILED)
-    assert drawn(diagram, "normal").detail == "not taken"
+    assert drawn(diagram, "normal").detail == "not reached"
     assert drawn(diagram, "score").detail == "not reached"
     assert drawn(traced(RUNNING), "accept").detail == "not reached"
-    assert drawn(traced(COMPLETED), "reject").detail == "not taken"
+    assert drawn(traced(COMPLETED), "reject").detail == "not reached"
 
 
 def test_a_run_that_has_not_begun_has_reached_nothing() -> None:
