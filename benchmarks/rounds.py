@@ -125,11 +125,14 @@ class Pace:
         self._seconds[peer, job.kind] = took / job.units
 
     def expected(self, peer: str, job: Job) -> float:
-        """Return the seconds that the job will take if it is as fast as its kind, or one like it, was; 0 if unknown."""
+        """Return the seconds that the job will take if it is as fast as its kind, or one like it, was; 0 if unknown.
+
+        The faster of them counts: what takes its time once, however large the job is, makes a small one look slow.
+        """
         kinds = (job.kind, *LIKE.get(job.kind, ()))
         known = [self._seconds[peer, kind] for kind in kinds if (peer, kind) in self._seconds]
         units = job.units + (SHORT_LOOP.units if job.kind is Kind.MEMORY else 0)
-        return known[0] * units if known else 0.0
+        return min(known, default=0.0) * units
 
 
 def always(peer: str, job: Job) -> bool:
@@ -218,5 +221,5 @@ class Measuring:
                 figures.failed[job.name, peer] = answer["failed"]
                 return
             answer["disk"] += database.grown()
-        self.pace.note(peer, job, answer["took"])
+        self.pace.note(peer, job, answer["prepared"] + answer["seconds"])
         figures.add(job, peer, number, Measured(**answer))

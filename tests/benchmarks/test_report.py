@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from math import log10
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from benchmarks.child import Measured
 from benchmarks.figures import ALL_DISK, DISK, STEP_TIME, Spread, main_quantity, ratio
 from benchmarks.jobs import Job, Kind
 from benchmarks.page import better, markdown
-from benchmarks.plots import draw
+from benchmarks.plots import apart, draw
 from benchmarks.quoting import BEGIN, END, NoSection, quoted, section
 from benchmarks.report import aims, amount, heading, share
 from tests.benchmarks.figures_made import LOOP, figures, report, told
@@ -213,7 +214,9 @@ def test_the_readme_has_its_section() -> None:
 
 def test_pictures_are_drawn_as_png_and_svg(tmp_path: Path) -> None:
     made = figures(("milepost", LOOP, [3.0, 4.0]), ("milepost", MAPS[0], [1.0]), ("milepost", MAPS[1], [2.0]))
+    chain = ("limit-sqlite-power", Job(Kind.CHAIN, 50), [1.0])
     assert draw(report(made, LOOP, *MAPS), tmp_path) == ["steps.svg", "sizes.svg"]
+    assert draw(report(figures(chain), chain[1]), tmp_path) == ["runs.svg"]
     assert (tmp_path / "steps.png").read_bytes().startswith(b"\x89PNG")
     assert "<svg" in (tmp_path / "sizes.svg").read_text(encoding="utf-8")
 
@@ -225,6 +228,20 @@ def test_a_job_that_nobody_did_is_not_drawn(tmp_path: Path) -> None:
 
 def test_nothing_measured_draws_nothing(tmp_path: Path) -> None:
     assert draw(report(figures()), tmp_path) == []
+
+
+def test_the_same_numbers_give_the_same_picture(tmp_path: Path) -> None:
+    made = report(figures(("milepost", LOOP, [3.0, 4.0]), ("limit-switch", LOOP, [1.0])), LOOP)
+    draw(made, tmp_path)
+    first = (tmp_path / "steps.svg").read_bytes()
+    draw(made, tmp_path)
+    assert (tmp_path / "steps.svg").read_bytes() == first
+
+
+def test_names_beside_lines_do_not_lie_on_each_other_and_keep_their_order() -> None:
+    heights = dict(apart([("one", 10.0), ("two", 10.0), ("three", 1_000.0)], gap=0.1))
+    assert log10(heights["two"] / heights["one"]) == pytest.approx(0.1, abs=1e-4)
+    assert heights["three"] == pytest.approx(1_000)
 
 
 def test_each_kind_has_a_unit() -> None:

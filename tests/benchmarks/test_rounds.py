@@ -98,6 +98,8 @@ def test_a_larger_job_is_expected_to_take_as_much_longer() -> None:
     pace.note("one", Job(Kind.LOOP, 100), took=2)
     assert pace.expected("one", Job(Kind.LOOP, 1_000)) == 20
     assert pace.expected("one", Job(Kind.MEMORY, 1_000)) == 40  # after a loop of 1,000 to hold it against
+    pace.note("one", Job(Kind.RESUME, 100), took=3)
+    assert pace.expected("one", Job(Kind.RESUME, 1_000)) == 20
     assert pace.expected("one", Job(Kind.MAP, 1_000)) == pace.expected("two", Job(Kind.LOOP, 1_000)) == 0
 
 
