@@ -112,10 +112,14 @@ def _bar(axis: Any, place: float, peer: str, spread: Spread) -> None:
     axis.text(spread.most * 1.08, place, amount(spread.middle), va="center", fontsize=9, fontweight=weight)
 
 
+def _tick(value: float, _: object) -> str:
+    return f"{value:,g}"
+
+
 def _plain(axis: Any, name: str, below: str) -> None:
     axis.set_title(name, fontsize=11, loc="left", fontweight="bold", color=INK)
     axis.set_xlabel(below, fontsize=9, color=INK)
-    axis.xaxis.set_major_formatter(lambda value, _: f"{value:,g}")
+    axis.xaxis.set_major_formatter(_tick)
     axis.spines[["top", "right"]].set_visible(False)
 
 
@@ -214,7 +218,7 @@ def _lines(axis: Any, figures: Figures, panel: _Panel, lines: Sequence[Line]) ->
     _plain(axis, panel.name, f"{panel.across}; both axes are on a log scale")
     axis.set_xticks(sizes)
     axis.xaxis.set_minor_locator(NullLocator())
-    axis.yaxis.set_major_formatter(lambda value, _: f"{value:,g}")
+    axis.yaxis.set_major_formatter(_tick)
     axis.yaxis.set_minor_formatter(NullFormatter())
     axis.grid(axis="y", color="#e6e8ec")
 
