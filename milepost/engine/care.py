@@ -5,16 +5,17 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Collection, Iterable
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
-from milepost.engine.collecting import OVER, Collected, collect
 from milepost.engine.errors import InputError, UnknownRun
-from milepost.engine.exporting import exported
-from milepost.engine.importing import imported
 from milepost.engine.stored_runs import RunSummary, StoredRuns
-from milepost.engine.stores.encrypted import Encrypted, Rotated
 from milepost.engine.stores.store import Store
-from milepost.engine.trace import RunStatus
-from milepost.engine.verifying import Finding, verify_run, verify_store
+from milepost.engine.trace import OVER, RunStatus
+
+if TYPE_CHECKING:  # a program that only runs workflows does none of this, so each part is loaded when it is asked for
+    from milepost.engine.collecting import Collected
+    from milepost.engine.stores.encrypted import Rotated
+    from milepost.engine.verifying import Finding
 
 
 class CaredRuns(StoredRuns):
@@ -31,6 +32,8 @@ class CaredRuns(StoredRuns):
         every snapshot and against its row; and what they point at is looked up. Needs none of the code of the runs, and
         changes nothing. Cost: one pass over all records. Raises UnknownRun; StoreError: the store cannot be opened.
         """
+        from milepost.engine.verifying import verify_run, verify_store
+
         store = self._need_store()
         if run_id is None:
             return await verify_store(store)
@@ -56,6 +59,8 @@ class CaredRuns(StoredRuns):
         two must be given. What somebody drives is kept, and so is what another run needs. dry_run: only say what would
         go. Raises InputError, StoreError.
         """
+        from milepost.engine.collecting import collect
+
         age = older_than.total_seconds() if isinstance(older_than, timedelta) else older_than
         return await collect(
             self._need_store(),
@@ -73,6 +78,8 @@ class CaredRuns(StoredRuns):
         What is encrypted in the store is not in these lines. A run that is being driven is given as it stood when the
         first line was asked for. Raises, while it is read, UnknownRun, BrokenJournal, StoreError.
         """
+        from milepost.engine.exporting import exported
+
         return exported(self._need_store(), run_id)
 
     async def import_run(self, lines: Iterable[str] | AsyncIterable[str]) -> RunSummary:
@@ -81,6 +88,8 @@ class CaredRuns(StoredRuns):
         It is verified before anything is written, all in one transaction. Raises InputError: the lines are damaged, or
         not of an export, or the store has a run of such an id already. StoreError.
         """
+        from milepost.engine.importing import imported
+
         return await self._summary(await imported(self._need_store(), lines))
 
     async def rotate(self) -> Rotated:
@@ -88,6 +97,8 @@ class CaredRuns(StoredRuns):
 
         Raises InputError: the store has no key. StoreError.
         """
+        from milepost.engine.stores.encrypted import Encrypted
+
         store = self._need_store()
         if not isinstance(store, Encrypted):
             raise InputError("This store was given without a key. Set MILEPOST_KEY, or give Encrypted(store, [key]).")

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Final
 
 from milepost.engine.data import dataclass
 from milepost.engine.errors import InputError
 from milepost.engine.stores.store import Leftovers, RunRow, Store, Weight
-from milepost.engine.trace import RunStatus
-
-OVER: Final[tuple[RunStatus, ...]] = ("completed", "failed", "cancelled")
-"""How a run stands that goes by itself nowhere."""
+from milepost.engine.trace import OVER, RunStatus
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
 from functools import partial
 from types import TracebackType
-from typing import Any, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 from uuid import uuid4
 from weakref import WeakValueDictionary
 
@@ -18,7 +18,6 @@ from anyio.abc import TaskGroup
 from milepost.engine.admission import check_given, given_state
 from milepost.engine.asking import expected_of
 from milepost.engine.cancelling import cancel_forsaken, cancel_stored, ended_as_asked
-from milepost.engine.changing import NO_INPUTS, Change, changer
 from milepost.engine.children import ChildWork, Parent, Place, ended_inside, name_of, result_for
 from milepost.engine.data import dataclass
 from milepost.engine.drivers import (
@@ -31,7 +30,6 @@ from milepost.engine.drivers import (
     run_live,
     stored_driver,
 )
-from milepost.engine.editing import edited
 from milepost.engine.errors import (
     MilepostError,
     RunBusy,
@@ -41,8 +39,6 @@ from milepost.engine.errors import (
 )
 from milepost.engine.executor import LONGEST_NAP, Driver
 from milepost.engine.facilities import Facilities, Live
-from milepost.engine.fitting import fit
-from milepost.engine.forking import forked
 from milepost.engine.keys import child_run
 from milepost.engine.limits import CircuitChange, Traffic
 from milepost.engine.logs import StoredLog, committed
@@ -52,7 +48,6 @@ from milepost.engine.opening import output_of, read_position
 from milepost.engine.parking import Parked, ParkingLot
 from milepost.engine.policy import check_concurrency
 from milepost.engine.position import Position
-from milepost.engine.prospects import Prospect, check_fits, prospects_of
 from milepost.engine.questions import OpenWait
 from milepost.engine.reading import read_followed
 from milepost.engine.run import Run
@@ -61,14 +56,16 @@ from milepost.engine.slots import Gates
 from milepost.engine.spec import Expected
 from milepost.engine.state import StoredState
 from milepost.engine.stores.address import open_store
-from milepost.engine.stores.encrypted import opened
 from milepost.engine.stores.store import NewRun, RunRow, Store
 from milepost.engine.tags import checked_tags
 from milepost.engine.trace import RunStatus
 from milepost.engine.waiting_runs import WaitingRuns
-from milepost.engine.worker import Manner, Worker, by_name, registered_workflows
 from milepost.engine.worker_events import WorkerEvent, write_to_log
 from milepost.engine.workflow import Workflow
+
+if TYPE_CHECKING:
+    from milepost.engine.prospects import Prospect
+    from milepost.engine.worker import Worker
 
 Isolation = Literal["task", "shared"]
 StateT = TypeVar("StateT")
@@ -120,6 +117,8 @@ class Engine(WaitingRuns):
 
     async def __aenter__(self) -> Self:
         if self._store is not None:
+            from milepost.engine.stores.encrypted import opened
+
             await opened(self._store)
             self._stack.push_async_callback(self._close_store)
         self._group = await self._stack.enter_async_context(anyio.create_task_group())
@@ -479,6 +478,8 @@ class Engine(WaitingRuns):
         cannot do; without it, what cannot go on is logged. A run that failed is not tried again. Raises InputError,
         StoreError, and what making the deps raises.
         """
+        from milepost.engine.worker import Manner, Worker, by_name, registered_workflows
+
         manner = Manner(max_runs=max_runs, poll=poll, grace=grace, once=once, tell=tell)
         served = by_name(registered_workflows() if workflows is None else workflows)
         worker = Worker(self._need_store(), served, self._take_up, self._clock, manner)
@@ -511,7 +512,7 @@ class Engine(WaitingRuns):
         *,
         at: int | None = None,
         state: Any = None,
-        inputs: Mapping[str, Any] = NO_INPUTS,
+        inputs: Mapping[str, Any] | None = None,
         run_id: str | None = None,
         deps: Any = None,
     ) -> Run[Any]:
@@ -523,9 +524,12 @@ class Engine(WaitingRuns):
         UnknownCheckpoint; EditError: the state or the inputs do not fit; RunMismatch, RunCancelled, RunBusy,
         IncompatibleWorkflow, StoreError.
         """
+        from milepost.engine.changing import NO_INPUTS, Change
+        from milepost.engine.forking import forked
+
         store, prepared, run_id = self._need_store(), prepare(workflow), run_id or uuid4().hex[:12]
         check_given(workflow, deps)
-        change = Change(None if state is None else lambda before: state, inputs)
+        change = Change(None if state is None else lambda before: state, inputs or NO_INPUTS)
         async with self._starting.setdefault(run_id, anyio.Lock()):
             row, is_new = await forked(store, prepared, origin, run_id, at=at, change=change, clock=self._clock)
             place = await self._place_of(store, row)
@@ -546,6 +550,9 @@ class Engine(WaitingRuns):
         begins with that state when the run is resumed. Raises UnknownRun, RunMismatch, RunBusy; InputError: the run is
         over, so fork it; EditError: the state does not fit; IncompatibleWorkflow, StoreError. Nothing is changed then.
         """
+        from milepost.engine.changing import changer
+        from milepost.engine.editing import edited
+
         store, prepared = self._need_store(), prepare(workflow)
         async with self._starting.setdefault(run_id, anyio.Lock()):
             if self._is_driven(run_id):
@@ -570,6 +577,9 @@ class Engine(WaitingRuns):
 
         run: as it is known here already. as_it_is: only if it stands where its row says. Raises RunBusy: it does not.
         """
+        from milepost.engine.fitting import fit
+        from milepost.engine.prospects import check_fits
+
         plan, codec = prepared.plan, prepared.codec
         cancelled = row.status == "cancelled" and not place.reopen
         if plan.nests and (cancelled or row.status == "completed"):  # it may have ended with its process
@@ -636,6 +646,8 @@ class Engine(WaitingRuns):
 
         Runs, owns and writes nothing; migrations are carried out in memory. Raises UnsoundWorkflow, StoreError.
         """
+        from milepost.engine.prospects import prospects_of
+
         return await prospects_of(self._need_store(), workflow)
 
     async def cancel(self, run_id: str, *, patience: float = 10.0) -> RunStatus:

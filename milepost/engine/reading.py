@@ -11,7 +11,6 @@ from milepost.engine.journal import Kind, Record, apply
 from milepost.engine.journal_text import chained, from_text
 from milepost.engine.position import Position
 from milepost.engine.snapshots import snapshot_from_text
-from milepost.engine.stores.cipher import is_sealed
 from milepost.engine.stores.store import RunRow, Store, StoredRecord
 
 OPS: Final = frozenset(
@@ -37,6 +36,8 @@ def read_record(run_id: str, stored: StoredRecord) -> Record:
 
 def unreadable(run_id: str, seq: int, body: str, error: Exception) -> StoreError:
     """Return what to raise for a record that cannot be read. body: its text."""
+    from milepost.engine.stores.cipher import is_sealed
+
     if is_sealed(body):
         return WrongKey(
             f"Checkpoint {seq} of run {run_id!r} is encrypted. Give the key that it was encrypted with, e.g. in "
@@ -71,6 +72,8 @@ def check_next(run_id: str, before: str, expected: int, stored: StoredRecord) ->
     if stored.seq != expected:
         raise BrokenJournal(run_id, expected, "it is missing")
     if chained(before, stored.seq, stored.body, stored.content, stored.snapshot) != stored.hash:
+        from milepost.engine.stores.cipher import is_sealed
+
         error = BrokenJournal(run_id, stored.seq, "its contents do not match its hash")
         raise unreadable(run_id, stored.seq, stored.body, error) if is_sealed(stored.body) else error
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Final, cast
 
 from milepost.engine.errors import WorkflowError
@@ -153,6 +152,8 @@ def seconds_of(header: str, at: datetime | None) -> float | None:
     try:
         seconds = float(header)
     except ValueError:
+        from email.utils import parsedate_to_datetime  # which few servers make necessary
+
         try:
             date = parsedate_to_datetime(header)
         except ValueError:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from importlib import import_module
-from typing import Any, Generic, Protocol
+from typing import TYPE_CHECKING, Any, Generic, Protocol
 
 import anyio
 from typing_extensions import TypeVar
 
 from milepost.engine.account import end_of, events_of
-from milepost.engine.checkpoints import Snapshot, typed_snapshot_at
 from milepost.engine.definition import describe
 from milepost.engine.edges import Shape, shape_of
 from milepost.engine.errors import InputError, MilepostError, RunCancelled
@@ -24,10 +23,12 @@ from milepost.engine.mailroom import ANSWER, CANCEL, EVENT
 from milepost.engine.position import Task
 from milepost.engine.questions import OpenWait
 from milepost.engine.readers import Backlog, Reader, Readers, Slow
-from milepost.engine.shown import bundle_of, glance, svg_of
 from milepost.engine.stores.store import Message, Store
 from milepost.engine.trace import RunStatus
 from milepost.engine.workflow import Workflow
+
+if TYPE_CHECKING:
+    from milepost.engine.checkpoints import Snapshot
 
 OutputT = TypeVar("OutputT", covariant=True, default=Any)
 
@@ -115,10 +116,14 @@ class Run(Generic[OutputT]):
         return f"<Run {self.id!r}, {self.status}>"
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
+        from milepost.engine.shown import bundle_of, glance
+
         bundle = bundle_of(glance(self._store, self.id) or self._workflow)
         return {**bundle, "text/plain": f"{self!r}\n{bundle['text/plain']}"}
 
     def _repr_svg_(self) -> str | None:
+        from milepost.engine.shown import glance, svg_of
+
         return svg_of(glance(self._store, self.id) or self._workflow)
 
     async def watch(self, *, every: float = 0.25) -> RunStatus:
@@ -129,6 +134,8 @@ class Run(Generic[OutputT]):
         happened before is not known. What the run fails with is raised by `result` alone. Raises InputError: `every`
         makes no sense.
         """
+        from milepost.engine.shown import glance
+
         watching = import_module("milepost.visualize.watching")  # by name: what draws stands on this
         await watching.watch(self, describe(self._workflow), every, lambda: glance(self._store, self.id))
         return self.status
@@ -193,6 +200,8 @@ class Run(Generic[OutputT]):
         store = self._need_store()
         row = await store.row(self.id)
         assert row is not None
+        from milepost.engine.checkpoints import typed_snapshot_at
+
         return await typed_snapshot_at(store, row, seq, self._workflow)
 
     async def questions(self) -> list[OpenWait]:

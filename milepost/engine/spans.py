@@ -15,7 +15,6 @@ from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from functools import cache
 from importlib import import_module
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Protocol
 
 from milepost.engine.errors import NodeError, RoutingError
@@ -147,6 +146,8 @@ def is_installed() -> bool:
 @cache
 def our_version() -> str:
     """Return the version of Milepost. Looked up once, as that reads a file."""
+    from importlib.metadata import version  # which takes as long as all of our own rooms for stores
+
     return version("milepost")
 
 

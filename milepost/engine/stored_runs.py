@@ -4,26 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence, Set
 from datetime import datetime
-from typing import Any, Final, overload
+from typing import TYPE_CHECKING, Any, Final, overload
 
 from typing_extensions import TypeVar
 
-from milepost.engine.checkpoints import Snapshot, snapshot_at, typed_snapshot_at
-from milepost.engine.comparing import Point, difference_of
 from milepost.engine.data import dataclass
-from milepost.engine.difference import Difference
 from milepost.engine.errors import InputError, StoreError, UnknownRun
-from milepost.engine.family import Relative, family_of
 from milepost.engine.following import Follower, History, similar_runs
 from milepost.engine.interruption import left_alone
 from milepost.engine.lineage import trace_of
 from milepost.engine.reading import read_definition
-from milepost.engine.report import Report
-from milepost.engine.reporting import report_of
 from milepost.engine.stores.store import RunRow, Store
 from milepost.engine.trace import RunStatus, Trace
 from milepost.engine.tracing import moment
 from milepost.engine.workflow import Workflow
+
+if TYPE_CHECKING:  # a program that only runs workflows asks for none of these, so each is loaded when it is asked for
+    from milepost.engine.checkpoints import Snapshot
+    from milepost.engine.difference import Difference
+    from milepost.engine.family import Relative
+    from milepost.engine.report import Report
 
 StateT = TypeVar("StateT")
 OutputT = TypeVar("OutputT")
@@ -212,6 +212,8 @@ class StoredRuns:
         needed. Raises UnknownRun, UnknownCheckpoint; IncompatibleWorkflow: they are not what the workflow declares.
         BrokenJournal, StoreError.
         """
+        from milepost.engine.checkpoints import snapshot_at, typed_snapshot_at
+
         row = await self._row(run_id)
         if workflow is None:
             return await snapshot_at(self._need_store(), row, seq)
@@ -231,6 +233,8 @@ class StoredRuns:
         of the runs inside them are compared, None for all. Needs nothing of their code. Raises UnknownRun,
         UnknownCheckpoint, InputError, BrokenJournal, StoreError.
         """
+        from milepost.engine.comparing import Point, difference_of
+
         places = at if isinstance(at, tuple) else (at, at)
         points: list[Point] = []
         for run_id, seq in zip((one, other or one), places, strict=True):
@@ -243,6 +247,8 @@ class StoredRuns:
 
         Needs nothing of their code. Raises UnknownRun, BrokenJournal, StoreError.
         """
+        from milepost.engine.family import family_of
+
         return await family_of(self._need_store(), await self._row(run_id))
 
     async def _row(self, run_id: str) -> RunRow:
@@ -265,6 +271,8 @@ class StoredRuns:
         Of large texts it has the beginnings. `render(report, "html")` makes a page of it. depth: as of `trace`. Needs
         nothing of the run's code. Raises UnknownRun, InputError, BrokenJournal, StoreError.
         """
+        from milepost.engine.reporting import report_of
+
         return await report_of(self._need_store(), await self._row(run_id), depth)
 
 

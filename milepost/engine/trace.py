@@ -6,12 +6,15 @@ from collections.abc import Mapping
 from dataclasses import field
 from datetime import datetime
 from importlib import import_module
-from typing import Literal
+from typing import Final, Literal
 
 from milepost.engine.data import dataclass
 from milepost.engine.definition import Definition
 
 RunStatus = Literal["running", "waiting", "completed", "failed", "cancelled"]
+OVER: Final[tuple[RunStatus, ...]] = ("completed", "failed", "cancelled")
+"""How a run stands that goes by itself nowhere."""
+
 TaskStatus = Literal["pending", "running", "waiting", "completed", "failed", "caught", "cancelled"]
 """caught: it failed for good, and its failure went along an error edge."""
 

@@ -6,8 +6,6 @@ from collections import deque
 from collections.abc import Mapping
 from uuid import uuid4
 
-from pydantic_core import from_json
-
 from milepost.engine.cancelling import UNFINISHED
 from milepost.engine.care import CaredRuns
 from milepost.engine.children import name_of
@@ -179,7 +177,11 @@ class WaitingRuns(CaredRuns):
             check_schema(text, wait.schema, what)
         else:
             read_plain(text, expected.type, what)
-        if wait.choices and from_json(text) not in [from_json(one) for one in wait.choices]:
+        if not wait.choices:
+            return
+        from pydantic_core import from_json
+
+        if from_json(text) not in [from_json(one) for one in wait.choices]:
             raise AnswerError(what, [f"It is none of the choices, which are {', '.join(wait.choices)}."])
 
     def _expected(self, wait: OpenWait) -> Expected | None:

@@ -8,7 +8,6 @@ from typing import Final
 from urllib.parse import parse_qs, parse_qsl, quote, urlencode, urlsplit
 
 from milepost.engine.errors import InputError
-from milepost.engine.stores.memory import MemoryStore
 from milepost.engine.stores.sqlite import SqliteStore
 from milepost.engine.stores.store import Store
 
@@ -26,6 +25,8 @@ def open_store(url: str, *, create: bool = True) -> Store:
     the URL names no kind of store, or the key is none. StoreError: what the kind or a key needs is not installed.
     """
     if url in ("memory://", "memory:"):
+        from milepost.engine.stores.memory import MemoryStore  # programs use one kind
+
         return MemoryStore()
     if is_on_server(url):
         return _with_key(_on_server(url, create))

@@ -7,7 +7,6 @@ import re
 import sqlite3
 from collections.abc import Generator
 from contextlib import closing, contextmanager, suppress
-from importlib.resources import files
 from pathlib import Path
 from typing import Final
 
@@ -188,6 +187,8 @@ def _advance(path: Path, connection: sqlite3.Connection) -> int:
 
 def step(version: int) -> list[str]:
     """Return the statements that make a schema of this version from the one before, or from an empty database."""
+    from importlib.resources import files  # needed once in the life of a file
+
     text = files("milepost.engine.stores").joinpath(f"sqlite_{version}.sql").read_text("utf-8")
     statements = re.sub(r"--.*", "", text).split(";")
     return [
