@@ -18,11 +18,12 @@ from milepost.engine.stores.store import Entry, StoredRecord
 RECORD: Final = "INSERT INTO records (place, body, content, hash, at, snapshot, crc) VALUES (?, ?, ?, ?, ?, ?, ?)"
 _NEXT: Final = (  # fenced and committed in one statement, which writes one page
     "INSERT INTO records (place, body, content, hash, at, snapshot, crc) SELECT ?, ?, ?, ?, ?, NULL, ? "
-    "FROM runs WHERE number=? AND epoch=?"
+    "FROM runs WHERE number=? AND epoch=? AND owner IS NOT NULL"
 )
-_STANDING: Final = (
-    "SELECT number, epoch, status='running' AND error IS NULL AND output IS NULL AND due IS NULL AND due_mark IS NULL, "
-    f"(SELECT max(place) & {LAST_SEQ} FROM records WHERE {OWN}) FROM runs WHERE run_id=?"
+_STANDING: Final = (  # the last: whether the row can stay as it is when a record comes that leaves the run running
+    f"SELECT number, epoch, (SELECT max(place) & {LAST_SEQ} FROM records WHERE {OWN}), owner IS NOT NULL AND "
+    "status='running' AND error IS NULL AND output IS NULL AND due IS NULL AND due_mark IS NULL "
+    "FROM runs WHERE run_id=?"
 )
 _ADVANCE: Final = (
     "UPDATE runs SET seq=?, hash=?, updated=?, snapshot_seq=max(snapshot_seq, ?), mark=?, takeovers=0, status=?, "
@@ -125,9 +126,9 @@ def _add(cursor: sqlite3.Cursor, heads: Heads, entry: Entry) -> bool:
     run_id, epoch, seq, body, content, digest, at, snapshot, status, error, output, _, _, fingerprint, due, _ = entry
     heads.pop(run_id, None)
     found = cursor.execute(_STANDING, (run_id,)).fetchone()
-    if found is None or (epoch, seq - 1) != (found[1], found[3]):
+    if found is None or (epoch, seq - 1) != found[1:3]:
         return False
-    number, _, was_plain, _ = found
+    number, _, _, was_plain = found
     is_plain = status == "running" and error is None and output is None and due is None
     cursor.execute(RECORD, record_columns(number, StoredRecord(seq, body, content, digest, at, snapshot)))
     if not (was_plain and is_plain and snapshot is fingerprint is None):

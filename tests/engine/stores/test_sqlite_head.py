@@ -11,6 +11,7 @@ import pytest
 from milepost.engine.errors import CrashLoop, DamagedStore, LeaseLost, StoreError
 from milepost.engine.stores import sqlite_records as records
 from milepost.engine.stores.sqlite import SqliteStore
+from milepost.engine.stores.sqlite_checks import mark_of
 from milepost.engine.stores.sqlite_file import Durability, connect
 from milepost.engine.stores.sqlite_rows import LAST_SEQ
 from milepost.engine.stores.store import CacheEntry, RunRow, Store, StoredRecord, WholeRun
@@ -294,6 +295,19 @@ async def test_an_owner_who_lost_its_run_while_it_knew_where_it_stood_is_refused
         ((_, error),) = answers.given
         assert isinstance(error, LeaseLost)
         await append(heir, entry("run", 4, epoch=2))
+
+
+async def test_the_row_of_a_run_that_nobody_owns_follows_every_record(path: Path) -> None:
+    """As of an owner who seemed dead, was let go by another process in a crash loop, and lives."""
+    async with opened(SqliteStore(path, durability="process")) as store:
+        await begin(store, length=3)
+        with sqlite3.connect(path) as connection:
+            mark = mark_of("run", 3, "hash 3", "running", 1000.0, None, None)
+            connection.execute("UPDATE runs SET owner=NULL, lock_file=NULL, seq=3, hash='hash 3', mark=?", (mark,))
+        connection.close()
+        await append(store, entry("run", 4), entry("run", 5))
+        assert (await row_in(store)).seq == 5
+        assert named(path)[0][0] == 5
 
 
 async def test_owners_since_the_newest_record_are_counted_although_no_record_says_so_in_the_row(path: Path) -> None:
