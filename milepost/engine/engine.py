@@ -172,14 +172,14 @@ class Engine(WaitingRuns):
         RunMismatch: the id belongs to another workflow, other inputs or another state; RunCancelled, RunBusy,
         IncompatibleWorkflow, MigrationError, StoreError.
         """
-        run_id, tags = run_id or uuid4().hex[:12], checked_tags(tags)
+        is_new, run_id, tags = not run_id, run_id or uuid4().hex[:12], checked_tags(tags)
         if self._store is None:
             return self._runs.get(run_id) or self._start_live(workflow, run_id, inputs, state, deps, isolation)
         lock = self._starting.setdefault(run_id, anyio.Lock())
         try:
             async with lock:
                 return await self._start_stored(
-                    self._store, workflow, run_id, inputs, state, deps, isolation or "task", tags
+                    self._store, workflow, run_id, inputs, state, deps, isolation or "task", tags, is_new
                 )
         finally:
             if not lock.statistics().tasks_waiting:
@@ -195,9 +195,10 @@ class Engine(WaitingRuns):
         deps: Any,
         isolation: Isolation,
         tags: tuple[str, ...],
+        is_new: bool,
     ) -> Run[Any]:
         prepared = prepare(workflow)
-        row = await store.row(run_id)
+        row = None if is_new else await store.row(run_id)
         if row is None:
             check_given(workflow, deps)
             place = Place(workflow=prepared.definition.name, isolation=isolation)

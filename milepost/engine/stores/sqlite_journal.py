@@ -34,7 +34,7 @@ NOW: Final = "((julianday('now') - 2440587.5) * 86400.0)"
 
 _NEW_RUN: Final = (
     f"INSERT INTO runs ({COLUMNS}, lock_file, lease_until, takeovers) "
-    f"VALUES ({', '.join('?' * WIDTH)}, ?, {NOW} + ?, 0)"
+    f"VALUES ({', '.join('?' * WIDTH)}, ?, {NOW} + ?, 0) ON CONFLICT (run_id) DO NOTHING"
 )
 _TAG: Final = "INSERT INTO tags (tag, run) VALUES (?, ?) ON CONFLICT DO NOTHING"
 OPENING: Final = "INSERT INTO openings (run_id, epoch, owner, at, crc) VALUES (?, ?, ?, ?, ?)"
@@ -43,7 +43,7 @@ _NEWEST_INSIDE: Final = (
     f"SELECT run_id, {UPDATED} FROM runs JOIN inside ON parent_run = id) SELECT max(newest) FROM inside"
 )
 _SETTLE: Final = "UPDATE runs SET seq=?, hash=?, updated=?, mark=? WHERE run_id=?"
-_OWNED: Final = "WHERE run_id IN (SELECT value FROM json_each(?)) AND owner=? AND (? IS NULL OR epoch=?)"
+_OWNED: Final = "SELECT number, status FROM runs WHERE run_id=? AND owner=? AND (? IS NULL OR epoch=?)"
 DEFINITION: Final = "INSERT INTO definitions (fingerprint, description) VALUES (?, ?) ON CONFLICT DO NOTHING"
 _MESSAGE: Final = "INSERT INTO inbox (run_id, id, kind, payload, by, at, crc) VALUES (?, ?, ?, ?, ?, ?, ?)"
 _IS_POSTED: Final = "SELECT EXISTS (SELECT 1 FROM inbox WHERE run_id=runs.run_id AND id=?) FROM runs WHERE run_id=?"
@@ -60,21 +60,20 @@ class Owner:
 
 def create(connection: sqlite3.Connection, owner: Owner, run: NewRun, first: Entry) -> bool:
     """Create a run with its first record, owned; False if the id is taken."""
+    record = StoredRecord(first.seq, first.body, first.content, first.hash, first.at, first.snapshot)
+    cursor = connection.cursor()
     with transaction(connection):
-        if connection.execute("SELECT 1 FROM runs WHERE run_id=?", (run.run_id,)).fetchone():
-            return False
-        if run.forked_from is not None and not look_up(connection.cursor(), run.forked_from):
+        if run.forked_from is not None and not look_up(cursor, run.run_id) and not look_up(cursor, run.forked_from):
             raise UnknownRun(run.forked_from)
-        connection.execute(DEFINITION, (run.fingerprint, run.definition))
-        row = run.row(first, owner.text)
-        connection.execute(_NEW_RUN, (*columns_of(row), owner.lock.name, owner.ttl))
-        cursor = connection.cursor()
-        number = look_up(cursor, run.run_id)
+        cursor.execute(_NEW_RUN, (*columns_of(run.row(first, owner.text)), owner.lock.name, owner.ttl))
+        if cursor.rowcount == 0:
+            return False
+        number = cursor.lastrowid or 0
+        cursor.execute(DEFINITION, (run.fingerprint, run.definition))
         tag(cursor, number, run.tags)
-        record = StoredRecord(first.seq, first.body, first.content, first.hash, first.at, first.snapshot)
         cursor.execute(RECORD, record_columns(number, record))
         add_rest(cursor, first)
-        connection.execute(OPENING, opening_columns(run.run_id, Opening(first.epoch, owner.text, first.at)))
+        cursor.execute(OPENING, opening_columns(run.run_id, Opening(first.epoch, owner.text, first.at)))
     return True
 
 
@@ -156,12 +155,13 @@ def lock_beside(own: Path, name: str | None) -> Path | None:
 
 def release(connection: sqlite3.Connection, owner: Owner, run_ids: Sequence[str], epoch: int | None = None) -> None:
     """Stop owning runs. epoch: only the lease with that number."""
-    which = (dumps(run_ids), owner.text, epoch, epoch)
     with transaction(connection):
-        for (run_id,) in connection.execute(f"SELECT run_id FROM runs {_OWNED} AND status='running'", which).fetchall():
-            with suppress(DamagedStore):  # whoever reads it is told
-                _settle(connection, run_id)
-        connection.execute(f"UPDATE runs SET owner=NULL, lock_file=NULL {_OWNED}", which)
+        for run_id in run_ids:
+            for number, status in connection.execute(_OWNED, (run_id, owner.text, epoch, epoch)).fetchall():
+                if status == "running":
+                    with suppress(DamagedStore):  # whoever reads it is told
+                        _settle(connection, run_id)
+                connection.execute("UPDATE runs SET owner=NULL, lock_file=NULL WHERE number=?", (number,))
 
 
 def renew(connection: sqlite3.Connection, owner: Owner, run_ids: Sequence[str]) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from milepost.engine.errors import CrashLoop, DamagedStore, LeaseLost, StoreError
+from milepost.engine.stores import sqlite_journal as journal
 from milepost.engine.stores import sqlite_records as records
 from milepost.engine.stores.sqlite import SqliteStore
 from milepost.engine.stores.sqlite_checks import mark_of
@@ -91,6 +92,31 @@ async def test_the_row_of_a_run_that_is_let_go_names_its_newest_record(path: Pat
         await append(store, entry("run", 4, epoch=2))
         assert named(path)[0][0] == 3
     assert named(path)[0][0] == 4, "closing a store lets go of all runs"
+
+
+async def test_a_run_whose_id_is_taken_leaves_nothing_behind(path: Path) -> None:
+    async with opened(SqliteStore(path)) as store:
+        await begin(store)
+        other = replace(new_run("run", tags=("a",)), fingerprint="f9", definition="[]")
+        assert not await store.create(other, entry("run", 1, cache=CacheEntry("k", "1")))
+        assert await store.definition("f9") is None
+        assert await store.cached("k", 0.0) is None
+        assert list(await store.rows(tag="a")) == []
+
+
+async def test_letting_go_of_a_run_looks_at_no_other_run(path: Path) -> None:
+    async with opened(SqliteStore(path)) as store:
+        await begin(store)
+        connection = connect(path, "process")
+        statements: list[str] = []
+        connection.set_trace_callback(statements.append)
+        journal.release(connection, journal.Owner("somebody else", path, 1.0), ["run"], 1)
+        (asked,) = [each for each in statements if each.startswith("SELECT")]
+        connection.set_trace_callback(None)
+        plan = connection.execute(f"EXPLAIN QUERY PLAN {asked}").fetchall()
+        connection.close()
+        assert [line[3] for line in plan] == ["SEARCH runs USING INDEX sqlite_autoindex_runs_1 (run_id=?)"]
+        assert execute(path, "SELECT owner IS NULL FROM runs") == [(0,)]
 
 
 async def test_a_record_that_only_follows_is_one_statement(path: Path) -> None:
