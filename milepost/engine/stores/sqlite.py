@@ -31,6 +31,7 @@ from milepost.engine.stores.sqlite_file import (
     establish,
     failure,
     is_busy,
+    lengthen_log,
     prepare,
     set_patience,
 )
@@ -92,6 +93,8 @@ _MESSAGES: Final = "SELECT run_id, id, kind, payload, by, at, number, taken, crc
 _CACHED: Final = "SELECT key, value, expires, crc FROM cache WHERE key=? AND (expires IS NULL OR expires > ?)"
 _NEWS: Final = "SELECT number, run_id FROM inbox WHERE taken IS NULL AND number > ? ORDER BY number"
 _RETRY_AFTER: Final = 0.01
+_MANY: Final = 100
+"""After so many records as many are to come: by then, that the log grew has cost what it costs to make it long."""
 
 
 class SqliteStore:
@@ -143,6 +146,7 @@ class SqliteStore:
         self._direct: sqlite3.Cursor | None = None
         self._shares = durability == "power"  # several runs wait for the disk together, on the writer thread
         self.pace = Pace()
+        self._appended = 0  # since the store was opened
         self._is_checked = False  # the table of runs, since the store was opened
         self._writer: Writer | None = None
 
@@ -153,7 +157,7 @@ class SqliteStore:
             if anyio.current_time() > deadline:
                 raise StoreError(f"The store {self.path} could not be opened: another process keeps it locked.")
             await anyio.sleep(_RETRY_AFTER)
-        self._reader, self._is_checked = reader, False
+        self._reader, self._is_checked, self._appended = reader, False, 0
         self._writer = Writer(
             connect=lambda: connect(self.path, self.durability),
             append=self._append,
@@ -223,12 +227,16 @@ class SqliteStore:
         if writer is None:
             acknowledge(self._closed())
             return
+        if self._shares:
+            self._appended += 1
+            if self._appended == _MANY:
+                writer.submit(self._lengthen_log, lambda _: None)  # without it, commits only take longer
         cursor = self._direct
         if cursor is None or writer.pending or (self._shares and not self._waits_alone(entry)):
             writer.submit(entry, acknowledge)  # what was handed over comes first
             return
         answer: StoreError | None = None
-        begun = perf_counter()
+        begun = perf_counter() if self._shares else 0.0
         try:
             if not records.append_one(cursor, self._heads, entry):
                 answer = LeaseLost(entry.run_id)
@@ -237,8 +245,13 @@ class SqliteStore:
                 writer.submit(entry, acknowledge)
                 return
             answer = failure(self.path, "written", error)
-        self.pace.note(perf_counter() - begun)
+        if self._shares:
+            self.pace.note(perf_counter() - begun)
         acknowledge(answer)
+
+    def _lengthen_log(self, connection: sqlite3.Connection) -> None:
+        lengthen_log(self.path, connection)
+        self._renew(connection)  # a commit, so that it is this thread that waits for the disk
 
     def _waits_alone(self, entry: Entry) -> bool:
         """Whether nobody else would share a wait for the disk, and so another thread would only make it longer."""

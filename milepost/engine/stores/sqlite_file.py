@@ -83,6 +83,27 @@ def set_patience(connection: sqlite3.Connection, seconds: float) -> None:
     connection.execute(f"PRAGMA busy_timeout={seconds * 1000:.0f}")
 
 
+def lengthen_log(path: Path, connection: sqlite3.Connection) -> None:
+    """Make the log as long as it gets before it is written over, without a change to the database.
+
+    A power-safe commit to a log that grows waits twice as long: the file's new size has to be on the disk, too. What is
+    written here is rolled back; that it is more than SQLite keeps in memory brings it into the log all the same. The
+    next commit waits until it is on the disk. Raises sqlite3.Error, OSError.
+    """
+    size = connection.execute("PRAGMA page_size").fetchone()[0] * _LOG_PAGES
+    if Path(f"{path}-wal").stat().st_size >= size:
+        return
+    connection.execute("PRAGMA cache_size=10")
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute(
+            "INSERT INTO records (place, hash, at, body, content) VALUES (0, '', 0.0, '', zeroblob(?))", (size,)
+        )
+    finally:
+        roll_back(connection)
+        connection.execute("PRAGMA cache_size=-2000")  # as it is unless one says so
+
+
 def prepare(path: Path, *, create: bool) -> None:
     """Make sure that there is a file that can be, or become, a store. A file that is there already is not changed.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import sqlite3
 import sys
 import threading
@@ -23,7 +24,7 @@ from milepost.engine.stores.sqlite_writer import Writer
 from milepost.engine.stores.store import Entry, NewRun
 from milepost.testing.contract.place import opened
 from milepost.testing.contract.writing import Answers, append, begin, entry, new_run
-from tests.engine.stores.test_sqlite import DURABILITIES, execute
+from tests.engine.stores.test_sqlite import DURABILITIES, execute, room_for
 from tests.loops import asyncio_only
 
 pytestmark = pytest.mark.anyio
@@ -271,6 +272,63 @@ async def test_power_safe_entries_of_several_runs_share_commits_although_each_is
         store.pace.average = 0.0  # however quick the disk is
         store.append(entry("b", 4)._replace(alone=True), answers.expect("b alone"))
         assert answers.given[-1] == ("b alone", None)
+
+
+def log_of(path: Path) -> int:
+    """How many bytes the log of a store has."""
+    return Path(f"{path}-wal").stat().st_size
+
+
+@pytest.mark.parametrize("alone", [True, False])
+async def test_the_log_is_made_as_long_as_it_gets_after_many_power_safe_commits(path: Path, alone: bool) -> None:
+    async with opened(SqliteStore(path)) as store:
+        await begin(store)
+        for seq in range(2, 101):
+            await append(store, entry("run", seq)._replace(alone=alone))
+        assert log_of(path) < 2_000_000
+        pages = execute(path, "PRAGMA page_count")
+        for seq in range(101, 104):
+            await append(store, entry("run", seq)._replace(alone=alone))
+        long = log_of(path)
+        assert long > 4_000_000
+        assert execute(path, "PRAGMA page_count") == pages
+        assert execute(path, "SELECT count(*), max(seq) FROM journal") == [(103, 103)]
+        assert execute(path, "PRAGMA integrity_check") == [("ok",)]
+        for seq in range(104, 400):
+            await append(store, entry("run", seq)._replace(alone=alone))
+        assert log_of(path) == long, "it is written over"
+    assert execute(path, "SELECT count(*), max(seq) FROM journal") == [(399, 399)]
+    assert execute(path, "SELECT count(*) FROM records") == [(399,)]
+
+
+@pytest.mark.parametrize("durability", ["process", "none"])
+async def test_the_log_of_commits_that_wait_for_no_disk_is_left_as_it_is(path: Path, durability: Durability) -> None:
+    async with opened(SqliteStore(path, durability=durability)) as store:
+        await begin(store, length=150)
+        assert log_of(path) < 2_000_000
+
+
+async def test_a_log_that_cannot_be_made_long_costs_nothing(path: Path) -> None:
+    async with opened(SqliteStore(path)) as store:
+        await begin(store, length=90)
+        with room_for(1_000_000, Path(f"{path}-wal")):
+            for seq in range(91, 150):
+                await append(store, entry("run", seq))
+        assert log_of(path) < 2_000_000
+        assert len(await store.records("run")) == 149
+        assert list(await store.check()) == []
+
+
+async def test_what_made_the_log_long_is_not_found_after_a_crash(path: Path, tmp_path: Path) -> None:
+    crashed = tmp_path / "crashed"
+    crashed.mkdir()
+    async with opened(SqliteStore(path)) as store:
+        await begin(store, length=120)
+        for each in path.parent.glob("runs.db*"):
+            shutil.copy(each, crashed)
+    assert log_of(crashed / path.name) > 4_000_000
+    assert execute(crashed / path.name, "SELECT count(*), max(place) - (1 << 32) FROM records") == [(120, 120)]
+    assert execute(crashed / path.name, "PRAGMA integrity_check") == [("ok",)]
 
 
 async def test_a_power_safe_entry_that_is_alone_comes_after_what_was_handed_over(path: Path) -> None:
