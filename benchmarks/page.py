@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from benchmarks.figures import DISK, Figures, Quantity, Spread, main_quantity
+from benchmarks.figures import DISK, STEP_TIME, Figures, Quantity, Spread, main_quantity
 from benchmarks.jobs import MEANING, Job, Kind
 from benchmarks.peers.peer import Store
 from benchmarks.peers.registry import OURS
@@ -60,6 +60,8 @@ def _row(report: Report, job: Job, peer: str, found: Spread) -> list[str]:
     if job.kind in ON_DISK:
         disk = figures.spread(job, peer, DISK)
         cells.append(amount(disk.middle) if disk is not None and disk.middle > 0 else "")
+    if job.kind is Kind.MEMORY:
+        cells.append(amount(min(figures.values(job, peer, STEP_TIME).values())))
     if job.kind is Kind.RESUME:
         cells.append(amount(max(one.prepared for one in figures.samples[job.name, peer].values())))
     return [f"**{cell}**" if peer.startswith(OURS) and cell else cell for cell in cells]
@@ -90,6 +92,7 @@ def _job(report: Report, job: Job) -> Iterator[str]:
     if measured:
         head = ["", f"{quantity.unit}: median (least to most)", "Milepost takes of it"]
         head += ["KiB on disk per step"] if job.kind in ON_DISK else []
+        head += [STEP_TIME.unit] if job.kind is Kind.MEMORY else []
         head += ["prepared in s"] if job.kind is Kind.RESUME else []
         rows = [_row(report, job, *one) for one in sorted(measured, key=lambda one: one[1].middle)]
         yield from (*table(head, rows), "")

@@ -55,6 +55,7 @@ def _sqlite(synchronous: str) -> Ready:
         with closing(sqlite3.connect(place.folder / "commits.db", isolation_level=None)) as database:
             database.execute("PRAGMA journal_mode=WAL")
             database.execute(f"PRAGMA synchronous={synchronous}")
+            database.execute("PRAGMA wal_autocheckpoint=4000")  # as Milepost sets it
             database.execute(TABLE)
             insert = INSERT.replace("%s", "?")
 
@@ -96,8 +97,10 @@ def _peer(name: str, configuration: str, ready: Ready, distributions: tuple[str,
 PEERS = {
     "limit-switch": _peer("an asyncio task", "A new task of asyncio for each step.", _switch),
     "limit-fsync": _peer("an fsync", "300 bytes appended to a file and fsync, for each step.", _fsync),
-    "limit-sqlite-process": _peer("a SQLite commit, NORMAL", "A row of 300 bytes, WAL.", _sqlite("NORMAL")),
-    "limit-sqlite-power": _peer("a SQLite commit, FULL", "A row of 300 bytes, WAL.", _sqlite("FULL")),
+    "limit-sqlite-process": _peer(
+        "a SQLite commit, NORMAL", "A row of 300 bytes, WAL of 4,000 pages.", _sqlite("NORMAL")
+    ),
+    "limit-sqlite-power": _peer("a SQLite commit, FULL", "A row of 300 bytes, WAL of 4,000 pages.", _sqlite("FULL")),
     "limit-postgres-process": _peer(
         "a PostgreSQL commit, off",
         "A row of 300 bytes, synchronous_commit=off, psycopg.",

@@ -162,6 +162,14 @@ def test_a_preparation_is_told_apart_from_what_is_measured() -> None:
     assert "| **Milepost, process · SQLite** | **20.0 (once)** |  | **7.50** |" in page
 
 
+def test_a_long_loop_tells_its_time_beside_its_memory() -> None:
+    memory, made = Job(Kind.MEMORY, 1_000_000), figures()
+    made.told["milepost"] = told("Milepost")
+    made.add(memory, "milepost", 0, Measured(seconds=20, took=21, memory=1024 * 1024))
+    page = markdown(report(made, memory), [])
+    assert "| **Milepost · nothing kept** | **1.00 (once)** |  | **20.0** |" in page
+
+
 def test_the_heading_says_when_the_machine_was_busy() -> None:
     quiet = report(figures(), LOOP)
     quiet.figures.seconds = 1_000
