@@ -111,7 +111,7 @@ FULL = (
     Job(Kind.GROW, 100, rounds=3),
     Job(Kind.GROW, 1_000, rounds=3),
     Job(Kind.RESUME, 1_000, rounds=3),
-    Job(Kind.RESUME, 100_000, rounds=3, limit=50, again=12),
+    Job(Kind.RESUME, 100_000, rounds=3, limit=60, again=12),
     Job(Kind.IMPORT, 1),
     Job(Kind.START, 1),
     Job(Kind.MEMORY, 10_000, rounds=1, limit=6),
