@@ -159,7 +159,7 @@ class Attempt:
     does not read one.
     """
 
-    __slots__ = ("_number", "_outcome", "_span", "_started", "_token", "current")
+    __slots__ = ("_host", "_number", "_outcome", "_span", "_started", "_token", "current")
 
     def __init__(
         self, body: Body, task: Task, outcome: Outcome, number: int, seconds: float | None, taken: int | None = None
@@ -176,6 +176,7 @@ class Attempt:
             nest=body.nest,
             clock=body.clock,
         )
+        self._host = body.host
         self._outcome = outcome
         self._number = number
         reads = taken is not None
@@ -184,7 +185,7 @@ class Attempt:
     def __enter__(self) -> Attempt:
         self._token = set_current(self.current)
         self._started = time.time()
-        tell = self.current.listener()
+        tell = self._host.tell
         if tell is not None:
             tell(AttemptStarted(node=self.current.node, task=self.current.task, attempt=self._number))
         if self._span is not None:

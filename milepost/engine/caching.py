@@ -7,7 +7,7 @@ from collections.abc import Callable
 from hashlib import blake2b
 from typing import Any, Final
 
-from milepost.engine.plan import Plan, Role
+from milepost.engine.plan import Plan
 from milepost.engine.policy import Cache
 from milepost.engine.position import Task
 from milepost.engine.spec import Choice
@@ -49,4 +49,4 @@ class NodeCache:
             return MISSING
         tag = f"out:{task.node}"
         output = self._codec.decode(text, self._plan.type_of(tag), tag)
-        return Choice(output, None) if self._plan.nodes[task.node].role is Role.DECIDE else output
+        return Choice(output, None) if self._plan.nodes[task.node].role == "decide" else output

@@ -22,7 +22,7 @@ from milepost.engine.errors import MilepostError, RoutingError, RunCancelled, St
 from milepost.engine.events import Event
 from milepost.engine.facilities import Facilities
 from milepost.engine.failing import Failures
-from milepost.engine.journal import Kind, Record, apply
+from milepost.engine.journal import COMPLETED, Kind, Record, apply
 from milepost.engine.patch import Patch
 from milepost.engine.plan import Plan
 from milepost.engine.position import Cancel, Finish, LiveStream, Position, Task, newest_tasks, patch_state
@@ -413,7 +413,7 @@ class Driver:
             if self._slots is not None and task.key in self._asking.asleep:
                 self._slots.rest(task.key)
             return
-        record = Record(self.position.seq + 1, Kind.COMPLETED, task.key, task.node)
+        record = Record(self.position.seq + 1, COMPLETED, task.key, task.node)
         record.timing, record.usage, record.cached = outcome.timing, outcome.usage, outcome.cached
         record.settled, record.taken = outcome.settled, outcome.taken
         try:

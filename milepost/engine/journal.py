@@ -60,6 +60,9 @@ class Kind(StrEnum):
     EDITED = "edited"
 
 
+COMPLETED: Final = Kind.COMPLETED
+"""What most records are; looking a member of an enum up takes Python 3.11 longer than all that is asked about it."""
+
 EDITOR: Final = "an edit of the state"
 """What counts as the node that has written what was edited."""
 
@@ -145,7 +148,7 @@ def begin(position: Position, record: Record) -> Base:
     """Move the position to the record's number; return what its ops start from."""
     position.seq = record.seq
     kind = record.kind
-    if kind is Kind.COMPLETED or (kind is Kind.CAUGHT and record.task in position.tasks):
+    if kind is COMPLETED or (kind is Kind.CAUGHT and record.task in position.tasks):
         task = position.tasks[record.task]
     elif kind is Kind.STARTED:
         task = root()
@@ -171,7 +174,7 @@ def finish(position: Position, record: Record) -> None:
     if position.output is not None:
         return
     kind = record.kind
-    if kind is Kind.COMPLETED or kind is Kind.CAUGHT:
+    if kind is COMPLETED or kind is Kind.CAUGHT:
         finish_task(position, record)
     elif kind is Kind.STARTED and record.unrouted:
         position.unrouted[record.task] = (root(), Ref(record.seq, 0, -1, record.values[0]))

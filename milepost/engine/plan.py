@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from enum import Enum, auto
 from types import NoneType
-from typing import Any, Literal, get_args, get_origin
+from typing import Any, Final, Literal, get_args, get_origin
 
 from pydantic_graph.id_types import NodeID
 from pydantic_graph.paths import DestinationMarker, Path, TransformMarker
@@ -26,18 +25,11 @@ from milepost.engine.workflow import Workflow
 Matcher = Callable[[Any], bool]
 
 
-class Role(Enum):
-    """What the core does with a value that reaches a node."""
+Role = Literal["step", "base node", "decide", "decision", "broadcast", "map", "join", "start", "end"]
+"""What the core does with a value that reaches a node."""
 
-    STEP = auto()
-    BASE_NODE = auto()
-    DECIDE = auto()
-    DECISION = auto()
-    BROADCAST = auto()
-    MAP = auto()
-    JOIN = auto()
-    START = auto()
-    END = auto()
+WORK: Final = frozenset({"step", "base node", "decide"})
+"""The roles of nodes that make tasks; the others are passed at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +170,7 @@ def plan_node(
         inferred = all(branch.source is type(None) and branch.matches is None for branch in node.branches)
         catches = bool(node.branches) and isinstance(node.branches[-1].matches, Succeeded)
         return PlanNode(
-            node_id, escape(node_id), Role.DECISION, exits, watch, inferred=inferred and not catches, catches=catches
+            node_id, escape(node_id), "decision", exits, watch, inferred=inferred and not catches, catches=catches
         )
     paths = workflow.edges_by_source.get(NodeID(node_id), [])
     exits = tuple(exit_of(node_id, number, path) for number, path in enumerate(paths))
@@ -210,17 +202,17 @@ def role_of(node: Any, kind: NodeKind) -> Role:
     """Tell what the core does with a node of this class."""
     match node:
         case NodeStep():
-            return Role.BASE_NODE
+            return "base node"
         case Step():
-            return Role.DECIDE if kind is NodeKind.DECISION else Role.STEP
+            return "decide" if kind is NodeKind.DECISION else "step"
         case Fork():
-            return Role.MAP if node.is_map else Role.BROADCAST
+            return "map" if node.is_map else "broadcast"
         case Join():
-            return Role.JOIN
+            return "join"
         case StartNode():
-            return Role.START
+            return "start"
         case EndNode():
-            return Role.END
+            return "end"
         case _:
             raise WorkflowError(f"{node!r} is not a kind of node that Milepost can run.")
 

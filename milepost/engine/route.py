@@ -8,7 +8,7 @@ reads the decisions and takes none again.
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, Iterable
-from typing import Any, cast, get_origin
+from typing import Any, Final, cast, get_origin
 
 from pydantic_graph import BaseNode, End, JoinNode, StepNode
 from pydantic_graph.id_types import NodeID
@@ -19,7 +19,7 @@ from milepost.engine.failure import Failure, Raised
 from milepost.engine.holds import Holds, rebuilt
 from milepost.engine.journal import Kind, Record, begin, finish
 from milepost.engine.keys import escape, key_of
-from milepost.engine.plan import Exit, Plan, PlanNode, Role
+from milepost.engine.plan import WORK, Exit, Plan, PlanNode
 from milepost.engine.position import (
     END,
     START,
@@ -35,6 +35,7 @@ from milepost.engine.position import (
     Position,
     Spawn,
     SpawnEach,
+    Stack,
     Stream,
     StreamEnd,
     Task,
@@ -48,6 +49,7 @@ from milepost.engine.typed import StepContext
 from milepost.engine.values import ATOMS, Ref, Value, Values, shortened
 
 MISSING = object()
+ITS_EDGE: Final = "its edge", ""
 
 
 class TransformContext(StepContext[Any, Any, Any]):
@@ -91,7 +93,7 @@ class Router:
         self._record = Record(0, Kind.STARTED, "")
         self._view: StateView = StateView.nothing()
         self._base = Base("", ())
-        self._edge = ""
+        self._edge: tuple[str, str] = ITS_EDGE
         self._cancelled: set[str] = set()
         self._state: State = LiveState(None) if state is None else state
         self._routed: StateView | None = None
@@ -126,7 +128,7 @@ class Router:
             target = tag.removeprefix("in:")
             self._run(record, task.node, lambda: self._enter(target, escape(target), ref), task)
             return
-        output = Choice(self.values.load(ref), None) if node.role is Role.DECIDE else self.values.load(ref)
+        output = Choice(self.values.load(ref), None) if node.role == "decide" else self.values.load(ref)
         self._run(record, task.node, lambda: self._leave_task(node, task, ref, output), task)
 
     def emitted(self, record: Record, stream: LiveStream, item: Any, view: StateView) -> None:
@@ -200,10 +202,11 @@ class Router:
         self._record = record
         self._view = view
         self._routed = None
-        self._edge = "its edge"
+        self._edge = ITS_EDGE
         self._touched = False
         self._cancelled.clear()
-        self.opened = {}
+        if self.opened:
+            self.opened = {}
 
     def _run(self, record: Record, source: str, place: Any, task: Task | None = None) -> None:
         """Place what is routed, then let every join fire that is complete.
@@ -219,7 +222,7 @@ class Router:
                 self._settle()
         except Exception as error:
             detail = str(error) if isinstance(error, (NoRoute, NotStorable)) else None
-            raise RoutingError(source, self._edge, error, detail) from error
+            raise RoutingError(source, self._edge[0].format(self._edge[1]), error, detail) from error
         if self._touched and self._routed is not None:
             record.patch = self._state.changes(self._routed, None, source)
         finish(self.position, record)
@@ -269,10 +272,12 @@ class Router:
 
     def _leave_task(self, node: PlanNode, task: Task, ref: Ref, output: Any) -> None:
         """Send a task's output on its way."""
-        if node.role is Role.DECIDE:
+        if node.role == "decide":
             self._leave(node, "", task.ref, output.label)
         elif node.passes:
             self._leave(node, "", task.ref)
+        elif type(output) in ATOMS:
+            self._leave(node, "", ref)
         elif self._goes_by_instance(node, output):
             self._go_to_instance(output, ref)
         elif self.values.storing and is_one_of(output, (AsyncIterable,)):
@@ -288,10 +293,10 @@ class Router:
         """
         if not isinstance(output, (BaseNode, End)):
             return False
-        if node.role is Role.BASE_NODE or isinstance(output, (StepNode, JoinNode, End)):
+        if node.role == "base node" or isinstance(output, (StepNode, JoinNode, End)):
             return True
         following = self.plan.nodes[self._beyond(node)[0].target]
-        return following.inferred and following.role is Role.DECISION
+        return following.inferred and following.role == "decision"
 
     def _beyond(self, node: PlanNode) -> tuple[Exit, str]:
         """Return the way that a node's output takes, and its route up to there: behind its error edges, if it has any.
@@ -305,7 +310,7 @@ class Router:
         return outcome.exits[-1], f"{only.segment}:{len(outcome.exits) - 1}"
 
     def _go_to_instance(self, output: BaseNode[Any, Any, Any] | End[Any], ref: Ref) -> None:
-        self._edge = "the node that was returned"
+        self._edge = "the node that was returned", ""
         if isinstance(output, End):
             self._enter(END, END, ref)
             return
@@ -326,7 +331,7 @@ class Router:
     def _leave_stream(self, node: PlanNode, source: AsyncIterable[Any]) -> None:
         """Follow the way of an async iterable, which has to lead to a map at once when its items are stored."""
         only, route = self._beyond(node)
-        if only.transforms or self.plan.nodes[only.target].role is not Role.MAP:
+        if only.transforms or self.plan.nodes[only.target].role != "map":
             raise NoRoute(
                 f"an async iterable can be stored only item by item, so node {node.id!r} must lead straight into a "
                 f"map, not to {only.target!r}"
@@ -336,7 +341,7 @@ class Router:
     def _follow(self, way: Exit, route: str, ref: Ref, label: object = MISSING) -> None:
         """Go along an edge: its transforms, then the node at its end."""
         if way.transforms:
-            self._edge = f"the transform on the edge to {way.target!r}"
+            self._edge = "the transform on the edge to {!r}", way.target
             value = self.peek(ref)
             self._routed = self._routed or self._state.routed(self._view, self._record.patch)
             for transform in way.transforms:
@@ -363,18 +368,18 @@ class Router:
             return
         node = self.plan.nodes[target]
         match node.role:
-            case Role.STEP | Role.BASE_NODE | Role.DECIDE:
+            case "step" | "base node" | "decide":
                 self._emit(Spawn(route, ref))
                 if node.watch or self.plan.cancelling:
                     self.holds.hold_task(self.position.tasks[key_of(self._base.key, route)])
-            case Role.DECISION:
+            case "decision":
                 self._decide(node, route, ref, label)
-            case Role.BROADCAST:
+            case "broadcast":
                 for number, way in enumerate(node.exits):
                     self._follow(way, f"{route}{node.mark}{number}", ref)
-            case Role.MAP:
+            case "map":
                 self._map(node, route, ref)
-            case Role.JOIN:
+            case "join":
                 self._join(node, route, ref)
             case _:
                 self._emit(Finish(route, ref))
@@ -390,7 +395,7 @@ class Router:
             last = len(node.exits) - 1
             self._follow(node.exits[last], f"{route}:{last}", ref, label)
             return
-        self._edge = f"a condition of {node.id!r}"
+        self._edge = "a condition of {!r}", node.id
         value = self.peek(ref) if label is MISSING else Choice(label, None)
         for number, way in enumerate(node.exits):
             if way.matches is None or way.matches(value):
@@ -416,7 +421,7 @@ class Router:
                 raise NoRoute(f"the async iterable that reaches map {node.id!r} is not the output of a node itself")
             self._open_stream(node, route, value)
         else:
-            self._edge = f"the map {node.id!r}"
+            self._edge = "the map {!r}", node.id
             raise NoRoute(
                 f"map {node.id!r} got {shortened(value)}, which is not iterable; give it a list",
                 RuntimeError(f"Cannot map non-iterable value: {value!r}"),
@@ -432,7 +437,7 @@ class Router:
         listed: list[Any] = given if given.__class__ is list else list(items)
         if listed is not given or not self._is_stored_list(ref):
             ref = self.keep(self._items_tag(way, ref), list(listed), f"the items of map {node.id!r}")
-        if not way.transforms and self.plan.nodes[way.target].role in (Role.STEP, Role.BASE_NODE, Role.DECIDE):
+        if not way.transforms and self.plan.nodes[way.target].role in WORK:
             self._spawn_each(node, route, way, ref, len(listed))
             return
         for number in range(len(listed)):
@@ -467,10 +472,10 @@ class Router:
         assert node.eager is not None
         join = self.plan.nodes[node.eager]
         inner = f"{route}{node.mark}0/{join.segment}"
-        run, _ = self._join_run(join, inner)
+        run, stack = self._join_run(join, inner)
         if (join.id, run) not in self.position.joins:
             self._emit(OpenJoin(join.id, run, inner))
-            self._hold_join(join.id, run, inner)
+            self._hold_join(join.id, run, stack)
 
     def _open_stream(self, node: PlanNode, route: str, source: AsyncIterable[Any]) -> None:
         if node.eager is not None:
@@ -482,7 +487,7 @@ class Router:
 
     # --- joins -------------------------------------------------------------------------------------------------------
 
-    def _join_run(self, node: PlanNode, route: str) -> tuple[str, Any]:
+    def _join_run(self, node: PlanNode, route: str) -> tuple[str, Stack]:
         """Return the run of the parent fork that an item belongs to, and the item's stack."""
         assert node.join is not None
         _, stack = destination(self._base, route)
@@ -491,20 +496,19 @@ class Router:
                 return run, stack
         raise NoRoute(f"join {node.id!r} was reached without passing its parent fork {node.join.fork!r}")
 
-    def _hold_join(self, join: str, run: str, route: str) -> None:
-        _, stack = destination(self._base, route)
+    def _hold_join(self, join: str, run: str, stack: Stack) -> None:
         self.holds.hold_join(self.position.joins[join, run], tuple((fork, one) for fork, one, _ in stack))
 
     def _join(self, node: PlanNode, route: str, ref: Ref) -> None:
         """Reduce one more item."""
         assert node.join is not None
-        run, _ = self._join_run(node, route)
-        self._edge = f"the reducer of join {node.id!r}"
+        run, stack = self._join_run(node, route)
+        self._edge = "the reducer of join {!r}", node.id
         key = (node.id, run)
         waiting = self.position.joins.get(key)
         cancels = self._accumulators.add(node.join, key, waiting, self._item(ref), self._shared_state)
         self._emit(Item(node.id, run, route, ref))
-        self._hold_join(node.id, run, route)
+        self._hold_join(node.id, run, stack)
         if cancels:
             self._cancel(node.id, run)
 
@@ -528,7 +532,7 @@ class Router:
         """Pass a join's value on."""
         node = self.plan.nodes[key[0]]
         assert node.join is not None
-        self._edge = f"join {node.id!r}"
+        self._edge = "join {!r}", node.id
         value = self._accumulators.value(node.join, key, self.position.joins[key], self._shared_state)
         self._accumulators.forget(key)
         ref = self.keep(f"out:{node.id}", value, f"the value of join {node.id!r}")

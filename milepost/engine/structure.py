@@ -11,14 +11,13 @@ from typing import Final, TypeVar
 from milepost.engine.definition import DefinedNode, Definition
 from milepost.engine.findings import listed
 from milepost.engine.pending import Standing, chains_of, standings
-from milepost.engine.plan import Plan, PlanNode, Role
+from milepost.engine.plan import WORK, Plan, PlanNode, Role
 from milepost.engine.position import START, Position
 
 ThingT = TypeVar("ThingT")
 
 WAITS: Final = {"ask": "an answer", "event": "event {!r}", "time": "a time"}
-WORK: Final = (Role.STEP, Role.BASE_NODE, Role.DECIDE)
-FORKS: Final[Mapping[Role, str]] = {Role.MAP: "map", Role.BROADCAST: "broadcast"}
+FORKS: Final[Mapping[Role, str]] = {"map": "map", "broadcast": "broadcast"}
 """The forks, with the kind that they have in a definition."""
 
 
