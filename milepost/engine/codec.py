@@ -13,13 +13,14 @@ from json import JSONDecoder
 from json.encoder import encode_basestring
 from math import isfinite
 from types import NoneType, UnionType
-from typing import Annotated, Any, Final, NewType, TypeVar, Union, cast, get_args, get_origin
+from typing import Annotated, Any, Final, NamedTuple, NewType, TypeVar, Union, cast, get_args, get_origin
 
 from milepost.engine.comparisons import Difference
 from milepost.engine.equality import Equality
 from milepost.engine.errors import NotStorable
+from milepost.engine.separate import field_schemas, grows_by, separate_fields
 from milepost.engine.storability import WAY_OUT, obstacle
-from milepost.engine.stored_schema import StoredSchema
+from milepost.engine.stored_schema import StoredSchema, Tools
 from milepost.engine.undeclared import Registered
 from milepost.engine.union import TAG, VALUE, Schema
 from milepost.engine.unstorable import TOO_DEEP, NotReadable, not_writable, reading_failed
@@ -55,11 +56,12 @@ ATOMS: Final[Mapping[object, Callable[[Any], str | None]]] = {
 class Coder:
     """Writes and reads the values of one type."""
 
-    __slots__ = ("_read", "_write", "schema")
+    __slots__ = ("_read", "_write", "schema", "stored")
 
-    def __init__(self, schema: Schema, stored: StoredSchema) -> None:
+    def __init__(self, schema: Schema, stored: StoredSchema, tools: Tools | None = None) -> None:
         self.schema = schema
-        serializer, validator = stored.tools()
+        self.stored = stored
+        serializer, validator = tools or stored.tools()
         self._write = serializer.to_json
         self._read = validator.validate_json
 
@@ -68,6 +70,18 @@ class Coder:
 
     def read(self, text: str | bytes) -> object:
         return self._read(text, by_alias=False, by_name=True)
+
+
+class Parts(NamedTuple):
+    """The fields of a state that can be written and read each by itself.
+
+    kind: its class, dict for a TypedDict. coders: by name; they write a field, and read a list of one. growing: the
+    type of the items of fields that are lists of simple values.
+    """
+
+    kind: type
+    coders: Mapping[str, Coder]
+    growing: Mapping[str, type]
 
 
 class Codec:
@@ -86,6 +100,7 @@ class Codec:
         self._equality = Equality()
         self._coders: dict[object, Coder] = {}
         self._unhashable: dict[int, tuple[object, Coder]] = {}
+        self._parts: dict[Coder, Parts | None] = {}
 
     def register_equal(self, kind: type[T], same: Callable[[T, Any], bool], loaded: type | None = None) -> None:
         """Let `same(value, loaded)` decide whether a value of exactly `kind` came back as it was.
@@ -163,6 +178,27 @@ class Codec:
         found = obstacle(coder.schema)
         return None if found is None else f"The value at {path}{found[0]} cannot be stored: {found[1]}"
 
+    def separate(self, type_: object) -> Parts | None:
+        """Return the fields of a type of states that can be written each by itself, None where they cannot."""
+        coder = self._coder(type_, "state")
+        if coder not in self._parts:
+            self._parts[coder] = self._separated(coder)
+        found = self._parts[coder]
+        return None if found is None or self._equality.has_rule(found.kind) else found
+
+    def _separated(self, coder: Coder) -> Parts | None:
+        found = separate_fields(coder.schema)
+        if found is None:
+            return None
+        kind, fields = found
+        coders: dict[str, Coder] = {}
+        for name, stored in field_schemas(coder.stored.root).items():
+            write, _ = coder.stored.tools_of_part(stored)
+            _, read = coder.stored.tools_of_part({"type": "list", "items_schema": stored})
+            coders[name] = Coder(fields[name], coder.stored, (write, read))
+        growing = {name: item for name, field in fields.items() if (item := grows_by(field)) is not None}
+        return Parts(kind, coders, growing)
+
     def _coder(self, type_: object, path: str) -> Coder:
         try:
             coder = self._coders.get(type_)
@@ -182,9 +218,7 @@ class Codec:
             adapter: TypeAdapter[object] = TypeAdapter(cast(Any, type_))  # no checker knows what may be declared
             adapter.rebuild()  # for a model that puts off the making of its schema
             schema = cast(Schema, adapter.core_schema)
-            stored = StoredSchema(
-                schema, pack=self._registered.pack, unpack=self._registered.unpack, same=self._is_same
-            )
+            stored = StoredSchema(schema, pack=self._registered.pack, unpack=self._registered.unpack, same=self.is_same)
             return Coder(schema, stored)
         except PydanticSchemaGenerationError as error:
             reason = f"its type {name_of_type(type_)} is or holds a class that pydantic cannot write. {WAY_OUT}"
@@ -194,7 +228,8 @@ class Codec:
             reason = f"pydantic has no schema for its declared type {name_of_type(type_)}: {fault}."
             raise NotStorable(path, reason) from error
 
-    def _is_same(self, value: object, loaded: object) -> bool:
+    def is_same(self, value: object, loaded: object) -> bool:
+        """Tell whether what was read back is the value that was written."""
         return self._equality.difference(value, loaded) is None
 
     def _difference(self, value: object, loaded: object, path: str) -> Difference | None:

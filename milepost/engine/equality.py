@@ -85,6 +85,10 @@ class Equality:
         self._registered[kind, loaded or kind] = same
         self._by_type.pop(kind, None)
 
+    def has_rule(self, kind: type) -> bool:
+        """Tell whether somebody has said what counts for values of exactly a type."""
+        return any(kind in pair for pair in self._registered)
+
     def difference(self, value: object, loaded: object) -> Difference | None:
         """Return what differs first between a value and what came back for it, or None when nothing does.
 

@@ -18,6 +18,7 @@ from milepost.engine.contents import is_constant, is_mutable, make_equal
 from milepost.engine.cuts import cut_like
 from milepost.engine.errors import InputError, NotStorable, StateConflict, WorkflowError
 from milepost.engine.fields import digest_of, fields_of, shape_of, whole_of
+from milepost.engine.fieldwise import fieldwise
 from milepost.engine.merging import Clash, Merging, conflict
 from milepost.engine.parts import described
 from milepost.engine.patch import Patch, difference, patched
@@ -145,6 +146,7 @@ class StoredState:
         self._stored = stored
         self._stateless = type_ in (None, NoneType)
         self._shape = shape_of(type_)
+        self._fieldwise = None if self._stateless or self._shape.whole else fieldwise(codec, type_)
         self._merging = Merging(codec, type_, self._shape)
         self._shared = StateView.of(state)
         self._thread = get_ident()
@@ -314,6 +316,10 @@ class StoredState:
 
     def _fields(self, view: StateView, node: str = "") -> dict[str, str]:
         """Return the fields of the state as a view leaves it. Raises NotStorable, which names the node."""
+        written = None if self._fieldwise is None else self._fieldwise.written(view.state)
+        if written is not None:
+            view.left, view.copy = written
+            return written[0]
         try:
             text, view.copy = self._codec.encode(view.state, self._type, "state")
         except NotStorable as error:
@@ -344,6 +350,8 @@ class StoredState:
         """Note that a record with `patch` has moved the position. streams: the body that has the view goes on."""
         if not self.isolated or self._stateless:
             return
+        if self._fieldwise is not None:
+            self._fieldwise.adopt(self._position.fields)
         if streams:
             self._go_on(view)
         elif view.lent or self._begun is not None:  # the start has put the caller's object into its patch

@@ -15,13 +15,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 
 from milepost.engine.union import TAG, VALUE, Member, Schema, UnionChoice, choices_of, is_told_apart, name_of, types_of
 
 if TYPE_CHECKING:
     from pydantic_core import SchemaSerializer, SchemaValidator
 
+Tools: TypeAlias = "tuple[SchemaSerializer, SchemaValidator]"
+"""What writes and what reads values."""
 CONFIG: Final = {
     "ser_json_bytes": "base64",
     "val_json_bytes": "base64",
@@ -65,18 +67,19 @@ class StoredSchema:
         self._stored: list[Schema] = []
         self.root = self._rewritten(schema)
 
-    def tools(self) -> tuple[SchemaSerializer, SchemaValidator]:
+    def tools(self) -> Tools:
         """Return what writes and what reads a value of the type."""
         return self._tools_of(self.root)
 
-    def _tools_of(self, schema: Schema) -> tuple[SchemaSerializer, SchemaValidator]:
+    def _tools_of(self, schema: Schema) -> Tools:
         from pydantic_core import CoreConfig, CoreSchema, SchemaSerializer, SchemaValidator
 
         node, config = cast("CoreSchema", schema), cast("CoreConfig", CONFIG)
         # Not prebuilt: else pydantic takes what a model class made for itself in the place of its rewritten node.
         return SchemaSerializer(node, config, False), SchemaValidator(node, config, False)
 
-    def _member_tools(self, schema: Schema) -> tuple[SchemaSerializer, SchemaValidator]:
+    def tools_of_part(self, schema: Schema) -> Tools:
+        """Return what writes and what reads a part of a value."""
         if self._stored:
             schema = {"type": "definitions", "schema": schema, "definitions": self._stored}
         return self._tools_of(schema)
@@ -158,7 +161,7 @@ class StoredSchema:
             names.append(name)
             types = types_of(choice, self._definitions)
             tag = f"{name}#{count + 1}" if count else name
-            members.append(Member(tag, types, self._child(choice), self._member_tools))
+            members.append(Member(tag, types, self._child(choice), self.tools_of_part))
         tagged: Schema = {
             "type": "tagged-union",
             "discriminator": TAG,
