@@ -98,6 +98,7 @@ AIMS = (
     _loop("loop, SQLite process, of the same at the same pragma (NORMAL)", PROCESS, "burr-sqlite-normal"),
     _loop("loop, SQLite power, of LangGraph in SQLite at the same pragma (FULL)", POWER, "langgraph-sqlite", 1 / 5),
     _loop("loop, SQLite power, of the machine's bare commits (FULL)", POWER, "limit-sqlite-power", 1.5),
+    _loop("loop, SQLite power, of the same over a log that is long already", POWER, "limit-sqlite-power-long"),
     Aim(
         "largest map, nothing kept, of pydantic-graph",
         Cell(Kind.MAP, NONE),

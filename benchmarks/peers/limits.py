@@ -14,6 +14,8 @@ from benchmarks.peers.peer import Once, Peer, Place, Store
 ONLY_LOOPS: dict[Kind, str] = {kind: "" for kind in Kind if kind is not Kind.LOOP}
 RECORD = "x" * 300
 """About as long as what Milepost writes for a step of the loop, so that the limit is not easier to come near to."""
+LOG_PAGES = 4_000
+"""As Milepost sets it."""
 INSERT = "INSERT INTO records(seq, value) VALUES (%s, %s)"
 TABLE = "CREATE TABLE records(seq bigint PRIMARY KEY, value text)"
 
@@ -49,14 +51,26 @@ async def _fsync(job: Job, place: Place) -> AsyncGenerator[Once]:
     os.close(file)
 
 
-def _sqlite(synchronous: str) -> Ready:
+def _lengthen(database: sqlite3.Connection) -> None:
+    """Make the log as long as it gets, so that no commit has to wait until the file's new size is on the disk."""
+    database.execute("PRAGMA cache_size=10")
+    database.execute("BEGIN")
+    database.execute("INSERT INTO records(seq, value) VALUES (-1, zeroblob(?))", (LOG_PAGES * 4096,))
+    database.execute("ROLLBACK")
+    database.execute("PRAGMA cache_size=-2000")
+    database.execute("PRAGMA user_version=1")  # a commit, which waits for all that
+
+
+def _sqlite(synchronous: str, *, is_long: bool = False) -> Ready:
     @asynccontextmanager
     async def ready(job: Job, place: Place) -> AsyncGenerator[Once]:
         with closing(sqlite3.connect(place.folder / "commits.db", isolation_level=None)) as database:
             database.execute("PRAGMA journal_mode=WAL")
             database.execute(f"PRAGMA synchronous={synchronous}")
-            database.execute("PRAGMA wal_autocheckpoint=4000")  # as Milepost sets it
+            database.execute(f"PRAGMA wal_autocheckpoint={LOG_PAGES}")
             database.execute(TABLE)
+            if is_long:
+                _lengthen(database)
             insert = INSERT.replace("%s", "?")
 
             async def once() -> int:
@@ -101,6 +115,11 @@ PEERS = {
         "a SQLite commit, NORMAL", "A row of 300 bytes, WAL of 4,000 pages.", _sqlite("NORMAL")
     ),
     "limit-sqlite-power": _peer("a SQLite commit, FULL", "A row of 300 bytes, WAL of 4,000 pages.", _sqlite("FULL")),
+    "limit-sqlite-power-long": _peer(
+        "a SQLite commit, FULL, long log",
+        "The same over a log that was made as long as it gets before, as Milepost makes it after 100 records.",
+        _sqlite("FULL", is_long=True),
+    ),
     "limit-postgres-process": _peer(
         "a PostgreSQL commit, off",
         "A row of 300 bytes, synchronous_commit=off, psycopg.",

@@ -55,6 +55,7 @@ def _entries() -> Iterator[Entry]:
     yield from (Entry(f"limit-{name}", "limits", OURS) for name in ("switch", "fsync"))
     yield Entry("limit-sqlite-process", "limits", OURS, SQLITE[:1])
     yield Entry("limit-sqlite-power", "limits", OURS, SQLITE[1:])
+    yield Entry("limit-sqlite-power-long", "limits", OURS, SQLITE[1:])
     yield Entry("limit-postgres-process", "limits", OURS, POSTGRES[:1], postgres=True)
     yield Entry("limit-postgres-power", "limits", OURS, POSTGRES[1:], postgres=True)
 

@@ -14,7 +14,15 @@ from benchmarks.peers.peer import NoServer, Place
 from benchmarks.peers.registry import ENTRIES, load
 from tests.postgres import Schema
 
-HERE = ["milepost", "milepost-sqlite-process", "milepost-sqlite-power", "pydantic-graph", "limit-switch", "limit-fsync"]
+HERE = [
+    "milepost",
+    "milepost-sqlite-process",
+    "milepost-sqlite-power",
+    "pydantic-graph",
+    "limit-switch",
+    "limit-fsync",
+    "limit-sqlite-power-long",
+]
 SMALL = [job for job in QUICK if job.kind not in (Kind.IMPORT, Kind.START)]
 
 
