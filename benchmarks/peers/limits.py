@@ -14,8 +14,8 @@ from benchmarks.peers.peer import Once, Peer, Place, Store
 ONLY_LOOPS: dict[Kind, str] = {kind: "" for kind in Kind if kind is not Kind.LOOP}
 RECORD = "x" * 300
 """About as long as what Milepost writes for a step of the loop, so that the limit is not easier to come near to."""
-LOG_PAGES = 4_000
-"""As Milepost sets it."""
+LOG_PAGES = 1_000
+"""After so many pages SQLite begins to write over its log, and so does Milepost."""
 INSERT = "INSERT INTO records(seq, value) VALUES (%s, %s)"
 TABLE = "CREATE TABLE records(seq bigint PRIMARY KEY, value text)"
 
@@ -67,7 +67,6 @@ def _sqlite(synchronous: str, *, is_long: bool = False) -> Ready:
         with closing(sqlite3.connect(place.folder / "commits.db", isolation_level=None)) as database:
             database.execute("PRAGMA journal_mode=WAL")
             database.execute(f"PRAGMA synchronous={synchronous}")
-            database.execute(f"PRAGMA wal_autocheckpoint={LOG_PAGES}")
             database.execute(TABLE)
             if is_long:
                 _lengthen(database)
@@ -111,10 +110,8 @@ def _peer(name: str, configuration: str, ready: Ready, distributions: tuple[str,
 PEERS = {
     "limit-switch": _peer("an asyncio task", "A new task of asyncio for each step.", _switch),
     "limit-fsync": _peer("an fsync", "300 bytes appended to a file and fsync, for each step.", _fsync),
-    "limit-sqlite-process": _peer(
-        "a SQLite commit, NORMAL", "A row of 300 bytes, WAL of 4,000 pages.", _sqlite("NORMAL")
-    ),
-    "limit-sqlite-power": _peer("a SQLite commit, FULL", "A row of 300 bytes, WAL of 4,000 pages.", _sqlite("FULL")),
+    "limit-sqlite-process": _peer("a SQLite commit, NORMAL", "A row of 300 bytes, WAL.", _sqlite("NORMAL")),
+    "limit-sqlite-power": _peer("a SQLite commit, FULL", "A row of 300 bytes, WAL.", _sqlite("FULL")),
     "limit-sqlite-power-long": _peer(
         "a SQLite commit, FULL, long log",
         "The same over a log that was made as long as it gets before, as Milepost makes it after 100 records.",

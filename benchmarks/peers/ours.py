@@ -100,17 +100,16 @@ PROCESS, POWER = (
     "every record is committed; survives the death of the process",
     "every record survives the machine's death",
 )
-WAL = "a WAL of 4,000 pages, where SQLite's default is 1,000"
 PEERS = {
     "milepost": _peer("Milepost", Store.NONE, "", "No store."),
     "milepost-sqlite-process": _peer(
-        "Milepost, process", Store.SQLITE, "process", f'`durability="process"`: synchronous=NORMAL, {PROCESS}; {WAL}.'
+        "Milepost, process", Store.SQLITE, "process", f'`durability="process"`: synchronous=NORMAL, {PROCESS}.'
     ),
     "milepost-sqlite-power": _peer(
         "Milepost, power",
         Store.SQLITE,
         "power",
-        f'`durability="power"`, the default: synchronous=FULL, {POWER}; {WAL}.',
+        f'`durability="power"`, the default: synchronous=FULL, {POWER}.',
     ),
     "milepost-postgres-process": _peer(
         "Milepost, process", Store.POSTGRES, "process", f'`durability="process"`: synchronous_commit=off, {PROCESS}.'
