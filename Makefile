@@ -29,7 +29,7 @@ demo: $(VENV)/.run
 	@$(BIN)/milepost demo
 
 test: $(VENV)/.dev $(MERMAID)/node_modules/.made
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n auto --dist worksteal
 
 check: lint types layers test
 
