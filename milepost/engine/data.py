@@ -1,10 +1,10 @@
 """`dataclass` as in the standard library, for classes that are imported sooner and filled faster.
 
 Most of what importing the engine took was compiling six methods for each of its dataclasses, few of which a process
-ever calls. Here `__init__` is written when it is first called or looked at, and fills a frozen class through the
-descriptors of its slots, which takes a third of the time of `object.__setattr__`. What compares, prints, copies and
-refuses is the same code for all classes. Whatever else a dataclass is, the standard library makes of it; a test holds
-ours equal to what they would have been there.
+ever calls. Here `__init__` is written when it is first called or looked at, and fills a frozen class with slots through
+their descriptors, which takes a third of the time of `object.__setattr__`. What compares, prints, copies and refuses is
+the same code for all classes. Whatever else a dataclass is, the standard library makes of it; a test holds ours equal
+to what they would have been there.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import sys
 from collections.abc import Callable, Sequence
 from operator import attrgetter
 from reprlib import recursive_repr
+from types import MemberDescriptorType
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -21,10 +22,8 @@ if TYPE_CHECKING:
 else:
 
     def dataclass(*, slots: bool = False, frozen: bool = False, kw_only: bool = False) -> Callable[[type], type]:
-        """Make a dataclass of a class; one without slots is left to the standard library."""
-        if not slots:
-            return dataclasses.dataclass(frozen=frozen, kw_only=kw_only)
-        return lambda cls: with_slots(cls, frozen=frozen, kw_only=kw_only)
+        """Make a dataclass of a class."""
+        return lambda cls: declared(cls, slots=slots, frozen=frozen, kw_only=kw_only)
 
 
 MADE: Final[Callable[..., Any]] = dataclasses.dataclass
@@ -54,26 +53,28 @@ class Initializer:
         return found
 
 
-def with_slots(cls: type, *, frozen: bool, kw_only: bool) -> type:
-    """Make a dataclass with slots of a class, without compiling anything."""
-    made = MADE(cls, init=False, repr=False, eq=False, slots=True, kw_only=kw_only)
+def declared(cls: type, *, slots: bool, frozen: bool, kw_only: bool) -> type:
+    """Make a dataclass of a class, without compiling anything."""
+    own = dict(vars(cls))
+    made = MADE(cls, init=False, repr=False, eq=False, slots=slots, kw_only=kw_only)
     fields = dataclasses.fields(made)
     methods: dict[str, object] = {"__init__": Initializer(made, frozen=frozen), "__repr__": show}
     methods |= comparing([field.name for field in fields if field.compare], frozen=frozen)
     if frozen:
-        methods |= refusing(made, frozenset(field.name for field in fields)) | COPYING
-    own = vars(cls)
+        methods |= refusing(made, frozenset(field.name for field in fields))
+    if frozen and slots:
+        methods |= COPYING
     if "__eq__" in own and own["__hash__"] is None:  # Python has said so, not the class
         made.__hash__ = methods["__hash__"]
     for name, method in methods.items():
         if name not in own:
             setattr(made, name, method)
-    slotted: type = made
-    return slotted
+    ours: type = made
+    return ours
 
 
 def initializer(cls: Any, *, frozen: bool) -> Callable[..., None]:
-    """Write the `__init__` of a dataclass with slots."""
+    """Write the `__init__` of a dataclass."""
     known: dict[str, object] = {"FACTORY": FACTORY}
     by_position, by_name = ["self"], ["*"]
     lines: list[str] = []
@@ -87,7 +88,7 @@ def initializer(cls: Any, *, frozen: bool) -> Callable[..., None]:
             parameter = f"{name}=default_{name}"
         (by_name if field.kw_only else by_position).append(parameter)
         if frozen:
-            known[f"set_{name}"] = getattr(cls, name).__set__
+            known[f"set_{name}"] = setter(cls, name)
         lines.append(f"set_{name}(self, {value})" if frozen else f"self.{name} = {value}")
     if hasattr(cls, "__post_init__"):
         lines.append("self.__post_init__()")
@@ -101,6 +102,14 @@ def initializer(cls: Any, *, frozen: bool) -> Callable[..., None]:
     written.__annotations__ = {field.name: field.type for field in dataclasses.fields(cls)} | {"return": None}
     initialize: Callable[..., None] = written
     return initialize
+
+
+def setter(cls: type, name: str) -> Callable[[object, object], None]:
+    """Return what sets a field of a frozen instance: the descriptor of its slot, if it has one."""
+    slot = getattr(cls, name, None)
+    if isinstance(slot, MemberDescriptorType):
+        return slot.__set__
+    return lambda self, value: object.__setattr__(self, name, value)
 
 
 @recursive_repr()

@@ -147,12 +147,19 @@ def derived(make: Maker) -> Any:
 
 
 SHAPES = [positional, by_name, mixed, empty, generic, checked, with_its_own_methods, with_its_own_hash, derived]
+KINDS = [
+    {"slots": True, "frozen": True},
+    {"slots": True, "frozen": True, "kw_only": True},
+    {"slots": True},
+    {"frozen": True},
+    {"kw_only": True},
+]
 EACH_SHAPE = pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.__name__)
-EACH_KIND = pytest.mark.parametrize("options", [{"frozen": True}, {}, {"frozen": True, "kw_only": True}], ids=str)
+EACH_KIND = pytest.mark.parametrize("options", KINDS, ids=str)
 
 
 def twins(shape: Callable[[Maker], Any], options: dict[str, bool]) -> tuple[Any, Any]:
-    return shape(data.dataclass(slots=True, **options)), shape(dataclasses.dataclass(slots=True, **options))
+    return shape(data.dataclass(**options)), shape(dataclasses.dataclass(**options))
 
 
 def arguments(cls: Any, **given: object) -> dict[str, object]:
@@ -177,7 +184,7 @@ def test_a_class_looks_the_same(shape: Callable[[Maker], Any], options: dict[str
     assert [repr(each) for each in dataclasses.fields(ours)] == [repr(each) for each in dataclasses.fields(theirs)]
     assert set(dir(ours)) == set(dir(theirs))
     for name in ("__doc__", "__slots__", "__match_args__", "__module__", "__qualname__"):
-        assert getattr(ours, name) == getattr(theirs, name)
+        assert getattr(ours, name, None) == getattr(theirs, name, None)
 
 
 @EACH_KIND
