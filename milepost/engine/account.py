@@ -28,8 +28,8 @@ from milepost.engine.events import (
     TaskWaiting,
 )
 from milepost.engine.journal import WAITING_KINDS, Kind, Record
-from milepost.engine.logs import status_of
-from milepost.engine.position import START, Task
+from milepost.engine.position import START, Finish, Task
+from milepost.engine.trace import RunStatus
 from milepost.engine.tracing import begins_stream, moment, task_of
 
 
@@ -140,3 +140,16 @@ def _finished(record: Record, task: str, at: datetime) -> TaskFinished:
         cached=record.cached,
         usage=record.usage,
     )
+
+
+def status_of(record: Record) -> RunStatus:
+    """Return the status of a run whose newest record this is."""
+    if record.unrouted or (record.kind is Kind.FAILED and not record.more):
+        return "failed"
+    if record.kind is Kind.EDITED and record.error is not None:  # what it has failed with before, and still has
+        return "failed"
+    if record.kind is Kind.CANCELLED:
+        return "cancelled"
+    if record.ops and isinstance(record.ops[-1], Finish):
+        return "completed"
+    return "waiting" if record.rests else "running"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Final
 from uuid import uuid4
 
 import anyio
@@ -15,9 +14,7 @@ from milepost.engine.journal import Kind, Record
 from milepost.engine.logs import StoredLog, committed
 from milepost.engine.mailroom import CANCEL
 from milepost.engine.stores.store import Message, RunRow, Store
-from milepost.engine.trace import RunStatus
-
-UNFINISHED: Final = ("running", "waiting")
+from milepost.engine.trace import UNFINISHED, RunStatus
 
 ASK_AGAIN = 0.1
 """Seconds between two looks at whether the owner has done it."""

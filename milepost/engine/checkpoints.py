@@ -9,12 +9,12 @@ from typing import Any, Generic
 
 from typing_extensions import TypeVar
 
+from milepost.engine.account import status_of
 from milepost.engine.data import dataclass
 from milepost.engine.drivers import prepare
 from milepost.engine.fields import whole_of
 from milepost.engine.fitting import fit
 from milepost.engine.journal import Kind, Record
-from milepost.engine.logs import status_of
 from milepost.engine.opening import output_of, read_position
 from milepost.engine.pending import text_of
 from milepost.engine.position import Position

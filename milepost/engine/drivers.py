@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from types import NoneType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import anyio
@@ -16,9 +16,8 @@ from milepost.engine.definition import Definition, describe
 from milepost.engine.errors import InputError, RunWaiting, UnsoundWorkflow
 from milepost.engine.executor import Driver, only_one
 from milepost.engine.facilities import Facilities, Live
-from milepost.engine.journal import Kind, Record
+from milepost.engine.journal import Kind, Record, note_rest
 from milepost.engine.keys import ROOT, child_run
-from milepost.engine.logs import NoLog, StoredLog
 from milepost.engine.plan import Plan, compile_plan
 from milepost.engine.position import START, Position
 from milepost.engine.questions import names_of
@@ -26,6 +25,10 @@ from milepost.engine.revision import Revision
 from milepost.engine.state import LiveState, StoredState
 from milepost.engine.values import LiveValues, StoredValues
 from milepost.engine.workflow import Workflow
+
+if TYPE_CHECKING:
+    from milepost.engine.logs import StoredLog
+    from milepost.engine.stores.store import Acknowledge
 
 AnyWorkflow = Workflow[Any, Any, Any, Any]
 
@@ -37,6 +40,15 @@ class Prepared:
     plan: Plan
     definition: Definition
     codec: Codec
+
+
+class NoLog:
+    """Keeps nothing: every record counts as committed at once."""
+
+    def commit(self, record: Record, position: Position | None, committed: Acknowledge) -> None:
+        if position is not None and position.waiting:
+            note_rest(record, position)
+        committed(None)
 
 
 def plan_of(workflow: AnyWorkflow) -> Plan:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
-from dataclasses import replace
-from functools import partial
+from functools import cached_property, partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 from uuid import uuid4
@@ -17,9 +16,7 @@ from anyio.abc import TaskGroup
 
 from milepost.engine.admission import check_given, given_state
 from milepost.engine.asking import expected_of
-from milepost.engine.cancelling import cancel_forsaken, cancel_stored, ended_as_asked
 from milepost.engine.children import ChildWork, Parent, Place, ended_inside, name_of, result_for
-from milepost.engine.data import dataclass
 from milepost.engine.drivers import (
     AnyWorkflow,
     Prepared,
@@ -28,12 +25,10 @@ from milepost.engine.drivers import (
     nest_live,
     prepare,
     run_live,
-    stored_driver,
 )
 from milepost.engine.errors import (
     MilepostError,
     RunBusy,
-    RunCancelled,
     StoreError,
     UnknownRun,
 )
@@ -41,30 +36,25 @@ from milepost.engine.executor import LONGEST_NAP, Driver
 from milepost.engine.facilities import Facilities, Live
 from milepost.engine.keys import child_run
 from milepost.engine.limits import CircuitChange, Traffic
-from milepost.engine.logs import StoredLog, committed
 from milepost.engine.mailroom import Mailroom
-from milepost.engine.matching import check_name, check_same, check_settled, still_nests
-from milepost.engine.opening import output_of, read_position
-from milepost.engine.parking import Parked, ParkingLot
 from milepost.engine.policy import check_concurrency
-from milepost.engine.position import Position
 from milepost.engine.questions import OpenWait
-from milepost.engine.reading import read_followed
 from milepost.engine.run import Run
 from milepost.engine.settlement import NOTHING_SETTLED, Settlement
 from milepost.engine.slots import Gates
 from milepost.engine.spec import Expected
-from milepost.engine.state import StoredState
 from milepost.engine.stores.address import open_store
-from milepost.engine.stores.store import NewRun, RunRow, Store
+from milepost.engine.stores.store import RunRow, Store
 from milepost.engine.tags import checked_tags
 from milepost.engine.trace import RunStatus
 from milepost.engine.waiting_runs import WaitingRuns
 from milepost.engine.worker_events import WorkerEvent, write_to_log
 from milepost.engine.workflow import Workflow
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # what runs of a store need is loaded when there is a store, and what few ask for when they do
+    from milepost.engine.parking import ParkingLot
     from milepost.engine.prospects import Prospect
+    from milepost.engine.stored_drives import Drive, StoredDrives
     from milepost.engine.worker import Worker
 
 Isolation = Literal["task", "shared"]
@@ -72,16 +62,6 @@ StateT = TypeVar("StateT")
 
 ASK_AGAIN = 0.1
 """Seconds between two tries to become the owner of a run inside a run."""
-
-
-@dataclass(frozen=True, slots=True)
-class Drive:
-    """What a stored run is driven with, so that it can be gone on with when it has waited."""
-
-    prepared: Prepared
-    deps: Any
-    place: Place
-    log: StoredLog
 
 
 class Engine(WaitingRuns):
@@ -123,6 +103,8 @@ class Engine(WaitingRuns):
             self._stack.push_async_callback(self._close_store)
         self._group = await self._stack.enter_async_context(anyio.create_task_group())
         if self._store is not None:
+            from milepost.engine.parking import ParkingLot
+
             self._lot = ParkingLot(self._store, self._group, self._wake, self._forget, self._is_driven, self._clock)
         return self
 
@@ -145,6 +127,12 @@ class Engine(WaitingRuns):
             if len(several.exceptions) == 1 and several.exceptions[0] is error:
                 return False  # what the caller raised, as it was: only our task group has put it into a group
             raise
+
+    @cached_property
+    def _drives(self) -> StoredDrives:
+        from milepost.engine.stored_drives import StoredDrives
+
+        return StoredDrives(self._need_store(), self._facilities)
 
     async def _close_store(self) -> None:
         assert self._store is not None
@@ -197,12 +185,15 @@ class Engine(WaitingRuns):
         tags: tuple[str, ...],
         is_new: bool,
     ) -> Run[Any]:
+        from milepost.engine.matching import check_same
+        from milepost.engine.stored_drives import place_of
+
         prepared = prepare(workflow)
         row = None if is_new else await store.row(run_id)
         if row is None:
             check_given(workflow, deps)
             place = Place(workflow=prepared.definition.name, isolation=isolation)
-            run = await self._create(store, prepared, run_id, inputs, state, deps, place, tags)
+            run = await self._create(prepared, run_id, inputs, state, deps, place, tags)
             if run is not None:
                 return run
             row = await store.row(run_id)
@@ -210,7 +201,7 @@ class Engine(WaitingRuns):
         await check_same(store, prepared, row, inputs, None if run_id in self._runs else state)
         if run_id in self._runs:
             return self._attached(run_id)
-        return await self._go_on(store, prepared, row, state, deps, await self._place_of(store, row))
+        return await self._go_on(prepared, row, state, deps, await place_of(store, row))
 
     def _start_live(
         self, workflow: AnyWorkflow, run_id: str, inputs: Any, state: Any, deps: Any, isolation: Isolation | None
@@ -249,6 +240,8 @@ class Engine(WaitingRuns):
                 with anyio.CancelScope(shield=True):
                     with suppress(StoreError):  # the run has said so already, and other runs go on
                         if driver.nests:
+                            from milepost.engine.cancelling import cancel_forsaken
+
                             await cancel_forsaken(self._store, run.id, driver.is_wanted, self._clock)
                     with suppress(StoreError):  # its lease runs out
                         await self._store.release(run.id, drive.log.epoch)
@@ -257,6 +250,8 @@ class Engine(WaitingRuns):
 
     async def _park(self, lot: ParkingLot, run: Run[Any], driver: Driver, drive: Drive) -> None:
         """Wait with a run that nobody has to drive until something comes from outside."""
+        from milepost.engine.parking import Parked
+
         position = driver.position
         lot.park(Parked(run, drive.prepared, drive.deps, drive.place, position, position.seq))
         if self._leaving:
@@ -304,11 +299,9 @@ class Engine(WaitingRuns):
     async def _rounds(self) -> float:
         return LONGEST_NAP if self._lot is None else await self._lot.rounds()
 
-    async def _wake(
-        self, store: Store, prepared: Prepared, row: RunRow, state: Any, deps: Any, place: Place, run: Run[Any]
-    ) -> None:
+    async def _wake(self, prepared: Prepared, row: RunRow, state: Any, deps: Any, place: Place, run: Run[Any]) -> None:
         async with self._starting.setdefault(run.id, anyio.Lock()):
-            await self._go_on(store, prepared, row, state, deps, place, run=run)
+            await self._go_on(prepared, row, state, deps, place, run=run)
 
     def _attached(self, run_id: str) -> Run[Any]:
         """Return the run of this id that is driven here or waits here; one that waits looks whether it can go on."""
@@ -324,7 +317,6 @@ class Engine(WaitingRuns):
 
     async def _create(
         self,
-        store: Store,
         prepared: Prepared,
         run_id: str,
         inputs: Any,
@@ -334,32 +326,9 @@ class Engine(WaitingRuns):
         tags: tuple[str, ...] = (),
     ) -> Run[Any] | None:
         """Create a run with its first checkpoint. Returns None when somebody else took the id meanwhile."""
-        workflow = prepared.plan.workflow
-        log = StoredLog(store, run_id, self._clock)
-        position = Position()
-        driver = stored_driver(
-            prepared, run_id, position, given_state(workflow, state), deps, log, place, self._facilities
-        )
-        run = self._new_run(run_id, workflow, driver)
-        driver.start(first_record(prepared.definition.fingerprint), inputs)
-        assert log.first is not None
-        entry, committed = log.first
-        new = NewRun(
-            run_id=run_id,
-            workflow=prepared.definition.name,
-            version=prepared.definition.version,
-            fingerprint=prepared.definition.fingerprint,
-            definition=prepared.definition.to_json(),
-            isolation=place.isolation or "task",
-            parent_run=place.parent_run,
-            parent_task=place.parent_task,
-            tags=tags,
-        )
-        if not await store.create(new, entry._replace(epoch=1)):
-            return None
-        log.epoch = 1
-        committed(None)
-        return self._launch(run, driver, Drive(prepared, deps, place, log))
+        run = self._new_run(run_id, prepared.plan.workflow)
+        drive = await self._drives.begin(prepared, run_id, inputs, state, deps, place, tags, run.note)
+        return None if drive is None else self._launch(run, drive.driver, drive)
 
     # --- runs inside runs --------------------------------------------------------------------------------------------
 
@@ -371,6 +340,8 @@ class Engine(WaitingRuns):
         return await result_for(parent, run)
 
     async def _open_child(self, store: Store, parent: Parent, work: ChildWork) -> Run[Any]:
+        from milepost.engine.matching import check_name
+
         place, run_id = parent.inside(work), child_run(parent.run_id, parent.task)
         prepared = prepare(work.workflow)
         row = await store.row(run_id)
@@ -378,7 +349,7 @@ class Engine(WaitingRuns):
             inputs, state = work.begin()
             try:
                 check_given(work.workflow, work.deps)
-                run = await self._create(store, prepared, run_id, inputs, state, work.deps, place)
+                run = await self._create(prepared, run_id, inputs, state, work.deps, place)
             except MilepostError as error:
                 raise ended_inside(error, run_id) from error.__cause__
             if run is not None:
@@ -392,7 +363,7 @@ class Engine(WaitingRuns):
             try:
                 if self._lot is not None and await self._lot.is_still(row):
                     return await self._wait_with(self._lot, store, prepared, row, work.deps, place)
-                return await self._go_on(store, prepared, row, None, work.deps, place)
+                return await self._go_on(prepared, row, None, work.deps, place)
             except RunBusy:  # whoever drives it has lost the parent, and will soon be done with it or let it go
                 await anyio.sleep(ASK_AGAIN)
 
@@ -400,6 +371,9 @@ class Engine(WaitingRuns):
         self, lot: ParkingLot, store: Store, prepared: Prepared, row: RunRow, deps: Any, place: Place
     ) -> Run[Any]:
         """Return a run that waits as it did when it was let go, without having become its owner for that."""
+        from milepost.engine.opening import read_position
+        from milepost.engine.parking import Parked
+
         position = (await read_position(store, row, row.seq)).position
         if row.run_id in self._runs:  # somebody else has begun to wait with it, or goes on with it
             return self._attached(row.run_id)
@@ -410,22 +384,6 @@ class Engine(WaitingRuns):
         if self._mailroom is not None and self._group is not None:
             self._mailroom.serve(run.id, self._group)
         return run
-
-    async def _place_of(self, store: Store, row: RunRow, reopen: bool = False) -> Place:
-        """Return the place of a run that is opened by itself, though it may have been begun inside others."""
-        passed: list[tuple[str, str]] = []
-        above = row
-        while above.parent_run is not None and (outer := await store.row(above.parent_run)) is not None:
-            passed.insert(0, (outer.workflow, ""))
-            above = outer
-        return Place(
-            workflow=row.workflow,
-            parent_run=row.parent_run,
-            parent_task=row.parent_task,
-            passed=tuple(passed),
-            isolation=row.isolation,
-            reopen=reopen,
-        )
 
     # --- going on ----------------------------------------------------------------------------------------------------
 
@@ -447,6 +405,9 @@ class Engine(WaitingRuns):
         Raises UnknownRun, RunMismatch, RunCancelled, RunBusy, IncompatibleWorkflow, MigrationError, OutcomeUnknown,
         StoreError.
         """
+        from milepost.engine.matching import check_name
+        from milepost.engine.stored_drives import place_of
+
         store = self._need_store()
         async with self._starting.setdefault(run_id, anyio.Lock()):
             if run_id in self._runs:
@@ -456,8 +417,8 @@ class Engine(WaitingRuns):
                 raise UnknownRun(run_id, await self._similar(run_id))
             prepared = prepare(workflow)
             check_name(prepared, row)
-            place = await self._place_of(store, row, reopen)
-            return await self._go_on(store, prepared, row, state, deps, place, settle)
+            place = await place_of(store, row, reopen=reopen)
+            return await self._go_on(prepared, row, state, deps, place, settle)
 
     async def serve_waiting(
         self,
@@ -492,6 +453,8 @@ class Engine(WaitingRuns):
 
     async def _take_up(self, met: RunRow, workflow: AnyWorkflow, deps: Any) -> Run[Any] | None:
         """Go on with a run that a worker has met, if it stands as it did then and is not known here anyway."""
+        from milepost.engine.stored_drives import place_of
+
         store, run_id = self._need_store(), met.run_id
         async with self._starting.setdefault(run_id, anyio.Lock()):
             if run_id in self._runs:
@@ -503,8 +466,8 @@ class Engine(WaitingRuns):
                 return None
             run = self._new_run(run_id, workflow)
             run.is_passing = True
-            place = await self._place_of(store, row)
-            return await self._go_on(store, prepare(workflow), row, None, deps, place, run=run, as_it_is=True)
+            place = await place_of(store, row)
+            return await self._go_on(prepare(workflow), row, None, deps, place, run=run, as_it_is=True)
 
     async def fork(
         self,
@@ -527,14 +490,15 @@ class Engine(WaitingRuns):
         """
         from milepost.engine.changing import NO_INPUTS, Change
         from milepost.engine.forking import forked
+        from milepost.engine.stored_drives import place_of
 
         store, prepared, run_id = self._need_store(), prepare(workflow), run_id or uuid4().hex[:12]
         check_given(workflow, deps)
         change = Change(None if state is None else lambda before: state, inputs or NO_INPUTS)
         async with self._starting.setdefault(run_id, anyio.Lock()):
             row, is_new = await forked(store, prepared, origin, run_id, at=at, change=change, clock=self._clock)
-            place = await self._place_of(store, row)
-            run = self._runs.get(run_id) or await self._go_on(store, prepared, row, state, deps, place, owned=is_new)
+            place = await place_of(store, row)
+            run = self._runs.get(run_id) or await self._go_on(prepared, row, state, deps, place, owned=is_new)
             if is_new and row.status == "completed":  # forked at its end, so that nothing drives it
                 await store.release(run_id, row.epoch)
             return run
@@ -562,7 +526,6 @@ class Engine(WaitingRuns):
 
     async def _go_on(
         self,
-        store: Store,
         prepared: Prepared,
         row: RunRow,
         state: Any,
@@ -578,69 +541,16 @@ class Engine(WaitingRuns):
 
         run: as it is known here already. as_it_is: only if it stands where its row says. Raises RunBusy: it does not.
         """
-        from milepost.engine.fitting import fit
-        from milepost.engine.prospects import check_fits
-
-        plan, codec = prepared.plan, prepared.codec
-        cancelled = row.status == "cancelled" and not place.reopen
-        if plan.nests and (cancelled or row.status == "completed"):  # it may have ended with its process
-            await cancel_forsaken(store, row.run_id, lambda task: False, self._clock)
-        if cancelled:
-            raise RunCancelled(row.run_id)
-        if row.status == "completed":
-            opened = await read_position(store, row)
-            run = run or self._new_run(row.run_id, plan.workflow)
+        completed = await self._drives.completed(prepared, row, state, place)
+        if completed is not None:
+            run = run or self._new_run(row.run_id, prepared.plan.workflow)
             self._forget(run.id)
-            if state is not None:
-                StoredState(codec, plan.workflow.state_type, state, opened.position, isolated=True).settle()
-            run.ended("completed", output_of(row.run_id, opened.position, plan, codec))
+            run.ended("completed", completed.output)
             return run
-        check_given(plan.workflow, deps)
-        if not owned:
-            await check_fits(store, row, prepared)
-            met, row = row, await self._acquired(store, row.run_id, place)
-            if as_it_is and row.seq != met.seq:
-                await store.release(row.run_id, row.epoch)
-                raise RunBusy(row.run_id, "another process a moment ago")
-        try:
-            opened = await read_position(store, row)
-            log = StoredLog(store, row.run_id, self._clock, epoch=row.epoch)
-            log.hash, log.since, log.size = row.hash, opened.since, opened.size
-            followed = await read_followed(store, row, opened.position, prepared.definition)
-            record = fit(row.run_id, plan, codec, followed, prepared.definition, opened.position)
-            driver = stored_driver(
-                prepared,
-                row.run_id,
-                opened.position,
-                given_state(plan.workflow, state, made=True),
-                deps,
-                log,
-                replace(place, isolation=row.isolation),
-                self._facilities,
-            )
-            check_settled(row.run_id, opened.position, settled)
-            if record is not None:
-                await store.define(prepared.definition.fingerprint, prepared.definition.to_json())
-                await committed(log, record, opened.position)
-                if any(node.workflow for node in followed.nodes):  # a task may drive no run any more
-                    await cancel_forsaken(store, row.run_id, partial(still_nests, plan, opened.position), self._clock)
-            driver.resume(settled)
-        except BaseException:
-            with anyio.CancelScope(shield=True):
-                await store.release(row.run_id, row.epoch)
-            raise
-        run = run or self._new_run(row.run_id, plan.workflow)
-        driver.watch = run.note
-        return self._launch(run, driver, Drive(prepared, deps, replace(place, isolation=row.isolation), log))
-
-    async def _acquired(self, store: Store, run_id: str, place: Place) -> RunRow:
-        """Become the owner of a run. What it was asked while nobody drove it comes first. Raises RunCancelled."""
-        row = await store.acquire(run_id)
-        if await ended_as_asked(store, row, self._clock):
-            if not place.reopen:
-                raise RunCancelled(run_id)
-            row = await store.acquire(run_id)
-        return row
+        drive = await self._drives.take_up(prepared, row, state, deps, place, settled, owned=owned, as_it_is=as_it_is)
+        run = run or self._new_run(row.run_id, prepared.plan.workflow)
+        drive.driver.watch = run.note
+        return self._launch(run, drive.driver, drive)
 
     async def check(self, workflow: AnyWorkflow) -> list[Prospect]:
         """Return of every stored run of a workflow that has not ended whether it would go on with it, the newest first.
@@ -658,6 +568,8 @@ class Engine(WaitingRuns):
         within about a second. patience: seconds to wait for that. Raises RunBusy when it has not answered by then: what
         it was asked stays asked. Raises UnknownRun, StoreError.
         """
+        from milepost.engine.cancelling import cancel_stored
+
         run = self._runs.get(run_id)
         if run is not None and (self._store is None or self._is_driven(run_id)):
             run.cancel()

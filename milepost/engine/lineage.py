@@ -6,11 +6,11 @@ from collections import deque
 from collections.abc import Callable, Set
 from dataclasses import replace
 
+from milepost.engine.account import status_of
 from milepost.engine.definition import Definition
 from milepost.engine.errors import BrokenJournal, InputError
 from milepost.engine.interruption import left_alone
 from milepost.engine.journal import Record
-from milepost.engine.logs import status_of
 from milepost.engine.opening import as_of, read_position
 from milepost.engine.pending import text_of
 from milepost.engine.reading import ENDS_WRONGLY, FAULTS, check_next, read_definition, read_record

@@ -1,4 +1,4 @@
-"""Where a run's records go: into a store, hashed and chained, or nowhere."""
+"""Where a run's records go: into a store, hashed and chained."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Final
 
 import anyio
 
+from milepost.engine.account import status_of
 from milepost.engine.codec import split_array
 from milepost.engine.errors import StoreError
 from milepost.engine.journal import Kind, Record, note_rest
@@ -21,15 +22,6 @@ SNAPSHOT_CHARACTERS: Final = 8_192
 """The length of the records' bodies after which a first snapshot is worth its room: about 50 steps of a plain loop."""
 SNAPSHOT_RATIO: Final = 4
 """A snapshot is taken when the bodies of the records since the last one are this many times its size."""
-
-
-class NoLog:
-    """Keeps nothing: every record counts as committed at once."""
-
-    def commit(self, record: Record, position: Position | None, committed: Acknowledge) -> None:
-        if position is not None and position.waiting:
-            note_rest(record, position)
-        committed(None)
 
 
 class StoredLog:
@@ -144,19 +136,6 @@ def consequence(record: Record) -> tuple[RunStatus, str | None, str | None]:
         assert isinstance(finish, Finish)
         return status, None, text_of(finish.ref)
     return status, record.error if status in ("failed", "cancelled") else None, None
-
-
-def status_of(record: Record) -> RunStatus:
-    """Return the status of a run whose newest record this is."""
-    if record.unrouted or (record.kind is Kind.FAILED and not record.more):
-        return "failed"
-    if record.kind is Kind.EDITED and record.error is not None:  # what it has failed with before, and still has
-        return "failed"
-    if record.kind is Kind.CANCELLED:
-        return "cancelled"
-    if record.ops and isinstance(record.ops[-1], Finish):
-        return "completed"
-    return "waiting" if record.rests else "running"
 
 
 def text_of(ref: Ref) -> str:

@@ -50,7 +50,7 @@ class Parked:
         return self.again or self.position.until
 
 
-GoOn = Callable[[Store, Prepared, RunRow, Any, Any, Place, Run[Any]], Awaitable[object]]
+GoOn = Callable[[Prepared, RunRow, Any, Any, Place, Run[Any]], Awaitable[object]]
 """Becomes the owner of a run and drives it in the background, or ends it as its row says."""
 
 
@@ -135,7 +135,7 @@ class ParkingLot:
             self._give_up(parked, "failed", failure)
             return
         try:
-            await self.go_on(self.store, parked.prepared, row, None, parked.deps, parked.place, run)
+            await self.go_on(parked.prepared, row, None, parked.deps, parked.place, run)
         except RunBusy:
             if run.is_asked_to_end:
                 await self.store.post(Message(run.id, f"{CANCEL} here", CANCEL, "null", None, self.clock()))

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
+from milepost.engine.account import status_of
 from milepost.engine.errors import BrokenJournal
 from milepost.engine.fields import WHOLE, key_of
 from milepost.engine.journal import Kind, Record
 from milepost.engine.json_changes import json_changes, step_of
 from milepost.engine.lineage import trace_of
-from milepost.engine.logs import status_of
 from milepost.engine.opening import fetch
 from milepost.engine.patch import Patch, Splice, splice, spliced
 from milepost.engine.pending import text_of

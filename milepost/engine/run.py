@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Generic, Protocol
 
 import anyio
 from typing_extensions import TypeVar
 
-from milepost.engine.account import end_of, events_of
 from milepost.engine.definition import describe
-from milepost.engine.edges import Shape, shape_of
 from milepost.engine.errors import InputError, MilepostError, RunCancelled
-from milepost.engine.events import CircuitChanged, Event, RunEnded, RunStopped
+from milepost.engine.events import CircuitChanged, CommittedEvent, Event, RunEnded, RunStopped
 from milepost.engine.executor import Driver
-from milepost.engine.following import History
 from milepost.engine.journal import Record
 from milepost.engine.limits import CircuitChange
 from milepost.engine.mailroom import ANSWER, CANCEL, EVENT
@@ -29,8 +27,13 @@ from milepost.engine.workflow import Workflow
 
 if TYPE_CHECKING:
     from milepost.engine.checkpoints import Snapshot
+    from milepost.engine.following import History
 
 OutputT = TypeVar("OutputT", covariant=True, default=Any)
+
+
+Account = Callable[[Record, Sequence[Task]], Iterable[CommittedEvent]]
+"""What a committed record tells those who watch, with the tasks that it made."""
 
 
 class Parking(Protocol):
@@ -97,7 +100,7 @@ class Run(Generic[OutputT]):
         self._store = store
         self._clock = clock
         self._readers = Readers(self._wire)
-        self._shape: Shape | None = None
+        self._account: Account | None = None
         self._newest: Record | None = None
         self._done = anyio.Event()
         self._scope = anyio.CancelScope()
@@ -182,6 +185,8 @@ class Run(Generic[OutputT]):
         return Reader(self._readers, backlog, None if after is None else self._history(after))
 
     def _history(self, after: int) -> History:
+        from milepost.engine.following import History
+
         return History(self._need_store("Leave `after` out, or give"), self.id, after=after)
 
     def _need_store(self, way_out: str = "Give") -> Store:
@@ -336,6 +341,8 @@ class Run(Generic[OutputT]):
         ended = None
         if self._newest is not None:
             self._newest.at = self._newest.at or self._clock()
+            from milepost.engine.account import end_of
+
             ended = end_of(self._newest)
         return ended or (RunStopped(reason=str(self._failure)) if self._failure is not None else None)
 
@@ -359,11 +366,11 @@ class Run(Generic[OutputT]):
             self.stands("waiting" if record.rests else "running", record.due)
         if not self._readers.watched:
             return
-        if self._shape is None:
-            self._shape = shape_of(describe(self._workflow))
+        if self._account is None:
+            self._account = account_of(self._workflow)
         if not record.at:
             record.at = self._clock()
-        for event in events_of(record, spawned, self._shape):
+        for event in self._account(record, spawned):
             if not isinstance(event, RunEnded):
                 self._readers.send(event)
 
@@ -412,3 +419,11 @@ class Run(Generic[OutputT]):
         if self._driver is not None:
             self._driver.tell = self._readers.tell if self._readers.watched else None
             self._driver.room = self._readers.room if self._readers.can_wait else None
+
+
+def account_of(workflow: Workflow[Any, Any, Any, Any]) -> Account:
+    """Return what turns the records of a workflow's runs into events. Nothing of it is needed while nobody watches."""
+    from milepost.engine.account import events_of
+    from milepost.engine.edges import shape_of
+
+    return partial(events_of, shape=shape_of(describe(workflow)))

@@ -10,10 +10,7 @@ from typing_extensions import TypeVar
 
 from milepost.engine.data import dataclass
 from milepost.engine.errors import InputError, StoreError, UnknownRun
-from milepost.engine.following import Follower, History, similar_runs
 from milepost.engine.interruption import left_alone
-from milepost.engine.lineage import trace_of
-from milepost.engine.reading import read_definition
 from milepost.engine.stores.store import RunRow, Store
 from milepost.engine.trace import RunStatus, Trace
 from milepost.engine.tracing import moment
@@ -23,6 +20,7 @@ if TYPE_CHECKING:  # a program that only runs workflows asks for none of these, 
     from milepost.engine.checkpoints import Snapshot
     from milepost.engine.difference import Difference
     from milepost.engine.family import Relative
+    from milepost.engine.following import Follower
     from milepost.engine.report import Report
 
 StateT = TypeVar("StateT")
@@ -151,6 +149,8 @@ class StoredRuns:
             left = await left_alone(self._need_store(), [row])
         is_left = row.run_id in left
         if row.fingerprint not in self._versions:
+            from milepost.engine.reading import read_definition
+
             try:
                 definition = await read_definition(self._need_store(), row.run_id, row.fingerprint)
             except StoreError:  # that is told where the run itself is read
@@ -190,11 +190,15 @@ class StoredRuns:
         store. A failed run has ended, unless somebody has resumed it. Raises InputError; while it is read, UnknownRun,
         BrokenJournal, StoreError.
         """
+        from milepost.engine.following import Follower, History
+
         if poll <= 0:
             raise InputError(f"poll={poll} would never let anything else run. Give seconds, more than 0.")
         return Follower(History(self._need_store(), run_id, after=after), poll)
 
     async def _similar(self, run_id: str) -> list[str]:
+        from milepost.engine.following import similar_runs
+
         return await similar_runs(self._need_store(), run_id)
 
     @overload
@@ -263,6 +267,8 @@ class StoredRuns:
         depth: how many levels of runs inside runs are read, None for all. until: the checkpoint up to which it is told,
         None for the newest. Raises UnknownRun, UnknownCheckpoint, InputError, BrokenJournal.
         """
+        from milepost.engine.lineage import trace_of
+
         return await trace_of(self._need_store(), await self._row(run_id), depth, until=until)
 
     async def report(self, run_id: str, *, depth: int | None = None) -> Report:

@@ -14,6 +14,7 @@ from milepost.engine.definition import Definition
 RunStatus = Literal["running", "waiting", "completed", "failed", "cancelled"]
 OVER: Final[tuple[RunStatus, ...]] = ("completed", "failed", "cancelled")
 """How a run stands that goes by itself nowhere."""
+UNFINISHED: Final[tuple[RunStatus, ...]] = ("running", "waiting")
 
 TaskStatus = Literal["pending", "running", "waiting", "completed", "failed", "caught", "cancelled"]
 """caught: it failed for good, and its failure went along an error edge."""

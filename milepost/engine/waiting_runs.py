@@ -6,7 +6,6 @@ from collections import deque
 from collections.abc import Mapping
 from uuid import uuid4
 
-from milepost.engine.cancelling import UNFINISHED
 from milepost.engine.care import CaredRuns
 from milepost.engine.children import name_of
 from milepost.engine.definition import DefinedNode, Definition, describe
@@ -14,9 +13,7 @@ from milepost.engine.errors import AlreadyAnswered, AnswerError, InputError, Run
 from milepost.engine.executor import Driver
 from milepost.engine.facilities import Live
 from milepost.engine.findings import did_you_mean, listed
-from milepost.engine.lineage import trace_of
 from milepost.engine.mailroom import ANSWER, EVENT
-from milepost.engine.opening import read_position
 from milepost.engine.plainly import check_schema, plain_text, read_plain
 from milepost.engine.position import Position
 from milepost.engine.questions import (
@@ -28,9 +25,9 @@ from milepost.engine.questions import (
     open_waits,
     with_answers,
 )
-from milepost.engine.reading import read_definition
 from milepost.engine.spec import Expected
 from milepost.engine.stores.store import Message, RunRow, Store
+from milepost.engine.trace import UNFINISHED
 from milepost.engine.tracing import moment
 from milepost.engine.waits import WaitKind
 
@@ -63,6 +60,8 @@ class WaitingRuns(CaredRuns):
         return [one for one in await self.waits(run_id, kind="ask", limit=limit) if one.answered is None]
 
     async def _own_waits(self, store: Store, row: RunRow, position: Position | None = None) -> list[OpenWait]:
+        from milepost.engine.opening import read_position
+
         position = position or (await read_position(store, row, row.seq)).position
         found = list(open_waits(row.run_id, row.workflow, position))
         asks = any(one.kind == "ask" for one in found)
@@ -70,6 +69,8 @@ class WaitingRuns(CaredRuns):
 
     async def _all_waits(self, store: Store, row: RunRow) -> list[OpenWait]:
         """Return what a run and those inside it wait for. Without recursion: there may be many levels."""
+        from milepost.engine.opening import read_position
+
         found: list[OpenWait] = []
         pending = deque([row])
         while pending:
@@ -144,6 +145,8 @@ class WaitingRuns(CaredRuns):
 
     async def _check_answered(self, store: Store, run_id: str, question: str) -> None:
         """Check that a question that is not open was not answered. Raises AlreadyAnswered: it was, the last time."""
+        from milepost.engine.lineage import trace_of
+
         trace = await trace_of(store, await self._row(run_id))
         pending = deque([trace])
         while pending:
@@ -235,6 +238,8 @@ class WaitingRuns(CaredRuns):
                 raise RunCancelled(run_id)
             if row.status == "completed":
                 raise InputError(f"Run {run_id!r} is completed, so it waits for no event any more.")
+            from milepost.engine.reading import read_definition
+
             definition = await read_definition(self._store, run_id, row.fingerprint)
         known = events_in(definition)
         if is_awaited:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
+from milepost.engine.account import status_of
 from milepost.engine.codec import Codec, split_array
 from milepost.engine.data import dataclass
 from milepost.engine.engine import Engine
@@ -16,7 +17,6 @@ from milepost.engine.fields import whole_of
 from milepost.engine.journal import Kind, Record, apply
 from milepost.engine.journal_text import from_text
 from milepost.engine.keys import idempotency_key
-from milepost.engine.logs import status_of
 from milepost.engine.opening import verify
 from milepost.engine.position import Op, Position, Stream
 from milepost.engine.snapshots import snapshot_to_text
