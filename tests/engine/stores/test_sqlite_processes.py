@@ -35,7 +35,7 @@ async def test_the_run_of_a_killed_process_is_taken_over_at_once_with_all_it_com
         victim.ask("open")
         victim.ask("create run")
         victim.tell("stream run 1 2")
-        told = [int(victim.answer()) for _ in range(50)]
+        told = [int(victim.answer()) for _ in range(150)]  # so many that the log was made long
         victim.kill()
         told += [int(line) for line in victim.answers.read().split()]
     async with opened(SqliteStore(path, durability=durability)) as store:
