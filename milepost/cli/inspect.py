@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
@@ -21,6 +22,7 @@ from milepost.cli.pictures import (
     look_options,
     output_option,
     show_trace,
+    up_to_now,
     write_picture,
 )
 from milepost.cli.records import describe_run, describe_trace, find_run, read_store
@@ -219,7 +221,7 @@ def show(asked: Invocation, run: str, at: int | None, depth: int | None, store: 
         print_json({**describe_run(summary), "waits": told, "children": inside, "trace": describe_trace(traced)})
         return
     screen = console(stderr=False)
-    show_trace(screen, traced, depth=depth)
+    show_trace(screen, up_to_now(traced), depth=depth)
     if summary.parent_run is not None:
         screen.print(Text(f"\nThis run is inside run {summary.parent_run}."))
     for line in (*changes_of(traced), *_awaited(summary, waits, store), *_left(summary, store)):
@@ -292,13 +294,14 @@ def trace(asked: Invocation, run: str, format: str | None, look: Look, output: s
     """
     chosen = chosen_format(format, output, "text", as_json=asked.as_json)
     if chosen == "html":
-        write_picture(draw(_report(store, run), chosen, look), output)
+        report = _report(store, run)
+        write_picture(draw(replace(report, trace=up_to_now(report.trace)), chosen, look), output)
         return
     summary, traced, *_ = _read(store, run, look.depth if chosen == "json" else None)
     if chosen == "json":
         write_picture(json_text({**describe_run(summary), "trace": describe_trace(traced)}), output)
     else:
-        _draw(traced, chosen, look, output)
+        _draw(up_to_now(traced), chosen, look, output)
 
 
 def _draw(traced: Trace, chosen: str, look: Look, output: str | None) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
@@ -186,6 +187,13 @@ def draw(subject: Subject, form: str, look: Look = PLAIN) -> str | bytes:
         kind="steps" if look.steps else "overlay",
         lanes=cast("By", look.lanes),
     )
+
+
+def up_to_now(trace: Trace) -> Trace:
+    """Return a run as it stands now, though its newest record may be of long ago."""
+    from milepost.visualize.children import as_of
+
+    return as_of(trace, datetime.now(UTC))
 
 
 def comparison_format(form: str) -> PaintedFormat:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, cast
 
 from milepost.visualize.terminal import plain
@@ -16,9 +15,9 @@ if TYPE_CHECKING:
 
 
 def timeline_view(trace: Trace, look: Look) -> TimelineView:
-    """Return the timeline of a run for a console; of one that is not over, up to now."""
+    """Return the timeline of a run for a console."""
     by = cast("By", look.lanes)  # click has checked it
-    return TimelineView(timeline(trace, by=by, depth=look.depth, now=datetime.now(UTC)))
+    return TimelineView(timeline(trace, by=by, depth=look.depth))
 
 
 def timeline_text(trace: Trace, look: Look) -> str:

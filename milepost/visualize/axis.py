@@ -21,11 +21,18 @@ FOLD: Final = 0.04
 """The width of a folded stretch, while there are few of them."""
 ALL_FOLDS: Final = 0.36
 """The width of all folded stretches together, at most."""
+MOSTLY: Final = 1 / 2000
+"""The part in which something ran of a run that mostly waits: there the waits are what matters, and folds are wide."""
+WIDE_FOLD: Final = 0.4
+ALL_WIDE_FOLDS: Final = 0.72
+"""The widths of folds of such a run, of one and of all together."""
 WORTH: Final = 1.0
 """What has to be folded away, against what is left, for folding to be worth its trouble."""
 PART: Final = 1 / 50
 """How long a fold has to be, beside the longest one: who folds a minute need not fold a moment."""
 
+_NEAR: Final = 0.52
+"""How near two marks may be, to the distance at which there would be as many as there are to be."""
 _STEPS: Final = tuple(
     [10.0**power * digit for power in range(-3, 1) for digit in (1, 2, 5)]
     + [10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1200.0, 1800.0]
@@ -81,7 +88,11 @@ class Axis:
         return left + (right - left) * ((seconds - start) / (stop - start))
 
     def ticks(self, most: int = 10) -> tuple[Tick, ...]:
-        """Return marks at round times, at most about so many over the whole width, none inside a fold."""
+        """Return marks at round times, at most about so many over the whole width, none inside a fold.
+
+        Where a time would take many digits, as moments do after hours, it is counted from the end of the fold before. A
+        stretch in which no time is round is marked where it begins.
+        """
         return tuple(self._ticks(most))
 
     def _ticks(self, most: int) -> Iterator[Tick]:
@@ -90,13 +101,12 @@ class Axis:
         step = next((one for one in _STEPS if one * scale >= 1 / most), _STEPS[-1])
         last = -1.0
         for start, stop in straight:
-            number = -(-start // step)
-            while (at := number * step) <= stop:
+            has_room = self.place(start) - last >= _NEAR / most
+            for at, label in _marks(start, stop, step, from_start=has_room):
                 place = self.place(at)
-                if place - last >= 0.6 / most:
-                    yield Tick(at=at, place=place, label=tick_label(at, step))
+                if place - last >= _NEAR / most:
+                    yield Tick(at=at, place=place, label=label)
                     last = place
-                number += 1
 
     def _straight(self) -> Iterator[tuple[float, float]]:
         """Yield the stretches that are not folded."""
@@ -107,14 +117,38 @@ class Axis:
         yield start, self.length
 
 
+def _marks(start: float, stop: float, step: float, *, from_start: bool) -> Iterator[tuple[float, str]]:
+    """Yield the times that a stretch may be marked at, with their labels.
+
+    step: seconds between two. from_start: there is room to mark its beginning, so that times can be counted from there.
+    """
+    if from_start and ((step < 1 and start >= 60) or (step < 60 and start >= 86400)):
+        yield start, duration(start)
+        number = 1
+        while (at := start + number * step) <= stop:
+            yield at, f"+{duration(number * step)}"
+            number += 1
+        return
+    first = -(-start // step) * step
+    if first > stop:
+        yield start, duration(start)
+    while first <= stop:
+        yield first, tick_label(first, step)
+        first += step
+
+
 def tick_label(at: float, step: float) -> str:
     """Return a time of an axis whose marks are so many seconds apart, as exactly as they need it.
 
     >>> [tick_label(*one) for one in ((0, 5), (5, 5), (0.25, 0.05), (90, 30), (28830, 10), (100000, 3600), (61.5, 0.5))]
     ['0', '5 s', '0.25 s', '1 min 30 s', '8:00:30', '1 d 3:47', '1:01.5']
+    >>> tick_label(0.006, 0.002)
+    '6 ms'
     """
     if not at:
         return "0"
+    if at < 1 and step < 0.01:
+        return f"{at * 1000:.0f} ms"
     decimals = 0 if step >= 1 else min(3, -int(f"{step:e}".partition("e")[2]))
     if at < 60:
         return f"{at:.{decimals}f} s"
@@ -154,15 +188,16 @@ def fold_idle(length: float, busy: Iterable[tuple[float, float]]) -> Axis:
     chosen = _folded(length, idle)
     if not chosen:
         return Axis((0.0, length), (0.0, END), ())
-    width = _width(len(chosen))
-    scale = (END - len(chosen) * width) / (length - sum(stop - start for start, stop in chosen))
+    left = length - sum(stop - start for start, stop in chosen)
+    width = _width(len(chosen), _ran(length, idle))
+    scale = (END - len(chosen) * width) / left
     times = [0.0]
     places = [0.0]
     gaps: list[Gap] = []
     for start, stop in chosen:
-        left = places[-1] + (start - times[-1]) * scale
-        gaps.append(Gap(start=start, stop=stop, left=left, right=left + width))
-        for time, place in ((start, left), (stop, left + width)):
+        begin = places[-1] + (start - times[-1]) * scale
+        gaps.append(Gap(start=start, stop=stop, left=begin, right=begin + width))
+        for time, place in ((start, begin), (stop, begin + width)):
             if time > times[-1]:
                 times.append(time)
                 places.append(place)
@@ -189,13 +224,21 @@ def _idle(length: float, busy: Iterable[tuple[float, float]]) -> Iterator[tuple[
         yield reached, length
 
 
-def _width(number: int) -> float:
+def _ran(length: float, idle: Sequence[tuple[float, float]]) -> float:
+    """Return the part of the time in which something ran."""
+    return 1 - sum(stop - start for start, stop in idle) / length
+
+
+def _width(number: int, ran: float) -> float:
+    """Return the width of each of so many folds. ran: the part of the time in which something ran."""
+    if ran < MOSTLY:
+        return min(WIDE_FOLD, ALL_WIDE_FOLDS / number)
     return min(FOLD, ALL_FOLDS / number)
 
 
 def _folded(length: float, idle: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
     """Return the stretches that are folded, in order."""
-    most = max((stop - start for start, stop in idle), default=0.0)
+    most, ran = max((stop - start for start, stop in idle), default=0.0), _ran(length, idle)
     large = [(start, stop) for start, stop in idle if stop - start >= most * PART]
     longest = sorted(large, key=lambda gap: gap[0] - gap[1])[:MOST_FOLDS]
     sums = list(accumulate(stop - start for start, stop in longest))
@@ -203,7 +246,7 @@ def _folded(length: float, idle: Sequence[tuple[float, float]]) -> list[tuple[fl
         left = length - sums[number - 1]
         if left <= length * 1e-9:
             continue
-        width = _width(number)
+        width = _width(number, ran)
         scale = (1 - number * width) / left
         start, stop = longest[number - 1]
         if (stop - start) * scale >= 2 * width and sums[number - 1] >= WORTH * left:

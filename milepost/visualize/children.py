@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 
 from milepost.engine.current import total_usage
 from milepost.engine.trace import Edge, JoinTrace, RunStatus, TaskTrace, Trace, Usage
@@ -81,6 +82,25 @@ def merged(traces: Sequence[Trace]) -> Trace:
         children={run_id: child for trace in traces for run_id, child in trace.children.items()},
         interrupted=status == "running" and all(trace.interrupted for trace in traces if trace.status == "running"),
     )
+
+
+def as_of(trace: Trace, now: datetime) -> Trace:
+    """Return a run as it stands at a moment: what runs or waits in it, and in the runs inside it, does so until then.
+
+    A trace from a store ends with the newest record, and while a run waits there is none. A run that is over, or that
+    nobody drives, stays as it was. Without recursion, so that no number of levels is a problem.
+    """
+    order, pending = list[Trace](), [trace]
+    while pending:
+        one = pending.pop()
+        order.append(one)
+        pending.extend(one.children.values())
+    told: dict[int, Trace] = {}
+    for one in reversed(order):
+        children = {run_id: told[id(child)] for run_id, child in one.children.items()}
+        is_on = one.status in ("running", "waiting") and not one.interrupted and one.updated < now
+        told[id(one)] = replace(one, children=children, updated=now if is_on else one.updated)
+    return told[id(trace)]
 
 
 def _added(counts: Iterable[Mapping[Edge, int]]) -> Mapping[Edge, int]:

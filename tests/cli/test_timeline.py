@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
+import anyio
 import pytest
 
+from milepost.engine.engine import Engine
+from milepost.engine.typed import StepContext
+from milepost.workflows.builder import WorkflowBuilder
 from tests.cli.conftest import ORDER, Call
 
 
@@ -41,4 +46,27 @@ def test_lanes_can_be_branches(call: Call) -> None:
 def test_a_workflow_that_has_not_run_has_no_timeline(call: Call) -> None:
     answer = call("render", "flows:workflow", "--format", "timeline")
     assert answer.code == 2
-    assert "A timeline is of a run, and 'orders' is a workflow as it is declared." in answer.err
+    assert "'timeline' is not one of 'text'" in answer.err
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_run_that_waits_has_waited_until_now_in_every_picture(call: Call) -> None:
+    wf = WorkflowBuilder(name="asking", output_type=bool)
+
+    @wf.ask(answer=bool)
+    async def approve(ctx: StepContext[None, None, None]) -> str:
+        return "Well?"
+
+    wf.edge(wf.start_node, approve)
+    wf.edge(approve, wf.end_node)
+
+    async def begin() -> None:
+        async with Engine("sqlite:///runs.db", clock=lambda: time.time() - 7200) as engine:
+            run = await engine.start(wf.build(), run_id="r-1")
+            await run.settle()
+
+    anyio.run(begin)
+    store = ("--store", "sqlite:///runs.db")
+    for words in (("trace", "r-1", "--format", "timeline"), ("trace", "r-1", "--format", "gantt"), ("show", "r-1")):
+        assert "2 h" in call(*words, *store).out
+    assert "waiting 2 h" in call("trace", "r-1", "--format", "mermaid", *store).out

@@ -49,6 +49,46 @@ def test_beside_a_night_a_moment_is_not_folded() -> None:
     assert [round(gap.seconds) for gap in axis.gaps] == [28_800]
 
 
+def test_the_waits_of_a_run_that_mostly_waits_have_most_of_the_picture() -> None:
+    week = 604_800.0
+    axis = fold_idle(5 * week, [(number * week, number * week + 0.4) for number in range(5)])
+    assert len(axis.gaps) == 5
+    assert sum(gap.right - gap.left for gap in axis.gaps) == pytest.approx(0.72)
+    (only,) = fold_idle(10_000.1, [(0.0, 0.05), (10_000.05, 10_000.1)]).gaps
+    assert only.right - only.left == pytest.approx(0.4)
+
+
+def test_a_stretch_behind_a_fold_in_which_no_time_is_round_is_marked_where_it_begins() -> None:
+    week = 604_800.0
+    axis = fold_idle(5 * week, [(number * week, number * week + 0.4) for number in range(5)])
+    assert [tick.label for tick in axis.ticks()] == ["0", "7 d", "14 d", "21 d", "28 d"]
+    assert [tick.place for tick in axis.ticks()[1:]] == pytest.approx([gap.right for gap in axis.gaps[:-1]])
+
+
+def test_moments_behind_a_fold_are_counted_from_its_end() -> None:
+    axis = fold_idle(11_040.5, [(0.0, 0.1), (11_040.0, 11_040.5)])
+    assert [tick.label for tick in axis.ticks()] == ["0", "3 h 4 min", "+200 ms", "+400 ms"]
+
+
+def test_where_there_is_no_room_to_mark_the_end_of_a_fold_moments_are_times_of_the_run() -> None:
+    axis = fold_idle(3_602.0, [(0.0, 0.01), (3_600.0, 3_602.0)])
+    assert [tick.label for tick in axis.ticks()[:3]] == ["0", "1:00:00.5", "1:00:01.0"]
+
+
+def test_seconds_behind_a_fold_are_times_of_the_run() -> None:
+    axis = fold_idle(11_052.0, [(0.0, 4.0), (11_042.5, 11_052.0)])
+    assert [tick.label for tick in axis.ticks()] == [
+        "0",
+        "2 s",
+        "4 s",
+        "3:04:04",
+        "3:04:06",
+        "3:04:08",
+        "3:04:10",
+        "3:04:12",
+    ]
+
+
 def test_where_nothing_ran_at_all_nothing_is_folded() -> None:
     assert fold_idle(86_400.0, []).gaps == ()
     assert fold_idle(86_400.0, [(5.0, 5.0)]).gaps == ()

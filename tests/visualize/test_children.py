@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from milepost.engine.trace import JoinTrace
-from milepost.visualize.children import cause_of, child_of, children_of, failures, merged, usage_of
+from milepost.visualize.children import as_of, cause_of, child_of, children_of, failures, merged, usage_of
 from milepost.visualize.overlay import facts, traced
 from tests.visualize.nests import BROKEN, FAILED_BATCH, GOOD, ODD, RESCUED_BATCH, SUSPECTED, begun, grown
 from tests.visualize.subjects import FAILED, START, task
@@ -83,3 +83,26 @@ def test_several_runs_are_interrupted_where_nobody_drives_any_of_those_under_way
     assert merged([dead, GOOD, dead]).interrupted
     assert not merged([dead, live]).interrupted
     assert not merged([dead, BROKEN]).interrupted
+
+
+def test_a_run_that_waits_has_waited_until_the_moment_it_is_looked_at() -> None:
+    now = START + timedelta(days=2)
+    inner = replace(GOOD, status="waiting")
+    around = replace(GOOD, run_id="around", status="running", children={"inner": inner, "done": GOOD})
+    told = as_of(around, now)
+    assert (told.updated, told.children["inner"].updated, told.children["done"]) == (now, now, GOOD)
+    assert as_of(GOOD, now) == GOOD
+    left = replace(inner, status="running", interrupted=True)
+    assert as_of(left, now) == left
+    assert as_of(told, START) == told
+
+
+def test_runs_of_any_depth_are_told_as_of_a_moment() -> None:
+    trace = GOOD
+    for _ in range(3000):
+        trace = replace(GOOD, status="waiting", children={"one": trace})
+    now = START + timedelta(days=2)
+    told = as_of(trace, now)
+    while "one" in told.children:
+        assert told.updated == now
+        told = told.children["one"]
