@@ -178,7 +178,7 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
 
 
 def loaded_by(statement: str) -> set[str]:
-    code = f"import sys; {statement}; print(' '.join(sys.modules))"
+    code = f"import sys\n{statement}\nprint(' '.join(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     return set(done.stdout.split())
 
@@ -190,3 +190,64 @@ def test_importing_milepost_loads_nothing_heavy() -> None:
 def test_declaring_needs_neither_networkx_nor_agents() -> None:
     heavy = {"networkx", "pydantic_ai", "graphviz", "tenacity"}
     assert not loaded_by("from milepost import WorkflowBuilder, StepContext, Retry; WorkflowBuilder()") & heavy
+
+
+START = "from milepost import Engine, SqliteStore, StepContext, WorkflowBuilder"
+
+
+def test_what_declares_and_runs_a_workflow_loads_nothing_that_it_may_do_without() -> None:
+    heavy = {
+        "pydantic",
+        "pydantic_core",
+        "networkx",
+        "jsonschema",
+        "rich",
+        "click",
+        "tenacity",
+        "psycopg",
+        "cryptography",
+    }
+    slow = {"importlib.metadata", "importlib.resources", "email", "random", "tempfile", "zipfile"}
+    assert not loaded_by(START) & (heavy | slow)
+
+
+def test_looking_after_runs_comparing_them_and_drawing_them_is_loaded_when_it_is_first_asked_for() -> None:
+    rooms = {name for name in loaded_by(START) if name.startswith("milepost.")}
+    later = {
+        *(
+            "collecting",
+            "comparing",
+            "editing",
+            "exporting",
+            "family",
+            "forking",
+            "importing",
+            "lineage",
+            "prospects",
+            "report",
+        ),
+        *("reporting", "shown", "verifying", "worker", "stores.encrypted", "stores.memory", "stores.postgres"),
+    }
+    assert not {f"milepost.engine.{name}" for name in later} & rooms
+    assert not {name for name in rooms if name.startswith(("milepost.visualize", "milepost.cli", "milepost.server"))}
+
+
+def test_what_goes_on_with_stored_runs_is_loaded_where_there_is_a_store() -> None:
+    of_stores = ("fitting", "following", "journal_text", "logs", "matching", "opening", "parking", "reading")
+    rooms = {f"milepost.engine.{name}" for name in (*of_stores, "snapshots", "stored_drives")}
+    run = """
+import anyio
+from milepost import Engine, StepContext, WorkflowBuilder
+wf = WorkflowBuilder(name="add", input_type=int, output_type=int)
+@wf.function
+async def add(ctx: StepContext[None, None, int]) -> int:
+    return ctx.inputs + 1
+wf.edge(wf.start_node, add)
+wf.edge(add, wf.end_node)
+async def main(store):
+    async with Engine(store) as engine:
+        run = await engine.start(wf.build(), inputs=1)
+        assert await run.result() == 2
+"""
+    assert not loaded_by(f"{run}\nanyio.run(main, None)") & rooms
+    assert loaded_by(f"{run}\nanyio.run(main, 'memory://')") >= rooms
