@@ -116,12 +116,16 @@ class Fieldwise:
         self._known = known
         return {name: one.text for name, one in known.items()}, self._read_back(known)
 
-    def adopt(self, committed: Mapping[str, str]) -> None:
-        """Take the texts that are committed for equal ones, so that they need not be compared again."""
+    def adopted(self, texts: Mapping[str, str], committed: Mapping[str, str]) -> dict[str, str]:
+        """Return the texts of a state with those that are committed in the place of equal ones.
+
+        So they are the very same from then on, and need not be compared again.
+        """
+        found = {name: committed[name] if committed.get(name) == text else text for name, text in texts.items()}
         for name, one in self._known.items():
-            text = committed.get(name)
-            if text is not None and text == one.text:
-                one.text = text
+            if one.text is texts.get(name):
+                one.text = found[name]
+        return found
 
     def _field(self, name: str, value: object) -> Known | None:
         before = self._known.get(name)

@@ -43,6 +43,7 @@ async def read_position(store: Store, row: RunRow, until: int | None = None) -> 
     for stored in records:
         if stored.seq == row.snapshot_seq:
             position, size = read_snapshot(row.run_id, stored), len(stored.snapshot or "")
+            known[stored.seq] = read_record(row.run_id, stored).values
             continue
         record = read_record(row.run_id, stored)
         go_on(row.run_id, position, record)

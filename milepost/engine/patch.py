@@ -16,8 +16,8 @@ NOTHING: Final = (0, 0, "")
 def common_prefix(one: str, other: str) -> int:
     """Return how many leading characters two texts share; bisects, so that long texts compare at memory speed."""
     low, high = 0, min(len(one), len(other))
-    if other.startswith(one[:high]):
-        return high
+    if high and other.startswith(one[: high - 1]):  # as when something was added to a list
+        return high if one[high - 1] == other[high - 1] else high - 1
     while low < high:
         middle = (low + high + 1) // 2
         if other.startswith(one[low:middle], low):

@@ -350,12 +350,13 @@ class StoredState:
         """Note that a record with `patch` has moved the position. streams: the body that has the view goes on."""
         if not self.isolated or self._stateless:
             return
-        if self._fieldwise is not None:
-            self._fieldwise.adopt(self._position.fields)
+        seen = self._begun or view  # the start has put the caller's object into its patch
+        if self._fieldwise is not None and seen.left is not None:
+            seen.left = self._fieldwise.adopted(seen.left, self._position.fields)
         if streams:
             self._go_on(view)
-        elif view.lent or self._begun is not None:  # the start has put the caller's object into its patch
-            self._take_back(self._begun or view)
+        elif view.lent or self._begun is not None:
+            self._take_back(seen)
             self._begun = None
 
     def drop(self, view: StateView) -> None:

@@ -272,7 +272,7 @@ def test_texts_that_are_committed_are_taken_for_equal_ones_alone() -> None:
     texts, _ = states.written(state) or ({}, None)
     committed = {"words": str(b'["a"]', "ascii"), "count": "7"}
 
-    states.adopt(committed)
+    assert states.adopted(texts, committed) == texts
 
     again, _ = states.written(state) or ({}, None)
     assert again == texts
