@@ -34,6 +34,10 @@ CONTAINERS: Final = frozenset({
 """Types that are stored as an array of items of one type."""
 
 
+SIMPLE: Final = (str, int, float, bool, NoneType)
+"""Types of values that cannot change and are written without pydantic."""
+
+
 def _text_of_str(value: Any) -> str | None:
     if not value.isascii():
         try:
@@ -184,7 +188,8 @@ class Codec:
         if coder not in self._parts:
             self._parts[coder] = self._separated(coder)
         found = self._parts[coder]
-        return None if found is None or self._equality.has_rule(found.kind) else found
+        kinds = () if found is None else (found.kind, list, tuple, bytes, *SIMPLE)
+        return None if any(map(self._equality.has_rule, kinds)) else found
 
     def _separated(self, coder: Coder) -> Parts | None:
         found = separate_fields(coder.schema)

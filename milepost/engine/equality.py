@@ -86,7 +86,7 @@ class Equality:
         self._by_type.pop(kind, None)
 
     def has_rule(self, kind: type) -> bool:
-        """Tell whether somebody has said what counts for values of exactly a type."""
+        """Tell whether somebody has said what counts for values of exactly a type, or for what they come back as."""
         return any(kind in pair for pair in self._registered)
 
     def difference(self, value: object, loaded: object) -> Difference | None:

@@ -438,5 +438,15 @@ def test_a_type_with_a_rule_of_its_own_is_written_as_a_whole() -> None:
     assert fieldwise(codec, Ledger) is not None
 
 
+@pytest.mark.parametrize("kind", [list, tuple, str, float, bytes])
+def test_a_rule_for_values_that_might_be_left_alone_has_all_states_written_as_wholes(kind: type[object]) -> None:
+    codec = Codec()
+    assert fieldwise(codec, Ledger) is not None
+
+    codec.register_equal(kind, lambda value, loaded: True)
+
+    assert fieldwise(codec, Ledger) is None
+
+
 def test_a_type_that_cannot_be_stored_is_left_to_who_says_so() -> None:
     assert fieldwise(Codec(), threading.Lock) is None
