@@ -11,32 +11,29 @@ from contextlib import suppress
 from glob import escape
 from json import dumps
 from pathlib import Path
-from time import perf_counter
 from typing import Any, Final, TypeVar
 from uuid import uuid4
 
 import anyio
 
-from milepost.engine.errors import DamagedStore, InputError, LeaseLost, StoreError
+from milepost.engine.errors import DamagedStore, InputError, StoreError
 from milepost.engine.hop import find_hop
 from milepost.engine.stores import sqlite_care as care
 from milepost.engine.stores import sqlite_journal as journal
-from milepost.engine.stores import sqlite_records as records
 from milepost.engine.stores.lockfile import LockFile, remove_free
 from milepost.engine.stores.owner import owner_here
+from milepost.engine.stores.sqlite_commits import Commits
 from milepost.engine.stores.sqlite_file import (
+    FAILURES,
     PATIENCE,
     Durability,
     connect,
     establish,
     failure,
     is_busy,
-    lengthen_log,
     prepare,
-    set_patience,
 )
 from milepost.engine.stores.sqlite_journal import Owner
-from milepost.engine.stores.sqlite_pace import Pace
 from milepost.engine.stores.sqlite_ready import alive, ready
 from milepost.engine.stores.sqlite_records import place_of
 from milepost.engine.stores.sqlite_rows import (
@@ -73,7 +70,6 @@ from milepost.engine.trace import RunStatus
 
 T = TypeVar("T")
 
-_FAILURES: Final = (sqlite3.Error, UnicodeError, OverflowError, MemoryError, OSError)
 _LINE: Final = (  # where the records of a run are: in which run, after which number, up to which one
     "WITH RECURSIVE line (run, low, high, above) AS "
     f"(SELECT number, min(max(forked_at, 0), {LAST_SEQ}), {LAST_SEQ}, forked_from "
@@ -93,8 +89,6 @@ _MESSAGES: Final = "SELECT run_id, id, kind, payload, by, at, number, taken, crc
 _CACHED: Final = "SELECT key, value, expires, crc FROM cache WHERE key=? AND (expires IS NULL OR expires > ?)"
 _NEWS: Final = "SELECT number, run_id FROM inbox WHERE taken IS NULL AND number > ? ORDER BY number"
 _RETRY_AFTER: Final = 0.01
-_MANY: Final = 100
-"""After so many records as many are to come: by then, that the log grew has cost what it costs to make it long."""
 
 
 class SqliteStore:
@@ -141,12 +135,9 @@ class SqliteStore:
         self._lock: LockFile | None = None
         self._owned: dict[str, int] = {}  # run id: epoch
         self._unreleased: deque[tuple[str, int]] = deque()  # leases that are still to be given up
-        self._heads: records.Heads = {}
         self._reader: sqlite3.Connection | None = None
-        self._direct: sqlite3.Cursor | None = None
-        self._shares = durability == "power"  # several runs wait for the disk together, on the writer thread
-        self.pace = Pace()
-        self._appended = 0  # since the store was opened
+        self._commits = Commits(self.path, durability, self._renew)
+        self.pace = self._commits.pace
         self._is_checked = False  # the table of runs, since the store was opened
         self._writer: Writer | None = None
 
@@ -157,10 +148,10 @@ class SqliteStore:
             if anyio.current_time() > deadline:
                 raise StoreError(f"The store {self.path} could not be opened: another process keeps it locked.")
             await anyio.sleep(_RETRY_AFTER)
-        self._reader, self._is_checked, self._appended = reader, False, 0
+        self._reader, self._is_checked = reader, False
         self._writer = Writer(
             connect=lambda: connect(self.path, self.durability),
-            append=self._append,
+            append=self._commits.append_together,
             renew=self._renew,
             fail=lambda error: failure(self.path, "written", error),
             hop=find_hop(),
@@ -178,13 +169,12 @@ class SqliteStore:
                     await self._write(lambda connection: journal.release(connection, self._owner, run_ids))
         finally:
             reader.close()
-            if self._direct is not None:
-                self._direct.connection.close()
-            self._reader = self._direct = self._writer = None
+            self._commits.disconnect()
+            self._reader = self._writer = None
             await writer.stop()  # the last: closing the last connection moves the log into the database
             self._owned.clear()
             self._unreleased.clear()
-            self._heads.clear()
+            self._commits.heads.clear()
             if self._lock is not None:
                 self._lock.remove()
                 self._lock = None
@@ -214,7 +204,7 @@ class SqliteStore:
     async def release(self, run_id: str, epoch: int) -> None:
         if self._owned.get(run_id) == epoch:
             del self._owned[run_id]
-            self._heads.pop(run_id, None)
+            self._commits.heads.pop(run_id, None)
         try:
             await self._write(lambda connection: journal.release(connection, self._owner, [run_id], epoch))
         except StoreError:
@@ -223,47 +213,10 @@ class SqliteStore:
             self._unreleased.append((run_id, epoch))  # it is tried again with every renewal
 
     def append(self, entry: Entry, acknowledge: Acknowledge) -> None:
-        writer = self._writer
-        if writer is None:
+        if self._writer is None:
             acknowledge(self._closed())
-            return
-        if self._shares:
-            self._appended += 1
-            if self._appended == _MANY:
-                writer.submit(self._lengthen_log, lambda _: None)  # without it, commits only take longer
-        cursor = self._direct
-        if cursor is None or writer.pending or (self._shares and not self._waits_alone(entry)):
-            writer.submit(entry, acknowledge)  # what was handed over comes first
-            return
-        answer: StoreError | None = None
-        begun = perf_counter() if self._shares else 0.0
-        try:
-            if not records.append_one(cursor, self._heads, entry):
-                answer = LeaseLost(entry.run_id)
-        except _FAILURES as error:
-            if is_busy(error):
-                writer.submit(entry, acknowledge)
-                return
-            answer = failure(self.path, "written", error)
-        if self._shares:
-            self.pace.note(perf_counter() - begun)
-        acknowledge(answer)
-
-    def _lengthen_log(self, connection: sqlite3.Connection) -> None:
-        lengthen_log(self.path, connection)
-        self._renew(connection)  # a commit, so that it is this thread that waits for the disk
-
-    def _waits_alone(self, entry: Entry) -> bool:
-        """Whether nobody else would share a wait for the disk, and so another thread would only make it longer."""
-        return entry.alone and len(self._owned) == 1 and self.pace.is_quick
-
-    def _append(self, connection: sqlite3.Connection, entries: Sequence[Entry]) -> Sequence[bool]:
-        """Commit entries on the writer thread."""
-        begun = perf_counter()
-        kept = records.append(connection, self._heads, entries)
-        if len(entries) == 1:
-            self.pace.note(perf_counter() - begun)
-        return kept
+        else:
+            self._commits.append(self._writer, entry, acknowledge, is_only=len(self._owned) == 1)
 
     async def row(self, run_id: str) -> RunRow | None:
         found = self._read(f"SELECT {CHECKED} FROM runs WHERE run_id=?", run_id)
@@ -405,13 +358,10 @@ class SqliteStore:
         if self._lock is None:
             writer = self._writing()
             try:
-                if self._direct is None:
-                    connection = connect(self.path, self.durability)
-                    set_patience(connection, 0.0)
-                    self._direct = connection.cursor()
+                self._commits.connect()
                 remove_free(self.path.parent, f"{escape(self.path.name)}-owner-*.lock")
                 self._lock = LockFile(self._owner.lock)
-            except _FAILURES as error:
+            except FAILURES as error:
                 raise failure(self.path, "written", error) from error
             writer.start()
 
@@ -426,10 +376,11 @@ class SqliteStore:
     async def _write(self, job: Callable[[sqlite3.Connection], T]) -> T:
         """Do a job here if nobody is in the way, else on the writer thread."""
         writer = self._writing()
-        if self._direct is not None and not self._shares and not writer.pending:
+        direct = self._commits.direct
+        if direct is not None and not self._commits.shares and not writer.pending:
             try:
-                return job(self._direct.connection)
-            except _FAILURES as error:
+                return job(direct.connection)
+            except FAILURES as error:
                 if not is_busy(error):
                     raise failure(self.path, "written", error) from error
         return await writer.call(job, shares=True)
@@ -443,7 +394,7 @@ class SqliteStore:
             raise self._closed()
         try:
             return job(self._reader)
-        except _FAILURES as error:
+        except FAILURES as error:
             raise failure(self.path, "read", error) from error
 
     def _renew(self, connection: sqlite3.Connection) -> None:

@@ -41,6 +41,8 @@ _REASONS: Final = {
 
 ERRORS: Final = (sqlite3.Error, UnicodeError)
 """What SQLite raises; the second, where what it complains of is damaged so much that it cannot be said."""
+FAILURES: Final = (*ERRORS, OverflowError, MemoryError, OSError)
+"""What comes of a statement on a file and on values that nobody has looked at."""
 
 
 def primary_code(error: BaseException) -> int:
