@@ -29,8 +29,8 @@ from milepost.engine.events import (
 )
 from milepost.engine.journal import WAITING_KINDS, Kind, Record
 from milepost.engine.position import START, Finish, Task
-from milepost.engine.trace import RunStatus
-from milepost.engine.tracing import begins_stream, moment, task_of
+from milepost.engine.trace import RunStatus, moment
+from milepost.engine.tracing import begins_stream, task_of
 
 
 def events_of(record: Record, spawned: Sequence[Task], shape: Shape) -> Iterator[CommittedEvent]:

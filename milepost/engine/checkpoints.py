@@ -21,8 +21,7 @@ from milepost.engine.position import Position
 from milepost.engine.questions import OpenWait, open_waits
 from milepost.engine.reading import read_definition, read_record
 from milepost.engine.stores.store import RunRow, Store
-from milepost.engine.trace import RunStatus
-from milepost.engine.tracing import moment
+from milepost.engine.trace import RunStatus, moment
 from milepost.engine.values import Ref, StoredValues
 from milepost.engine.workflow import Workflow
 

@@ -48,7 +48,6 @@ from milepost.engine.stores.store import RunRow, Store
 from milepost.engine.tags import checked_tags
 from milepost.engine.trace import RunStatus
 from milepost.engine.waiting_runs import WaitingRuns
-from milepost.engine.worker_events import WorkerEvent, write_to_log
 from milepost.engine.workflow import Workflow
 
 if TYPE_CHECKING:  # what runs of a store need is loaded when there is a store, and what few ask for when they do
@@ -56,6 +55,7 @@ if TYPE_CHECKING:  # what runs of a store need is loaded when there is a store, 
     from milepost.engine.prospects import Prospect
     from milepost.engine.stored_drives import Drive, StoredDrives
     from milepost.engine.worker import Worker
+    from milepost.engine.worker_events import WorkerEvent
 
 Isolation = Literal["task", "shared"]
 StateT = TypeVar("StateT")
@@ -429,7 +429,7 @@ class Engine(WaitingRuns):
         grace: float = 10.0,
         stop: anyio.Event | None = None,
         once: bool = False,
-        tell: Callable[[WorkerEvent], None] = write_to_log,
+        tell: Callable[[WorkerEvent], None] | None = None,
     ) -> None:
         """Go on with the runs of these workflows whose time has come, which were answered, or whose owner has died.
 
@@ -441,8 +441,9 @@ class Engine(WaitingRuns):
         StoreError, and what making the deps raises.
         """
         from milepost.engine.worker import Manner, Worker, by_name, registered_workflows
+        from milepost.engine.worker_events import write_to_log
 
-        manner = Manner(max_runs=max_runs, poll=poll, grace=grace, once=once, tell=tell)
+        manner = Manner(max_runs=max_runs, poll=poll, grace=grace, once=once, tell=tell or write_to_log)
         served = by_name(registered_workflows() if workflows is None else workflows)
         worker = Worker(self._need_store(), served, self._take_up, self._clock, manner)
         self._workers.append(worker)

@@ -19,8 +19,7 @@ from milepost.engine.position import Position
 from milepost.engine.questions import inside, names_of
 from milepost.engine.run import Run
 from milepost.engine.stores.store import Message, RunRow, Store
-from milepost.engine.trace import RunStatus
-from milepost.engine.tracing import moment
+from milepost.engine.trace import RunStatus, moment
 
 LOOK_AGAIN: Final = 2.0
 """Seconds after which it is asked again whether a run that another process drives has been let go."""

@@ -11,7 +11,7 @@ from milepost.engine.errors import UnknownQuestion
 from milepost.engine.mailroom import ANSWER
 from milepost.engine.position import Position
 from milepost.engine.stores.store import Message
-from milepost.engine.tracing import moment
+from milepost.engine.trace import moment
 from milepost.engine.waits import Wait, Waiting, WaitKind
 
 LEAST_PREFIX = 3

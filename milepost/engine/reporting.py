@@ -17,8 +17,8 @@ from milepost.engine.pending import text_of
 from milepost.engine.reading import FAULTS
 from milepost.engine.report import Excerpt, Report, ReportedCheckpoint, StateChange
 from milepost.engine.stores.store import RunRow, Store
-from milepost.engine.trace import Edge
-from milepost.engine.tracing import Added, moment, task_of
+from milepost.engine.trace import Edge, moment
+from milepost.engine.tracing import Added, task_of
 from milepost.engine.values import Ref, Value
 
 LARGEST: Final = 16_384

@@ -12,8 +12,7 @@ from milepost.engine.data import dataclass
 from milepost.engine.errors import InputError, StoreError, UnknownRun
 from milepost.engine.interruption import left_alone
 from milepost.engine.stores.store import RunRow, Store
-from milepost.engine.trace import RunStatus, Trace
-from milepost.engine.tracing import moment
+from milepost.engine.trace import RunStatus, Trace, moment
 from milepost.engine.workflow import Workflow
 
 if TYPE_CHECKING:  # a program that only runs workflows asks for none of these, so each is loaded when it is asked for

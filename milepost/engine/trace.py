@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import field
-from datetime import datetime
+from datetime import UTC, datetime
 from importlib import import_module
 from typing import Final, Literal
 
@@ -21,6 +21,11 @@ TaskStatus = Literal["pending", "running", "waiting", "completed", "failed", "ca
 
 Edge = tuple[str, str, int]
 """(source node, target node, branch), as in `Definition.edges`."""
+
+
+def moment(seconds: float) -> datetime:
+    """Return an aware UTC time of seconds since 1970."""
+    return datetime.fromtimestamp(seconds, UTC)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

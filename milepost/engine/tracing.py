@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 from itertools import takewhile
 from math import inf
 from typing import Final, TypeVar
@@ -29,13 +29,9 @@ from milepost.engine.trace import (
     TaskTrace,
     Trace,
     WaitTrace,
+    moment,
 )
 from milepost.engine.waits import Settled, Waiting
-
-
-def moment(seconds: float) -> datetime:
-    """Return an aware UTC time of seconds since 1970."""
-    return datetime.fromtimestamp(seconds, UTC)
 
 
 def committed(record: Record) -> datetime | None:

@@ -27,8 +27,7 @@ from milepost.engine.questions import (
 )
 from milepost.engine.spec import Expected
 from milepost.engine.stores.store import Message, RunRow, Store
-from milepost.engine.trace import UNFINISHED
-from milepost.engine.tracing import moment
+from milepost.engine.trace import UNFINISHED, moment
 from milepost.engine.waits import WaitKind
 
 

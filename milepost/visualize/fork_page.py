@@ -8,7 +8,7 @@ from hashlib import sha256
 from typing import Final
 
 from milepost.engine.family import Relative
-from milepost.engine.tracing import moment
+from milepost.engine.trace import moment
 from milepost.visualize.escape import markup, one_line
 from milepost.visualize.forks import MOST_RUNS, STANDING, described, stands, told
 from milepost.visualize.palette import DARK, GLYPHS, LIGHT, Palette, Status, Theme

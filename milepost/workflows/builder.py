@@ -35,16 +35,6 @@ from milepost.nodes.decision import DecideDecorator, DecideNode
 from milepost.nodes.function import Body, FunctionDecorator, Options, applied
 from milepost.nodes.stream import StreamDecorator
 from milepost.nodes.subworkflow import Feed, subworkflow_step
-from milepost.nodes.wait import (
-    AskDecorator,
-    Deadline,
-    Time,
-    TimeOrMaker,
-    WaitStep,
-    event_step,
-    race_step,
-    time_step,
-)
 from milepost.workflows.apart import say_policy
 from milepost.workflows.draft import UNSET, Draft, Each, Unset, as_node, decide_by_class
 
@@ -53,6 +43,7 @@ if TYPE_CHECKING:
     from pydantic_ai.agent import AbstractAgent
 
     from milepost.nodes.agent import AgentDecorator
+    from milepost.nodes.wait import AskDecorator, Deadline, Time, TimeOrMaker, WaitStep
 
 StateT = TypeVar("StateT", default=None)
 DepsT = TypeVar("DepsT", default=None)
@@ -334,6 +325,8 @@ class WorkflowBuilder(GraphBuilder[StateT, DepsT, GraphInputT, GraphOutputT]):
         when the deadline passes; without one the node fails with `DeadlinePassed`, for which there may be an edge with
         on_timeout=True. The rest is as in `function`; a time limit is for the function alone.
         """
+        from milepost.nodes.wait import AskDecorator
+
         options = self._options(node_id, label, policy, caller_names())
         return AskDecorator(answer, self._deadline(deadline, default), options)
 
@@ -356,6 +349,8 @@ class WorkflowBuilder(GraphBuilder[StateT, DepsT, GraphInputT, GraphOutputT]):
         has to be about, so that each of several tasks gets its own. early: what becomes of an event that comes before
         anything waits for it. node_id: its id, else the name of the event. The rest is as in `ask`.
         """
+        from milepost.nodes.wait import event_step
+
         if early not in ("keep", "refuse"):
             raise WorkflowError(f"early={early!r} is not known. Write 'keep' or 'refuse'.")
         options = self._options(node_id, label, policy, caller_names())
@@ -395,6 +390,8 @@ class WorkflowBuilder(GraphBuilder[StateT, DepsT, GraphInputT, GraphOutputT]):
         until: how long (a timedelta, or seconds), until when (an aware datetime), or a function of the step context
         that says so. A time that has passed is not waited for. node_id: its id, else the function's name, or "sleep".
         """
+        from milepost.nodes.wait import time_step
+
         return time_step(until, self._options(node_id, label, policy, caller_names()))
 
     @overload
@@ -426,9 +423,13 @@ class WorkflowBuilder(GraphBuilder[StateT, DepsT, GraphInputT, GraphOutputT]):
         runners: what `ask`, `wait_for` and `sleep` return; they are no nodes of their own then. A time that wins gives
         a `TimeUp`. What was open besides is closed in the same record. node_id: its id, else made of theirs.
         """
+        from milepost.nodes.wait import race_step
+
         return race_step(runners, self._options(node_id, label, {}, caller_names()), self._draft.withdraw)
 
     def _deadline(self, until: Any, default: object) -> Deadline:
+        from milepost.nodes.wait import Deadline
+
         return Deadline(until=until, default=NO_DEFAULT if default is UNSET else default)
 
     def policy(
