@@ -64,9 +64,12 @@ def prepare(url: str) -> None:
 
 
 def is_there(url: str) -> bool:
-    """Return whether a store exists that could be read, so that reading never makes one."""
+    """Return whether a store exists that could be read, so that reading never makes one.
+
+    Of what is SQLite's name for a database that is no file, the store itself says that it cannot be.
+    """
     file = file_of(url)
-    return file is None or file.exists()
+    return file is None or str(file) == ":memory:" or file.exists()
 
 
 def require(url: str, run: str | None = None) -> None:

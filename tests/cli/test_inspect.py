@@ -35,6 +35,25 @@ def test_a_store_that_is_not_there_is_told_and_not_made(call: Call, folder: Path
     assert not (folder / ".milepost").exists()
 
 
+@pytest.mark.parametrize(
+    "words", [("runs",), ("show", "x"), ("trace", "x"), ("verify",), ("verify", "x"), ("tree", "x")]
+)
+def test_a_store_that_is_not_there_is_told_by_every_command_that_reads(
+    call: Call, folder: Path, words: tuple[str, ...]
+) -> None:
+    answer = call(*words)
+    assert (answer.code, answer.out, answer.err.count("\n")) == (4 if "x" in words else 8, "", 1)
+    assert "there is no store at 'sqlite:///.milepost/runs.db' yet" in answer.err.replace("There", "there")
+    assert not (folder / ".milepost").exists()
+
+
+@pytest.mark.parametrize("words", [("runs",), ("show", "x"), ("run", "flows:workflow", "--input", ORDER)])
+def test_a_database_that_is_no_file_is_refused_and_makes_none(call: Call, folder: Path, words: tuple[str, ...]) -> None:
+    answer = call(*words, "--store", "sqlite:///:memory:")
+    assert (answer.code, answer.err.startswith("A store named ':memory:' would be a file of that name.")) == (2, True)
+    assert not (folder / ":memory:").exists()
+
+
 def test_a_store_without_runs_has_none(call: Call) -> None:
     answer = call("runs", "--store", "memory://")
     assert (answer.code, answer.out, answer.err) == (0, "", "No runs in 'memory://'.\n")
