@@ -293,7 +293,7 @@ async def _drive_here(engine: Engine, run: Run, drive: Drive) -> tuple[Exception
     """
     drive.run_id = run.id
     failure: Exception | None = None
-    with stopping(run.stop) as stops:
+    with stopping(run.stop, second=f"go on with: {_resume_line(drive)}") as stops:
         async with shown(run):
             try:
                 await _go_through(engine, run, drive)

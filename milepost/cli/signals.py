@@ -15,7 +15,6 @@ from milepost.engine.data import dataclass
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 AS_NODES_LET_GO = "as soon as the nodes let go"
-RESUME_IT = "resume the run to go on"
 
 
 @dataclass(slots=True)
@@ -36,7 +35,7 @@ def raised_as_interrupt() -> Generator[None]:
 
 
 @contextmanager
-def stopping(stop: Callable[[], None], *, first: str = AS_NODES_LET_GO, second: str = RESUME_IT) -> Generator[Stops]:
+def stopping(stop: Callable[[], None], *, second: str, first: str = AS_NODES_LET_GO) -> Generator[Stops]:
     """Call `stop`, on the event loop that this is entered on, when somebody asks to stop.
 
     first, second: what is said then, and when they ask once more.
@@ -53,7 +52,7 @@ def stopping(stop: Callable[[], None], *, first: str = AS_NODES_LET_GO, second: 
             say(f"Stopping ({signal.Signals(number).name}) {first}. Once more to stop at once.")
             loop.call_soon_threadsafe(stop)
         else:
-            say(f"Stopped at once. Every checkpoint is saved; {second}.")
+            say(f"Stopped at once. Every checkpoint is saved; {second}")
             os._exit(Exit.INTERRUPTED)
 
     before = {number: signal.signal(number, handle) for number in SIGNALS}

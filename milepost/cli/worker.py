@@ -160,7 +160,7 @@ async def _serve(service: Service, tell: Callable[[WorkerEvent], None]) -> None:
         with stopping(
             stop.set,
             first=f"when the runs under way wait or have ended, in {service.grace:g} seconds at the latest",
-            second="any worker goes on with what was under way",
+            second="any worker goes on with what was under way.",
         ):
             if not service.once:
                 say(f"Serving {names} in {without_password(service.store)}. Ctrl-C stops it.")

@@ -101,7 +101,8 @@ def test_a_second_signal_ends_the_process_at_once_whatever_it_does(start: Start,
     _, err = process.communicate(timeout=30)
 
     assert process.returncode == 130
-    assert err.splitlines()[-1] == "Stopped at once. Every checkpoint is saved; resume the run to go on."
+    stopped = "Stopped at once. Every checkpoint is saved; go on with: "
+    assert err.splitlines()[-1] == f"{stopped}milepost resume r-1 stops.py:workflow"
     (flow / "hold").unlink()
     assert call("resume", "r-1", "stops.py:workflow").out == "7\n"
 
