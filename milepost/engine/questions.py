@@ -85,6 +85,8 @@ def answer_id(wait: OpenWait) -> str:
 def with_answers(waits: Sequence[OpenWait], inbox: Sequence[Message]) -> list[OpenWait]:
     """Return what a run waits for with the answers that wait in its inbox."""
     given = {message.id: message for message in inbox if message.kind == ANSWER}
+    if not given:
+        return list(waits)
     found: list[OpenWait] = []
     for wait in waits:
         message = given.get(answer_id(wait)) if wait.kind == "ask" else None

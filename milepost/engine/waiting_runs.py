@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from uuid import uuid4
 
 from milepost.engine.care import CaredRuns
@@ -25,6 +25,7 @@ from milepost.engine.questions import (
     open_waits,
     with_answers,
 )
+from milepost.engine.recollection import Recollection
 from milepost.engine.spec import Expected
 from milepost.engine.stores.store import Message, RunRow, Store
 from milepost.engine.trace import UNFINISHED, moment
@@ -35,6 +36,10 @@ class WaitingRuns(CaredRuns):
     """The runs of a store, or of an engine without one, for everybody who has something to say to them."""
 
     _live: Mapping[str, Live]
+
+    def __init__(self, store: Store | None, clock: Callable[[], float]) -> None:
+        super().__init__(store, clock)
+        self._recollection = Recollection()
 
     async def waits(
         self, run_id: str | None = None, *, kind: WaitKind | None = None, limit: int | None = None
@@ -68,15 +73,14 @@ class WaitingRuns(CaredRuns):
 
     async def _all_waits(self, store: Store, row: RunRow) -> list[OpenWait]:
         """Return what a run and those inside it wait for. Without recursion: there may be many levels."""
-        from milepost.engine.opening import read_position
-
+        self._recollection.turn_to(row.run_id)
         found: list[OpenWait] = []
         pending = deque([row])
         while pending:
             row = pending.popleft()
             if row.status in ("completed", "cancelled"):
                 continue
-            position = (await read_position(store, row, row.seq)).position
+            position = await self._recollection.position(store, row)
             found.extend(await self._own_waits(store, row, position))
             own = await store.children(row.run_id)
             others = [await store.row(child) for child in sorted({*inside(position)} - {child.run_id for child in own})]
