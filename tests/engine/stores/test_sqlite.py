@@ -155,6 +155,15 @@ async def test_what_dead_owners_left_is_removed_when_a_store_is_first_written(pa
         assert len(locks(path)) == 2
 
 
+async def test_a_store_beside_which_no_lock_file_can_be_made_owns_no_run(tmp_path: Path) -> None:
+    path = tmp_path / ("x" * 240)  # the name of the lock file would be longer than any
+    async with opened(SqliteStore(path)) as store:
+        for _ in range(2):
+            with pytest.raises(StoreError, match=r"could not be written: .*File name too long"):
+                await begin(store)
+        assert list(await store.rows()) == []
+
+
 @pytest.mark.parametrize("name", ["../precious.lock", "/precious.lock", "precious", ""])
 async def test_a_row_cannot_name_another_file_to_be_removed(path: Path, name: str) -> None:
     path.parent.joinpath("precious").touch()

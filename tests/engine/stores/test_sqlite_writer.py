@@ -189,6 +189,25 @@ async def test_one_that_cannot_be_written_undoes_a_shared_transaction_and_the_ot
         await recorded.writer.stop()
 
 
+async def test_one_for_whom_sqlite_undoes_a_shared_transaction_itself_costs_the_others_nothing(path: Path) -> None:
+    answers = Answers()
+    async with opened(SqliteStore(path)) as store:
+        execute(
+            path,
+            "CREATE TRIGGER no BEFORE INSERT ON runs WHEN new.run_id='b' BEGIN SELECT raise(ROLLBACK, 'no room'); END",
+        )
+        recorded = Recorded(path)
+        recorded.hold_up(answers)
+        for run_id in "abc":
+            recorded.create(new_run(run_id), answers)
+        recorded.gate.set()
+        given = dict(await answers.all())
+        assert str(given["b"]) == f"The store {path} could not be written: no room."
+        assert (given["a"], given["c"]) == (None, None)
+        assert [row.run_id for row in await store.rows()] == ["a", "c"]
+        await recorded.writer.stop()
+
+
 async def test_a_connection_that_fails_is_told_to_all_and_tried_again(path: Path) -> None:
     async with opened(SqliteStore(path)) as store:
         await begin(store)
@@ -299,6 +318,14 @@ async def test_the_log_is_made_as_long_as_it_gets_after_many_power_safe_commits(
         assert log_of(path) == long, "it is written over"
     assert execute(path, "SELECT count(*), max(seq) FROM journal") == [(399, 399)]
     assert execute(path, "SELECT count(*) FROM records") == [(399,)]
+
+
+async def test_a_log_that_is_long_is_not_made_longer(path: Path) -> None:
+    async with opened(SqliteStore(path)) as store, opened(SqliteStore(path)) as other:
+        await begin(store, length=110)
+        long = log_of(path)
+        await begin(other, "other", length=110)
+        assert log_of(path) == long > 4_000_000
 
 
 @pytest.mark.parametrize("durability", ["process", "none"])
