@@ -188,7 +188,7 @@ class Codec:
         if coder not in self._parts:
             self._parts[coder] = self._separated(coder)
         found = self._parts[coder]
-        kinds = () if found is None else (found.kind, list, tuple, bytes, *SIMPLE)
+        kinds = () if found is None else (found.kind, list, tuple, dict, bytes, *SIMPLE)
         return None if any(map(self._equality.has_rule, kinds)) else found
 
     def _separated(self, coder: Coder) -> Parts | None:

@@ -1,8 +1,8 @@
 """Writing a state field by field, where nothing depends on two of them: what is as it was is not written again.
 
-A field is as it was when it holds the very same objects as then, and those cannot change: a simple value, or a list or
-tuple of them. Its text is then what it was, and so is what would be read back. A list to which simple values were added
-is written by what was added. Everything else is written, read back and compared as always.
+A field is as it was when it holds the very same objects as then, and those cannot change: a simple value, or a list, a
+tuple or a dict of them. Its text is then what it was, and so is what would be read back. A list to which simple values
+were added is written by what was added. Everything else is written, read back and compared as always.
 """
 
 from __future__ import annotations
@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from operator import is_
 from types import NoneType
-from typing import Final, cast
+from typing import Final, TypeAlias, cast
 
 from milepost.engine.codec import ATOMS, Codec, Coder
 from milepost.engine.errors import NotStorable
 from milepost.engine.parts import HELD_APART
 
+Items: TypeAlias = "list[object] | dict[object, object]"
 UNCHANGING: Final = frozenset({str, int, float, bool, NoneType, bytes})
 """Types of objects in which nothing can change."""
 
@@ -30,16 +31,21 @@ def is_unchanging(value: object) -> bool:
     return type(value) in UNCHANGING or (type(value) is tuple and is_flat(cast("tuple[object, ...]", value)))
 
 
+def items_of(value: object) -> Items | None:
+    """Return a value that is exactly a list or a dict, None for any other."""
+    return cast("Items", value) if type(value) in (list, dict) else None
+
+
 class Known:
     """A field as it was written last.
 
     text: its JSON. value: for the next holder: what was read back, or the value itself where nothing in it can change.
-    items: of a list in which nothing else can change, for nobody to hold.
+    items: a list or dict in which nothing else can change, for nobody to hold.
     """
 
     __slots__ = ("items", "text", "value")
 
-    def __init__(self, text: str, value: object, items: list[object] | None = None) -> None:
+    def __init__(self, text: str, value: object, items: Items | None = None) -> None:
         self.text = text
         self.value = value
         self.items = items
@@ -47,18 +53,24 @@ class Known:
     @classmethod
     def of(cls, text: str, value: object, read_back: object) -> Known:
         """Return a field that was just written. value: of the state. read_back: equal to it."""
-        if type(value) is list and is_flat(value := cast("list[object]", value)):
-            return cls(text, None, value.copy())
+        items = items_of(value)
+        if items is not None and is_flat(items) and (isinstance(items, list) or is_flat(items.values())):
+            return cls(text, None, items.copy())
         return cls(text, value if is_unchanging(value) else read_back)
 
     def is_still(self, value: object) -> bool:
         """Tell whether a value is the one that was read back, with nothing in it that can have changed."""
-        if self.items is not None:
-            if type(value) is not list:
-                return False
-            holds = cast("list[object]", value)
-            return len(holds) == len(self.items) and all(map(is_, holds, self.items))
-        return value is self.value and is_unchanging(value)
+        before = self.items
+        if before is None:
+            return value is self.value and is_unchanging(value)
+        items = items_of(value)
+        if items is None or type(items) is not type(before) or len(items) != len(before):
+            return False
+        if not all(map(is_, items, before)):
+            return False
+        return not (isinstance(items, dict) and isinstance(before, dict)) or all(
+            map(is_, items.values(), before.values())
+        )
 
     def handed_out(self) -> object:
         """Return the value for somebody who may change it."""
@@ -67,9 +79,9 @@ class Known:
     def grown(self, value: object, kind: type) -> Known | None:
         """Return the field with what was added to its list, None where it is not that. kind: of the items."""
         items = self.items
-        if items is None or type(value) is not list:
+        longer = items_of(value)
+        if not isinstance(items, list) or not isinstance(longer, list):
             return None
-        longer = cast("list[object]", value)
         count = len(items)
         if len(longer) <= count or not all(map(is_, longer, items)):
             return None

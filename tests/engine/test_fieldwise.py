@@ -56,6 +56,7 @@ class Ledger:
     maybe: str | None = None
     lines: list[Line] = field(default_factory=list[Line])
     table: dict[str, list[int]] = field(default_factory=dict[str, list[int]])
+    notes: dict[str, str | None] = field(default_factory=dict[str, "str | None"])
     names: set[str] = field(default_factory=set[str])
     colour: Colour = Colour.RED
     few: Annotated[list[int], Field(max_length=2)] = field(default_factory=list[int])
@@ -142,6 +143,11 @@ OTHERS = ["count", "rate", "pair", "maybe", "colour", *LISTS]
 CHANGES: dict[str, Change] = {
     "a list in a dict": lambda state: state.table.setdefault("a", []).append(len(state.table)),
     "an item of a model": lambda state: [line.marks.append(1) for line in state.lines],
+    "a key": lambda state: state.notes.update({str(len(state.notes)): "a"}),
+    "keys in another order": lambda state: state.notes.update({"0": state.notes.pop("0", None)}),
+    "another value": lambda state: state.notes.update(dict.fromkeys(state.notes, "b")),
+    "a key that is equal": lambda state: state.notes.update({Word("0"): state.notes.pop("0", None)}),
+    "a value of another type": lambda state: state.notes.update({"0": Word("a")}),
     "a set": lambda state: state.names.add(str(state.count)),
     "a shorter list": lambda state: state.words.clear(),
     "a list turned round": lambda state: state.words.reverse(),
@@ -241,7 +247,6 @@ def test_what_is_as_it_was_keeps_its_very_text_and_is_handed_out_anew() -> None:
     assert second is not None
     assert [name for name in first[0] if first[0][name] is not second[0][name]] == [
         "count",
-        "table",
         "names",
         "colour",
     ]
@@ -250,6 +255,30 @@ def test_what_is_as_it_was_keeps_its_very_text_and_is_handed_out_anew() -> None:
     assert len(set(map(id, lists))) == 3
     lists[1].append("c")
     assert states.written(state) == second
+
+
+def test_a_dict_of_simple_values_is_left_alone_until_it_has_others_or_another_order() -> None:
+    codec, state = Codec(), Ledger(notes={"a": "1", "b": None})
+    states = needed(codec, Ledger)
+    first = states.written(state)
+    assert first is not None
+    again = states.written(state)
+    assert again is not None
+    assert again[0]["notes"] is first[0]["notes"]
+    for one in (first[1], again[1]):
+        assert isinstance(one, Ledger)
+        assert one.notes == state.notes
+        assert one.notes is not state.notes
+
+    state.notes["a"] = state.notes.pop("a")
+
+    turned = check(codec, states, state, Ledger)
+    assert isinstance(turned, Ledger)
+    assert list(turned.notes) == ["b", "a"]
+    state.notes["b"] = "2"
+    changed = check(codec, states, state, Ledger)
+    assert isinstance(changed, Ledger)
+    assert changed.notes == {"b": "2", "a": "1"}
 
 
 def test_a_list_in_two_fields_is_read_back_as_two_lists() -> None:
@@ -438,7 +467,7 @@ def test_a_type_with_a_rule_of_its_own_is_written_as_a_whole() -> None:
     assert fieldwise(codec, Ledger) is not None
 
 
-@pytest.mark.parametrize("kind", [list, tuple, str, float, bytes])
+@pytest.mark.parametrize("kind", [list, tuple, dict, str, float, bytes])
 def test_a_rule_for_values_that_might_be_left_alone_has_all_states_written_as_wholes(kind: type[object]) -> None:
     codec = Codec()
     assert fieldwise(codec, Ledger) is not None
