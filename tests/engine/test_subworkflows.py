@@ -10,7 +10,7 @@ import anyio
 import pytest
 from pydantic import BaseModel, Field
 
-from milepost.engine import engine as engine_module
+from milepost.engine import driven_runs
 from milepost.engine.current import current
 from milepost.engine.engine import Engine
 from milepost.engine.errors import (
@@ -315,7 +315,7 @@ async def test_a_run_inside_can_be_gone_on_with_by_itself(world: World) -> None:
 
 
 async def test_a_run_inside_that_is_driven_by_somebody_else_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine_module, "ASK_AGAIN", 0.001)
+    monkeypatch.setattr(driven_runs, "ASK_AGAIN", 0.001)
     journals, deps = Journals(), Deps()
 
     def world() -> MemoryStore:
