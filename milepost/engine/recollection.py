@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from milepost.engine.errors import BrokenJournal
 from milepost.engine.position import Position
-from milepost.engine.reading import check_next, go_on, read_record
 from milepost.engine.stores.store import RunRow, Store
 
 
@@ -42,6 +41,8 @@ async def _gone_on(store: Store, row: RunRow, before: str, position: Position) -
 
     before: the hash of the record that it stands at.
     """
+    from milepost.engine.reading import check_next, go_on, read_record
+
     if not row.snapshot_seq <= position.seq <= row.seq:
         return None
     new = row.seq - position.seq
