@@ -188,7 +188,7 @@ class SqliteStore:
                 self._owned[run.run_id] = first.epoch
             return is_new
 
-        return await self._write(job)
+        return await self._write(job, is_alone=not self._owned)
 
     async def acquire(self, run_id: str) -> RunRow:
         self._get_ready()
@@ -199,14 +199,16 @@ class SqliteStore:
             self._owned[run_id] = row.epoch
             return row
 
-        return await self._write(job)
+        return await self._write(job, is_alone=not self._owned)
 
     async def release(self, run_id: str, epoch: int) -> None:
         if self._owned.get(run_id) == epoch:
             del self._owned[run_id]
             self._commits.heads.pop(run_id, None)
         try:
-            await self._write(lambda connection: journal.release(connection, self._owner, [run_id], epoch))
+            await self._write(
+                lambda connection: journal.release(connection, self._owner, [run_id], epoch), is_alone=not self._owned
+            )
         except StoreError:
             if self._writer is None:
                 raise
@@ -373,11 +375,11 @@ class SqliteStore:
     def _closed(self) -> StoreError:
         return StoreError(f"The store {self.path} is not open.")
 
-    async def _write(self, job: Callable[[sqlite3.Connection], T]) -> T:
-        """Do a job here if nobody is in the way, else on the writer thread."""
+    async def _write(self, job: Callable[[sqlite3.Connection], T], *, is_alone: bool = False) -> T:
+        """Do a job here if nobody is in the way, else on the writer thread. is_alone: no other run is owned."""
         writer = self._writing()
         direct = self._commits.direct
-        if direct is not None and not self._commits.shares and not writer.pending:
+        if direct is not None and not writer.pending and self._commits.is_here(is_alone):
             try:
                 return job(direct.connection)
             except FAILURES as error:

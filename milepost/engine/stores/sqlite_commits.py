@@ -33,7 +33,7 @@ class Commits:
         self.direct: sqlite3.Cursor | None = None
         self.heads: records.Heads = {}
         self.pace = Pace()
-        self.shares = durability == "power"
+        self._shares = durability == "power"
         self._path = path
         self._durability: Durability = durability
         self._renew = renew
@@ -55,13 +55,13 @@ class Commits:
     def append(self, writer: Writer, entry: Entry, acknowledge: Acknowledge, *, is_only: bool) -> None:
         """Commit an entry here or there. is_only: of the only run that this store owns."""
         cursor = self.direct
-        if self.shares:
+        if self._shares:
             self._count(writer)
-        if cursor is None or writer.pending or (self.shares and not (entry.alone and is_only and self.pace.is_quick)):
+        if cursor is None or writer.pending or not self.is_here(entry.alone and is_only):
             writer.submit(entry, acknowledge)  # what was handed over comes first
             return
         answer: StoreError | None = None
-        begun = perf_counter() if self.shares else 0.0
+        begun = perf_counter() if self._shares else 0.0
         try:
             if not records.append_one(cursor, self.heads, entry):
                 answer = LeaseLost(entry.run_id)
@@ -70,9 +70,13 @@ class Commits:
                 writer.submit(entry, acknowledge)
                 return
             answer = failure(self._path, "written", error)
-        if self.shares:
+        if self._shares:
             self.pace.note(perf_counter() - begun)
         acknowledge(answer)
+
+    def is_here(self, is_alone: bool) -> bool:
+        """Whether to commit on the event loop's thread. is_alone: nobody else would wait for the disk meanwhile."""
+        return not self._shares or (is_alone and self.pace.is_quick)
 
     def append_together(self, connection: sqlite3.Connection, entries: Sequence[Entry]) -> Sequence[bool]:
         """Commit entries on the writer thread; see `records.append`."""

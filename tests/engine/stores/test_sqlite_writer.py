@@ -7,9 +7,10 @@ import shutil
 import sqlite3
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from contextlib import closing
 from pathlib import Path
+from typing import TypeVar
 
 import anyio.lowlevel
 import pytest
@@ -26,6 +27,8 @@ from milepost.testing.contract.place import opened
 from milepost.testing.contract.writing import Answers, append, begin, entry, new_run
 from tests.engine.stores.test_sqlite import DURABILITIES, execute, room_for
 from tests.loops import asyncio_only
+
+T = TypeVar("T")
 
 pytestmark = pytest.mark.anyio
 
@@ -275,6 +278,53 @@ async def test_a_power_safe_entry_that_is_alone_is_committed_before_append_retur
         store.append(entry("run", 2)._replace(alone=True), answers.expect(2))
         assert answers.given == [(2, None)]
         assert execute(path, "SELECT max(seq) FROM journal") == [(2,)]
+
+
+def at_once(work: Coroutine[object, None, T]) -> T:
+    """Return what comes of something that waits for nothing."""
+    with pytest.raises(StopIteration) as caught:
+        work.send(None)
+    found: T = caught.value.value
+    return found
+
+
+async def test_the_only_run_of_a_power_safe_store_is_begun_taken_up_and_let_go_without_another_thread(
+    path: Path,
+) -> None:
+    async with opened(SqliteStore(path)) as store:
+        assert at_once(store.create(new_run("run"), entry("run", 1)))
+        at_once(store.release("run", 1))
+        assert at_once(store.acquire("run")).epoch == 2
+
+
+async def test_power_safe_runs_beside_others_are_begun_and_let_go_on_the_writer_thread(path: Path) -> None:
+    done: list[str] = []
+
+    async def live(run_id: str) -> None:
+        assert await store.create(new_run(run_id), entry(run_id, 1))
+        done.append(run_id)
+        await store.release(run_id, 1)
+
+    store = SqliteStore(path)
+    async with opened(store), anyio.create_task_group() as tasks:
+        await begin(store, "first")
+        for run_id in ("second", "third"):
+            tasks.start_soon(live, run_id)
+        await anyio.lowlevel.checkpoint()
+        assert done == []
+    assert sorted(done) == ["second", "third"]
+
+
+async def test_a_power_safe_run_is_begun_on_the_writer_thread_while_the_disk_is_slow(path: Path) -> None:
+    store = SqliteStore(path)
+    async with opened(store), anyio.create_task_group() as tasks:
+        await begin(store, "first")
+        await store.release("first", 1)
+        for _ in range(5):
+            store.pace.note(0.5)
+        tasks.start_soon(begin, store, "second")
+        await anyio.lowlevel.checkpoint()
+        assert len(await store.rows()) == 1
 
 
 async def test_power_safe_entries_of_several_runs_share_commits_although_each_is_alone_in_its_run(path: Path) -> None:
