@@ -28,6 +28,8 @@ ALL_WIDE_FOLDS: Final = 0.72
 """The widths of folds of such a run, of one and of all together."""
 WORTH: Final = 1.0
 """What has to be folded away, against what is left, for folding to be worth its trouble."""
+LEAST: Final = 1.0
+"""How many seconds a fold has at least: where there is less to fold, nobody has waited for long."""
 PART: Final = 1 / 50
 """How long a fold has to be, beside the longest one: who folds a minute need not fold a moment."""
 
@@ -239,7 +241,7 @@ def _width(number: int, ran: float) -> float:
 def _folded(length: float, idle: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
     """Return the stretches that are folded, in order."""
     most, ran = max((stop - start for start, stop in idle), default=0.0), _ran(length, idle)
-    large = [(start, stop) for start, stop in idle if stop - start >= most * PART]
+    large = [(start, stop) for start, stop in idle if stop - start >= max(LEAST, most * PART)]
     longest = sorted(large, key=lambda gap: gap[0] - gap[1])[:MOST_FOLDS]
     sums = list(accumulate(stop - start for start, stop in longest))
     for number in range(len(longest), 0, -1):

@@ -89,6 +89,11 @@ def test_seconds_behind_a_fold_are_times_of_the_run() -> None:
     ]
 
 
+def test_moments_are_not_folded_whatever_they_are_of_the_run() -> None:
+    assert fold_idle(0.9, [(0.4, 0.401)]).gaps == ()
+    assert len(fold_idle(2.4, [(1.2, 1.201)]).gaps) == 2
+
+
 def test_where_nothing_ran_at_all_nothing_is_folded() -> None:
     assert fold_idle(86_400.0, []).gaps == ()
     assert fold_idle(86_400.0, [(5.0, 5.0)]).gaps == ()
