@@ -20,11 +20,11 @@ WORST_FIRST: Final = (
     Status.CAUGHT,
     Status.WAITING,
     Status.RUNNING,
+    Status.PENDING,
     Status.CANCELLED,
     Status.RETRIED,
     Status.DONE,
     Status.REUSED,
-    Status.PENDING,
     Status.UNREACHED,
 )
 _WEIGHT: Final = {status: number for number, status in enumerate(WORST_FIRST)}

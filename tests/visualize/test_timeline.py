@@ -92,6 +92,12 @@ def test_a_run_that_nobody_drives_any_more_ends_with_its_last_sign_of_life() -> 
     assert (shown.notice, shown.status, shown.axis.length) == ("… interrupted at score", Status.PENDING, 5)
 
 
+def test_a_lane_in_which_something_is_still_to_do_is_not_done() -> None:
+    tasks = [did("score", 0, (0, 4)), did("score", 0, status="pending", visit=2)]
+    trace = replace(run(tasks, 5), status="running", interrupted=True)
+    assert lane(timeline(trace), "score").status is Status.PENDING
+
+
 def test_a_resume_that_committed_nothing_is_not_told_to_have_stopped_before_it_began() -> None:
     tasks = [did("prepare", 0, (0, 4)), did("score", 5, status="pending", cause="prepare 1")]
     trace = replace(run(tasks, 5), status="running", interrupted=True, resumes=(at(9),))
