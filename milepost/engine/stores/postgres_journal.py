@@ -47,11 +47,14 @@ _LOCK: Final = "SELECT owner, owned_since, takeovers, inside FROM runs WHERE run
 # Not joined to the statement above: that one may wait for the lock, and then sees the other tables as they were before.
 _LEASE: Final = f"SELECT lease_until, lease_until - {NOW} FROM owners WHERE owner = %s AND lease_until > {NOW}"
 _TAKE: Final = (
-    f"UPDATE runs SET epoch = epoch + 1, owner = %s, owned_since = {NOW}, takeovers = %s, inside = %s "
-    f"WHERE run_id = %s RETURNING {COLUMNS}"
+    f"WITH taken AS (UPDATE runs SET epoch = epoch + 1, owner = %s, owned_since = {NOW}, takeovers = %s, inside = %s "
+    f"WHERE run_id = %s RETURNING number, {COLUMNS}), "
+    "opened AS (INSERT INTO openings (run, epoch, owner, at) SELECT number, epoch, owner, %s FROM taken) "
+    f"SELECT {COLUMNS} FROM taken"
 )
-_OPENING: Final = (
-    "INSERT INTO openings (run, epoch, owner, at) SELECT number, epoch, owner, %s FROM runs WHERE run_id = %s"
+_LEAVE: Final = (
+    "WITH let_go AS (UPDATE runs SET owner = NULL WHERE run_id = ANY(%s) AND owner = %s) "
+    "DELETE FROM owners WHERE owner = %s"
 )
 _INSIDE: Final = (
     "WITH RECURSIVE inside AS (SELECT run_id, seq FROM runs WHERE parent_run = %s UNION ALL "
@@ -95,11 +98,7 @@ async def enter(connection: Link, owner: str, ttl: float) -> None:
 
 async def leave(connection: Link, owner: str, run_ids: Sequence[str]) -> None:
     """Stop owning runs, and being anybody."""
-    async with connection.transaction():
-        await connection.execute(
-            "UPDATE runs SET owner = NULL WHERE run_id = ANY(%s) AND owner = %s", (list(run_ids), owner)
-        )
-        await connection.execute("DELETE FROM owners WHERE owner = %s", (owner,))
+    await connection.execute(_LEAVE, (list(run_ids), owner, owner))
 
 
 async def create(connection: Link, owner: str, run: NewRun, first: Entry, creating: str) -> bool:
@@ -163,9 +162,8 @@ async def acquire(
             loop = CrashLoop(run_id, takeovers - 1)
             await connection.execute("UPDATE runs SET owner = NULL WHERE run_id = %s", (run_id,))
         else:
-            taken = await (await connection.execute(_TAKE, (owner, takeovers, inside, run_id))).fetchone()
+            taken = await (await connection.execute(_TAKE, (owner, takeovers, inside, run_id, at))).fetchone()
             assert taken is not None
-            await connection.execute(_OPENING, (at, run_id))
             return row_of(taken)
     assert loop is not None
     raise loop
