@@ -320,6 +320,14 @@ def test_models_and_typed_dicts_are_written_field_by_field_too() -> None:
     assert check(codec, sheets, Sheet(words=[], title=""), Sheet) is None  # its text has another order
 
 
+def test_a_model_that_holds_more_than_its_fields_is_left_to_the_whole() -> None:
+    page, pages = Page(), needed(Codec(), Page)
+    object.__setattr__(page, "__pydantic_private__", {"_seen": 1})
+
+    assert pages.written(page) is None
+    assert pages.written(Page()) is not None
+
+
 class Longer(Page):
     more: int = 0
 
