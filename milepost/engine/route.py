@@ -483,7 +483,7 @@ class Router:
         self._emit(Stream(f"{route}{node.mark}"))
         key = key_of(self._base.key, f"{route}{node.mark}")
         self.holds.hold_stream(self.position.streams[key])
-        self.opened[key] = source
+        self.opened = {**self.opened, key: source}  # who releases an earlier record may still hold the dict before it
 
     # --- joins -------------------------------------------------------------------------------------------------------
 

@@ -14,6 +14,7 @@ from milepost.engine.engine import Engine
 from milepost.engine.errors import MilepostError, NodeError, NotStorable, RoutingError
 from milepost.engine.mergers import append
 from milepost.engine.stores.memory import Journals, MemoryStore
+from milepost.engine.stores.store import Acknowledge, Entry
 from milepost.engine.typed import StepContext, reduce_list_append
 from milepost.engine.workflow import Workflow
 from milepost.workflows.builder import WorkflowBuilder
@@ -206,3 +207,48 @@ async def test_a_stream_that_does_not_lead_to_a_map_cannot_be_stored() -> None:
 
     with pytest.raises(RoutingError, match="an async iterable can be stored only item by item"):
         await wf.build(validate_graph_structure=False).run(store="memory:")
+
+
+class SlowDisk(MemoryStore):
+    """A store that says of the second record that it is kept only when it has the third one, too."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.late: Acknowledge | None = None
+
+    def append(self, entry: Entry, acknowledge: Acknowledge) -> None:
+        if entry.seq == 2:
+            super().append(entry, lambda _: None)
+            self.late = acknowledge
+            return
+        if entry.seq == 3 and self.late is not None:
+            self.late(None)
+        super().append(entry, acknowledge)
+
+
+async def test_a_stream_is_read_once_though_the_record_before_it_was_kept_late() -> None:
+    wf = WorkflowBuilder(name="beside", output_type=list[int])
+
+    @wf.function
+    async def quick(ctx: StepContext[None, None, None]) -> int:
+        return 0
+
+    @wf.stream
+    async def give(ctx: StepContext[None, None, None]) -> AsyncIterator[int]:
+        yield 1
+        yield 2
+
+    @wf.function
+    async def look(ctx: StepContext[None, None, int]) -> int:
+        return ctx.inputs
+
+    collect = wf.join(reduce_list_append, initial_factory=list[int], node_id="collect")
+    wf.edge(wf.start_node, quick)
+    wf.edge(wf.start_node, give)
+    wf.edge(quick, collect)
+    wf.edge(give, wf.each(look, join=collect))
+    wf.edge(collect, wf.end_node)
+
+    async with Engine(SlowDisk()) as engine:
+        run = await engine.start(wf.build())
+        assert sorted(await run.result()) == [0, 1, 2]
