@@ -146,8 +146,7 @@ AIMS = (
         "import of what a program needs, of pydantic-graph's",
         Cell(Kind.START, NONE),
         Cell(Kind.START, "pydantic-graph"),
-        1.5,
-        is_quoted=True,
+        None,
     ),
 )
 

@@ -6,6 +6,7 @@ import getpass
 import json
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, cast
 
@@ -28,7 +29,6 @@ from milepost.cli.waiting import (
     span,
     wait_lines,
 )
-from milepost.engine.data import dataclass
 from milepost.engine.errors import AnswerError, InputError, MilepostError, UnknownQuestion
 from milepost.engine.plainly import check_schema, read_plain
 

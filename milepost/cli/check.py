@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Final
 
 import click
@@ -14,7 +14,6 @@ from milepost.cli.options import common_options
 from milepost.cli.records import read_store
 from milepost.cli.screen import Invocation, print_json
 from milepost.cli.stores import DEFAULT_STORE, require
-from milepost.engine.data import dataclass
 from milepost.engine.errors import UnsoundWorkflow, WorkflowError
 
 if TYPE_CHECKING:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import NoneType
 from typing import TYPE_CHECKING, Any, Final
@@ -18,7 +19,6 @@ from milepost.cli.screen import Invocation, print_json, print_value, prints_to_s
 from milepost.cli.signals import stopping
 from milepost.cli.stores import prepare, require, with_durability
 from milepost.cli.waiting import command, describe_wait, headline, moment, next_commands, wait_lines
-from milepost.engine.data import dataclass
 from milepost.engine.errors import InputError, StoreError
 from milepost.engine.tags import checked_tags
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
@@ -29,7 +29,6 @@ from milepost.cli.records import describe_run, describe_trace, find_run, read_st
 from milepost.cli.screen import Invocation, console, json_text, print_json, print_sides, say
 from milepost.cli.stores import require
 from milepost.cli.waiting import describe_wait, moment, next_commands, resume_command, wait_lines
-from milepost.engine.data import dataclass
 from milepost.engine.errors import InputError, StoreError
 from milepost.engine.stores.address import without_password
 from milepost.visualize.palette import INTERRUPTED

@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
-
-from milepost.engine.data import dataclass
 
 LEDGER: Final = "MILEPOST_METERED_LEDGER"
 MODEL: Final = "MILEPOST_METERED_MODEL"

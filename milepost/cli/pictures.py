@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import wraps
 from pathlib import Path
@@ -13,7 +14,6 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 import click
 
 from milepost.cli.screen import say
-from milepost.engine.data import dataclass
 from milepost.engine.errors import InputError
 
 if TYPE_CHECKING:

@@ -8,12 +8,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from milepost.cli.ledger import DIES_AT, LEDGER, MODEL, PAUSE, Call, Ledger
 from milepost.cli.records import read_store
-from milepost.engine.data import dataclass
 from milepost.engine.errors import InputError
 
 if TYPE_CHECKING:

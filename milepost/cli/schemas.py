@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final, TypeGuard, cast
 
-from milepost.engine.data import dataclass
 from milepost.engine.errors import AnswerError
 from milepost.engine.plainly import check_schema
 

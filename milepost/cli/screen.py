@@ -6,11 +6,10 @@ import contextlib
 import json
 import sys
 from collections.abc import Generator, Iterable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import click
-
-from milepost.engine.data import dataclass
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -7,11 +7,11 @@ import signal
 from asyncio import get_running_loop
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from types import FrameType
 
 from milepost.cli.exits import Exit
 from milepost.cli.screen import say
-from milepost.engine.data import dataclass
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 AS_NODES_LET_GO = "as soon as the nodes let go"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from rich.console import Console, Group
@@ -13,7 +14,6 @@ from rich.table import Table
 from rich.text import Text
 
 from milepost.cli.pictures import show_trace
-from milepost.engine.data import dataclass
 
 if TYPE_CHECKING:
     from milepost.cli.rehearsal import Process, Rehearsal

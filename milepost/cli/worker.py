@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, TextIO, assert_never
 
 import click
@@ -17,7 +17,6 @@ from milepost.cli.screen import SCHEMA_VERSION, Invocation, prints_to_stderr, sa
 from milepost.cli.signals import stopping
 from milepost.cli.stores import prepare, with_durability
 from milepost.cli.waiting import moment
-from milepost.engine.data import dataclass
 from milepost.engine.errors import InputError
 from milepost.engine.stores.address import without_password
 

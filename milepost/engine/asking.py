@@ -7,12 +7,11 @@ it, so that nothing before it runs again and nothing is taken twice.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from milepost.engine.attempts import Outcome
-from milepost.engine.data import dataclass
 from milepost.engine.errors import AnswerError, DeadlinePassed, MilepostError
 from milepost.engine.journal import Kind, Record, Timing, apply
 from milepost.engine.mailroom import ANSWER

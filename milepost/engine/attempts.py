@@ -6,6 +6,7 @@ import time
 from asyncio import CancelledError, current_task
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from contextvars import copy_context
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from types import TracebackType
@@ -16,7 +17,6 @@ import anyio
 from milepost.engine.caching import MISSING, NodeCache
 from milepost.engine.children import ChildWork, Parent, Place
 from milepost.engine.current import Current, set_current, total_usage, unset_current
-from milepost.engine.data import dataclass
 from milepost.engine.errors import CircuitOpen, InputError, ResumeError, WorkflowError
 from milepost.engine.events import AttemptStarted, Event, TaskRetried
 from milepost.engine.facilities import Facilities

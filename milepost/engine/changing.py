@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from types import NoneType
 from typing import Any, Final
 
-from milepost.engine.data import dataclass
 from milepost.engine.drivers import Prepared
 from milepost.engine.errors import EditError, NotStorable, RunMismatch, UnknownRun
 from milepost.engine.fields import fields_of, shape_of, whole_of

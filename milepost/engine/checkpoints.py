@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
 from types import NoneType
 from typing import Any, Generic
@@ -10,7 +11,6 @@ from typing import Any, Generic
 from typing_extensions import TypeVar
 
 from milepost.engine.account import status_of
-from milepost.engine.data import dataclass
 from milepost.engine.drivers import prepare
 from milepost.engine.fields import whole_of
 from milepost.engine.fitting import fit

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import anyio
 from anyio.lowlevel import checkpoint
 
-from milepost.engine.data import dataclass
 from milepost.engine.errors import MilepostError, WorkflowError
 from milepost.engine.trace import RunStatus
 from milepost.engine.workflow import Workflow

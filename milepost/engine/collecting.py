@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 
-from milepost.engine.data import dataclass
 from milepost.engine.errors import InputError
 from milepost.engine.stores.store import Leftovers, RunRow, Store, Weight
 from milepost.engine.trace import OVER, RunStatus

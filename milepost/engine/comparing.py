@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Mapping
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 
 from milepost.engine.current import total_usage
-from milepost.engine.data import dataclass
 from milepost.engine.difference import Cost, Difference, OtherChoice, OtherOutcome, Side, Visit
 from milepost.engine.fields import whole_of
 from milepost.engine.forking import line_of

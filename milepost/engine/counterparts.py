@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
-from milepost.engine.data import dataclass
 from milepost.engine.definition import DefinedNode, Definition
 from milepost.engine.position import END, START
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar, Token
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from milepost.engine.children import ChildWork
-from milepost.engine.data import dataclass
 from milepost.engine.events import Custom, Event, TextDelta
 from milepost.engine.keys import idempotency_key
 from milepost.engine.trace import Usage

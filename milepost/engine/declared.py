@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar, cast
 
 from pydantic_graph.id_types import NodeID
 
 from milepost.engine.assignability import item_type
-from milepost.engine.data import dataclass
 from milepost.engine.hints import RETURN, Hints, Names, read_hints, unresolved_hint
 from milepost.engine.policy import Policy
 from milepost.engine.spec import NO_POLICY, UNKNOWN, NodeKind, NodeSpec, Resume

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from hashlib import blake2b
 from types import NoneType, UnionType
@@ -17,7 +17,6 @@ from pydantic_graph.node import Fork
 from pydantic_graph.paths import DestinationMarker, LabelMarker, Path, TransformMarker
 from pydantic_graph.util import unpack_type_expression
 
-from milepost.engine.data import dataclass
 from milepost.engine.errors import StoreError
 from milepost.engine.failure import FailedWith, failure_of
 from milepost.engine.policy import Policy

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Final
 
-from milepost.engine.data import dataclass
 from milepost.engine.json_changes import JsonChange
 from milepost.engine.trace import Edit, RunStatus, TaskStatus
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from types import NoneType
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -11,7 +12,6 @@ import anyio
 from milepost.engine.admission import check_given, given_state, unstorable, workflows_inside
 from milepost.engine.children import ChildWork, Parent, Place, ended_inside, name_of
 from milepost.engine.codec import Codec
-from milepost.engine.data import dataclass
 from milepost.engine.definition import Definition, describe
 from milepost.engine.errors import InputError, RunWaiting, UnsoundWorkflow
 from milepost.engine.executor import Driver, only_one

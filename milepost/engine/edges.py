@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import NamedTuple
 
-from milepost.engine.data import dataclass
 from milepost.engine.definition import Definition
 from milepost.engine.journal import Kind, Record
 from milepost.engine.keys import unescape

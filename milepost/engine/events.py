@@ -7,9 +7,9 @@ passing event is told once, to those who watch at that moment, and is kept nowhe
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 
-from milepost.engine.data import dataclass
 from milepost.engine.limits import CircuitState
 from milepost.engine.trace import RunStatus, Usage
 from milepost.engine.waits import How, WaitKind

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Any
 
 from milepost.engine.caching import NodeCache
 from milepost.engine.children import Nest
-from milepost.engine.data import dataclass
 from milepost.engine.limits import Traffic
 from milepost.engine.plan import Plan
 from milepost.engine.slots import Gates

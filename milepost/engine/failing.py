@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
 
 from milepost.engine.attempts import Outcome, printable
-from milepost.engine.data import dataclass
 from milepost.engine.errors import InputError, MilepostError, NodeError, ResumeError, StoreError, WorkflowError
 from milepost.engine.failure import Failure
 from milepost.engine.journal import Kind, Record, apply

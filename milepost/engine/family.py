@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
-from milepost.engine.data import dataclass
 from milepost.engine.errors import BrokenJournal
 from milepost.engine.interruption import left_alone
 from milepost.engine.journal import Kind

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from functools import lru_cache
 from hashlib import blake2b
 from types import NoneType, UnionType
@@ -16,7 +16,6 @@ from typing import Annotated, Any, ClassVar, Final, NewType, NotRequired, Requir
 
 from typing_extensions import Format, ReadOnly, get_annotations, is_typeddict
 
-from milepost.engine.data import dataclass
 from milepost.engine.hints import is_alias, resolve
 from milepost.engine.mergers import Merger
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from difflib import get_close_matches
-
-from milepost.engine.data import dataclass
 
 NAMES = {"__start__": "the start", "__end__": "the end"}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import AsyncIterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from types import NoneType
 from typing import Any, get_origin
 
@@ -13,7 +14,6 @@ from pydantic_graph.paths import DestinationMarker, Path, TransformMarker
 from pydantic_graph.util import unpack_type_expression
 
 from milepost.engine.assignability import item_type, members, runtime_class, union_of
-from milepost.engine.data import dataclass
 from milepost.engine.failure import FailedWith, Succeeded, failure_of
 from milepost.engine.hints import read_hints
 from milepost.engine.spec import UNKNOWN, LabelIs, NodeKind, NodeSpec, unwrap_choice

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
 
@@ -13,7 +13,6 @@ from pydantic_graph import StepContext
 from pydantic_graph.join import ReducerContext
 from typing_extensions import Format, TypeIs, get_annotations
 
-from milepost.engine.data import dataclass
 from milepost.engine.spec import UNKNOWN
 
 Names = Mapping[str, object]

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterable, Iterable, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
-from milepost.engine.data import dataclass
 from milepost.engine.errors import InputError
 from milepost.engine.exporting import FORMAT, check_of
 from milepost.engine.reading import has_fingerprint, unknown_word

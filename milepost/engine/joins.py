@@ -5,10 +5,10 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from copy import deepcopy
+from dataclasses import dataclass
 from typing import Any, get_args, get_origin
 
 from milepost.engine.assignability import members, runtime_class, says_nothing, union_of
-from milepost.engine.data import dataclass
 from milepost.engine.hints import (
     Names,
     bind,

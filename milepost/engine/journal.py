@@ -7,12 +7,11 @@ gives the position; live, the router takes the same steps (`begin`, `enter` per 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from hashlib import blake2b
 from typing import Any, Final, NamedTuple
 
-from milepost.engine.data import dataclass
 from milepost.engine.patch import Patch
 from milepost.engine.position import (
     Base,

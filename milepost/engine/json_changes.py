@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from enum import Enum
 from itertools import takewhile
 from typing import Final
-
-from milepost.engine.data import dataclass
 
 
 class Absent(Enum):

@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from enum import StrEnum
 from types import TracebackType
 
 import anyio
 
-from milepost.engine.data import dataclass
 from milepost.engine.errors import CircuitOpen
 from milepost.engine.policy import CircuitBreaker, Policy, RateLimit
 

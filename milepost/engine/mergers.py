@@ -11,9 +11,9 @@ import inspect
 from collections import deque
 from collections.abc import Callable
 from copy import copy
+from dataclasses import dataclass
 from typing import Any
 
-from milepost.engine.data import dataclass
 from milepost.engine.errors import WorkflowError
 
 

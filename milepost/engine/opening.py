@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from milepost.engine.codec import Codec
-from milepost.engine.data import dataclass
 from milepost.engine.errors import BrokenJournal, IncompatibleWorkflow, NotStorable, UnknownCheckpoint
 from milepost.engine.pending import text_of
 from milepost.engine.plan import Plan

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Awaitable, Callable
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from anyio.abc import TaskGroup
 
 from milepost.engine.children import Place
-from milepost.engine.data import dataclass
 from milepost.engine.drivers import Prepared
 from milepost.engine.errors import MilepostError, RunBusy, RunCancelled, RunWaiting, StoreError, UnknownRun
 from milepost.engine.mailroom import CANCEL

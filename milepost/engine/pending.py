@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 from milepost.engine.codec import split_array
-from milepost.engine.data import dataclass
 from milepost.engine.position import Position, WaitingJoin, lineage
 from milepost.engine.revision import Place
 from milepost.engine.values import Ref, Value

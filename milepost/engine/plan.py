@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from types import NoneType
 from typing import Any, Final, Literal, get_args, get_origin
 
@@ -12,7 +13,6 @@ from pydantic_graph.paths import DestinationMarker, Path, TransformMarker
 from pydantic_graph.util import unpack_type_expression
 
 from milepost.engine.codec import items_of
-from milepost.engine.data import dataclass
 from milepost.engine.errors import WorkflowError
 from milepost.engine.failure import Succeeded, failure_of
 from milepost.engine.hints import read_hints

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import fields, replace
+from dataclasses import dataclass, fields, replace
 from math import isfinite
 from typing import TYPE_CHECKING, Any, Final, Literal, TypedDict, TypeGuard, cast, get_args
 
-from milepost.engine.data import dataclass
 from milepost.engine.errors import WorkflowError
 from milepost.engine.findings import did_you_mean, listed
 

@@ -11,10 +11,9 @@ or branch 3 of a decision), so that the fork stack of what was spawned follows f
 
 from __future__ import annotations
 
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Final, NamedTuple, assert_never
 
-from milepost.engine.data import dataclass
 from milepost.engine.keys import ROOT, key_of, unescape
 from milepost.engine.patch import Patch, inverse, spliced
 from milepost.engine.values import Ref

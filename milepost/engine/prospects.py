@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Final, Literal
 
-from milepost.engine.data import dataclass
 from milepost.engine.definition import Definition
 from milepost.engine.drivers import AnyWorkflow, Prepared, prepare
 from milepost.engine.errors import BrokenJournal, DamagedStore, ForeignStore, IncompatibleWorkflow, WrongKey

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 
-from milepost.engine.data import dataclass
 from milepost.engine.errors import UnknownQuestion
 from milepost.engine.mailroom import ANSWER
 from milepost.engine.position import Position

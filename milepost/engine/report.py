@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import datetime
 
-from milepost.engine.data import dataclass
 from milepost.engine.patch import Patch, patched
 from milepost.engine.trace import Edge, RunStatus, Trace
 

@@ -7,10 +7,9 @@ position without the workflow, also after a migration.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Any
 
-from milepost.engine.data import dataclass
 from milepost.engine.keys import escape, unescape
 from milepost.engine.patch import Patch, spliced
 from milepost.engine.position import LiveStream, Position, Stack, Task

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -11,7 +12,6 @@ from pydantic_graph.id_types import NodeID
 from milepost.engine.assignability import accepts, accepts_some, is_model, may_be_mapped, members, type_name, union_of
 from milepost.engine.branches import check_decision, decides_by_instance
 from milepost.engine.catalogue import describe_nodes, looks_generated
-from milepost.engine.data import dataclass
 from milepost.engine.findings import Findings, did_you_mean, listed, name_of, sentence
 from milepost.engine.flow import Arrival, ChoiceType, Flow, does_something, is_source
 from milepost.engine.hints import Names

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final, Literal, Protocol
 
-from milepost.engine.data import dataclass
 from milepost.engine.policy import Policy
 
 UNKNOWN: Final = Any

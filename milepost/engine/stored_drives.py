@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -12,7 +12,6 @@ import anyio
 from milepost.engine.admission import check_given, given_state
 from milepost.engine.cancelling import cancel_forsaken, ended_as_asked
 from milepost.engine.children import Place
-from milepost.engine.data import dataclass
 from milepost.engine.drivers import Prepared, first_record, stored_driver
 from milepost.engine.errors import RunBusy, RunCancelled
 from milepost.engine.executor import Driver

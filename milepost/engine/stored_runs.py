@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, overload
 
 from typing_extensions import TypeVar
 
-from milepost.engine.data import dataclass
 from milepost.engine.errors import InputError, StoreError, UnknownRun
 from milepost.engine.interruption import left_alone
 from milepost.engine.stores.store import RunRow, Store

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, Protocol, cast
 
@@ -10,7 +11,6 @@ import anyio
 from anyio.abc import TaskGroup
 
 from milepost.engine.attempts import Attempt, Body, Outcome, within
-from milepost.engine.data import dataclass
 from milepost.engine.errors import WorkflowError
 from milepost.engine.journal import Kind, Record, item_digest
 from milepost.engine.plan import Plan

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cached_property
 from typing import Final, TypeVar
 
-from milepost.engine.data import dataclass
 from milepost.engine.definition import DefinedNode, Definition
 from milepost.engine.findings import listed
 from milepost.engine.pending import Standing, chains_of, standings

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,6 @@ import networkx as nx
 from pydantic_graph.id_types import NodeID
 from pydantic_graph.paths import DestinationMarker
 
-from milepost.engine.data import dataclass
 from milepost.engine.flow import Nodes, Paths
 from milepost.engine.typed import Decision, EndNode, Fork, Join, StartNode
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib import import_module
 from typing import Final, Literal
 
-from milepost.engine.data import dataclass
 from milepost.engine.definition import Definition
 
 RunStatus = Literal["running", "waiting", "completed", "failed", "cancelled"]

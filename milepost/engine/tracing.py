@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import takewhile
 from math import inf
 from typing import Final, TypeVar
 
 from milepost.engine.current import total_usage
-from milepost.engine.data import dataclass
 from milepost.engine.definition import Definition
 from milepost.engine.edges import Fired, Passed, passages, shape_of
 from milepost.engine.former import Former

@@ -6,10 +6,10 @@ Nothing of a run's code is needed. What is found is a list of sentences; nothing
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from milepost.engine.codec import split_array
-from milepost.engine.data import dataclass
 from milepost.engine.errors import BrokenJournal, StoreError
 from milepost.engine.journal import Record
 from milepost.engine.journal_text import chained

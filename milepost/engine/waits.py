@@ -7,12 +7,11 @@ that ended.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from hashlib import blake2b
 from heapq import heappop, heappush
 from typing import Any, Final, Literal, NamedTuple
 
-from milepost.engine.data import dataclass
 from milepost.engine.values import Ref
 
 WaitKind = Literal["ask", "event", "time", "run"]

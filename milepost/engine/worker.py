@@ -11,7 +11,7 @@ import random
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import AsyncExitStack, suppress
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib import import_module
 from math import inf
@@ -22,7 +22,6 @@ from anyio.abc import TaskGroup
 
 from milepost.engine.admission import is_optional
 from milepost.engine.children import name_of
-from milepost.engine.data import dataclass
 from milepost.engine.definition import type_name
 from milepost.engine.drivers import plan_of
 from milepost.engine.errors import (

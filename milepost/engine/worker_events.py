@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, assert_never
 
-from milepost.engine.data import dataclass
 from milepost.engine.errors import StoreError
 from milepost.engine.trace import RunStatus
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from types import NoneType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from milepost.engine import current
 from milepost.engine.assignability import union_of
-from milepost.engine.data import dataclass
 from milepost.engine.declared import DeclaredStep
 from milepost.engine.errors import WorkflowError
 from milepost.engine.hints import read_hints

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Any, Generic, Never, TypeVar, overload
 
 from pydantic_graph.id_types import NodeID
 
-from milepost.engine.data import dataclass
 from milepost.engine.declared import DeclaredStep
 from milepost.engine.errors import WorkflowError
 from milepost.engine.spec import Choice, NodeKind

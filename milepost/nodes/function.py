@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Callable
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar, overload
 
-from milepost.engine.data import dataclass
 from milepost.engine.declared import Declaration, DeclaredStep
 from milepost.engine.errors import WorkflowError
 from milepost.engine.hints import Names, plain_function

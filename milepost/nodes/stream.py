@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import AsyncIterable, AsyncIterator, Callable
+from dataclasses import dataclass
 from typing import Any, Generic, TypeVar, get_args
 
-from milepost.engine.data import dataclass
 from milepost.engine.declared import DeclaredStep
 from milepost.engine.errors import WorkflowError
 from milepost.engine.findings import did_you_mean

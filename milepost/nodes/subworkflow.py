@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack
 from copy import deepcopy
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cache
 from types import NoneType
 from typing import Any, TypeVar, get_args, get_origin
@@ -15,7 +15,6 @@ from milepost.engine.admission import is_optional
 from milepost.engine.assignability import accepts, type_name
 from milepost.engine.children import ChildWork
 from milepost.engine.current import run_child
-from milepost.engine.data import dataclass
 from milepost.engine.declared import DeclaredStep
 from milepost.engine.errors import WorkflowError
 from milepost.engine.hints import RETURN, Names, plain_function, read_hints, strip, unresolved_hint

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from math import isfinite
 from typing import Any, Final, Generic, TypeVar
@@ -13,7 +13,6 @@ import anyio
 from milepost.engine.asking import TimeUp
 from milepost.engine.assignability import union_of
 from milepost.engine.current import attempt_at
-from milepost.engine.data import dataclass
 from milepost.engine.declared import Declaration, DeclaredStep
 from milepost.engine.errors import AnswerError, WorkflowError
 from milepost.engine.hints import Names, plain_function, read_hints

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, cast
 
 import anyio
 
 from milepost.cli.target import find_object, find_workflow
-from milepost.engine.data import dataclass
 from milepost.engine.errors import InputError
 from milepost.engine.executor import only_one
 from milepost.engine.settlement import Settlement

@@ -5,12 +5,11 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Final, NamedTuple
 
 from milepost.engine.account import status_of
 from milepost.engine.codec import Codec, split_array
-from milepost.engine.data import dataclass
 from milepost.engine.engine import Engine
 from milepost.engine.errors import BrokenJournal, UnknownRun
 from milepost.engine.fields import whole_of

@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, TypeAlias
 
-from milepost.engine.data import dataclass
 from milepost.engine.fields import mergers_of
 from milepost.engine.mergers import append, last
 from milepost.engine.values import shortened

@@ -6,14 +6,13 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
 from copy import deepcopy
-from dataclasses import field
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeGuard
 
 import anyio
 
-from milepost.engine.data import dataclass
 from milepost.engine.engine import Engine
 from milepost.engine.errors import MilepostError, OutcomeUnknown, ResumeError, RunBusy
 from milepost.engine.executor import only_one

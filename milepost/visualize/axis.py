@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import accumulate
 from typing import Final
 
-from milepost.engine.data import dataclass
 from milepost.visualize.wording import duration
 
 RESOLUTION: Final = 1 / 400

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Final
 
-from milepost.engine.data import dataclass
 from milepost.engine.trace import TaskTrace, WaitTrace
 from milepost.visualize.escape import one_line
 from milepost.visualize.overlay import task_name

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 
-from milepost.engine.data import dataclass
 from milepost.engine.definition import DefinedNode, Definition
 from milepost.visualize.escape import one_line
 from milepost.visualize.grouping import Box, Grouping, Link, back_links, edge_count, group, node_count

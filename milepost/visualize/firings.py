@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
-from milepost.engine.data import dataclass
 from milepost.engine.trace import TaskTrace, Trace
 from milepost.visualize.routes import Route, Routes
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
-from milepost.engine.data import dataclass
 from milepost.engine.definition import DefinedEdge, DefinedNode, Definition
 from milepost.engine.trace import Edge
 

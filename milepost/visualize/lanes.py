@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final, Literal
 
-from milepost.engine.data import dataclass
 from milepost.engine.trace import Trace
 from milepost.visualize.axis import Axis
 from milepost.visualize.bars import Bar, bar_of, percentiles

@@ -6,10 +6,10 @@ import importlib.util
 import shutil
 import subprocess
 from collections.abc import Sequence
+from dataclasses import dataclass
 from importlib import import_module
 from typing import Final, Literal, Protocol
 
-from milepost.engine.data import dataclass
 from milepost.engine.errors import MilepostError
 
 Image = Literal["svg", "png"]

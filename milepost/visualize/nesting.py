@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-from milepost.engine.data import dataclass
 from milepost.engine.definition import Definition
 from milepost.engine.errors import InputError
 from milepost.engine.trace import TaskTrace, Trace

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
-from milepost.engine.data import dataclass
 from milepost.engine.trace import TaskTrace, Trace
 from milepost.visualize.axis import RESOLUTION, Axis
 from milepost.visualize.palette import Status

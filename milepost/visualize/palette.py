@@ -7,11 +7,9 @@ in grey, still tells them apart by glyph, border and dash; kinds of nodes are to
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final, Literal
-
-from milepost.engine.data import dataclass
 
 Theme = Literal["light", "dark", "auto"]
 """auto: looks right on a light and on a dark page."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Final
 
-from milepost.engine.data import dataclass
 from milepost.engine.definition import Definition
 from milepost.visualize.diagram import Diagram, DrawnNode
 from milepost.visualize.escape import markup, one_line

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-from milepost.engine.data import dataclass
 from milepost.engine.difference import Difference, Side, Visit
 from milepost.engine.trace import Edge, TaskTrace, Trace
 from milepost.visualize.diagram import Diagram, DrawnEdge, DrawnNode, declared_node, drawn_edges, statuses, told_nodes

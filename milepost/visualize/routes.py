@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from milepost.engine.data import dataclass
 from milepost.engine.trace import Trace
 from milepost.visualize.diagram import link_label
 from milepost.visualize.escape import one_line

@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-from milepost.engine.data import dataclass
 from milepost.engine.errors import InputError
 from milepost.engine.findings import did_you_mean
 from milepost.visualize.diagram import Diagram, DrawnEdge, DrawnNode, statuses

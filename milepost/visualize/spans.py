@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Final, NamedTuple
 
-from milepost.engine.data import dataclass
 from milepost.engine.trace import TaskTrace, Trace, WaitTrace
 from milepost.visualize.children import child_of
 from milepost.visualize.critical import critical_path

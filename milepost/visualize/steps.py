@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
-from milepost.engine.data import dataclass
 from milepost.engine.trace import AttemptTrace, TaskTrace, Trace
 from milepost.visualize.children import cause_of, child_of, usage_of
 from milepost.visualize.diagram import MAX_STRIP, Diagram, DrawnEdge, DrawnNode, statuses

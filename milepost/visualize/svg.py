@@ -5,10 +5,10 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Final
 from xml.etree import ElementTree
 
-from milepost.engine.data import dataclass
 from milepost.visualize.diagram import Diagram
 from milepost.visualize.dot import FONT, dot
 from milepost.visualize.escape import clean, one_line, slugs

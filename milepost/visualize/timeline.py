@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal
 
-from milepost.engine.data import dataclass
 from milepost.engine.errors import InputError
 from milepost.engine.trace import TaskTrace, Trace
 from milepost.visualize.axis import Axis, fold_idle

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Final
 
 from rich.cells import cell_len, set_cell_size
@@ -11,7 +12,6 @@ from rich.segment import Segment
 from rich.style import Style
 from rich.text import Text
 
-from milepost.engine.data import dataclass
 from milepost.visualize.axis import about
 from milepost.visualize.bars import Bar
 from milepost.visualize.escape import one_line

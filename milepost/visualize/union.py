@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from milepost.engine.counterparts import counterparts
-from milepost.engine.data import dataclass
 from milepost.engine.definition import Definition
 from milepost.engine.former import with_ends
 from milepost.visualize.grouping import Box, Grouping, Link, group, in_flow

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pydantic_graph.id_types import NodeID
 from pydantic_graph.paths import BroadcastMarker, DestinationMarker, LabelMarker, MapMarker, Path, TransformMarker
 
-from milepost.engine.data import dataclass
 from milepost.engine.failure import Succeeded
 from milepost.engine.joins import NOTHING, CopyOf, initial_value
 from milepost.engine.spec import unwrap_choice

@@ -6,12 +6,12 @@ import ast
 import inspect
 import types
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Literal, Union, get_args, get_origin
 
 from typing_extensions import TypeIs
 
 from milepost.engine.assignability import members, runtime_class, type_name
-from milepost.engine.data import dataclass
 from milepost.engine.failure import FailedWith
 from milepost.engine.findings import listed
 from milepost.engine.flow import IsInstance

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Any, TypeVar, get_origin
 
 from pydantic_graph import BaseNode
@@ -11,7 +11,6 @@ from pydantic_graph.id_types import NodeID, generate_placeholder_node_id
 from pydantic_graph.paths import BroadcastMarker, DestinationMarker, LabelMarker, MapMarker, Path
 
 from milepost.engine.branches import decides_by_instance
-from milepost.engine.data import dataclass
 from milepost.engine.declared import DeclaredStep
 from milepost.engine.findings import name_of
 from milepost.engine.flow import is_node_type

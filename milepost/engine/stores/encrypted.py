@@ -14,10 +14,9 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final
 
-from milepost.engine.data import dataclass
 from milepost.engine.errors import InputError, WrongKey
 from milepost.engine.stores.cipher import VARIABLE, KeyRing, keys_from
 from milepost.engine.stores.store import (

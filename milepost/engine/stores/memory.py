@@ -11,14 +11,13 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from heapq import heappop, heappush
 from itertools import takewhile
 from typing import Final
 from uuid import uuid4
 
-from milepost.engine.data import dataclass
 from milepost.engine.errors import LeaseLost, RunBusy, UnknownRun
 from milepost.engine.stores.store import (
     Acknowledge,

@@ -5,12 +5,11 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from json import dumps
 from pathlib import Path
 from typing import Final
 
-from milepost.engine.data import dataclass
 from milepost.engine.errors import CrashLoop, DamagedStore, UnknownRun
 from milepost.engine.stores.lockfile import is_free
 from milepost.engine.stores.owner import busy

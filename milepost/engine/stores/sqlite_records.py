@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
-from milepost.engine.data import dataclass
 from milepost.engine.stores.sqlite_checks import due_mark_of, mark_of, record_crc, result_crc
 from milepost.engine.stores.sqlite_file import roll_back, transaction
 from milepost.engine.stores.sqlite_rows import LAST_SEQ, OWN

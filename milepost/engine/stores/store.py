@@ -12,9 +12,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Literal, NamedTuple, Protocol
 
-from milepost.engine.data import dataclass
 from milepost.engine.trace import RunStatus
 
 Durability = Literal["power", "process", "none"]

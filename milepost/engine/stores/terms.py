@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import LiteralString
-
-from milepost.engine.data import dataclass
 
 Value = str | int | float
 """What is bound to a statement."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
-from milepost.engine.data import dataclass
 from milepost.engine.stores.store import Store
 
 

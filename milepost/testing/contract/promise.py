@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable, Generator, Set
 from contextlib import contextmanager
+from dataclasses import dataclass
 from enum import Enum
 from typing import Final, Generic, TypeVar
 
 import anyio
 
-from milepost.engine.data import dataclass
 from milepost.testing.contract.place import Place, nobody
 
 E = TypeVar("E", bound=BaseException)
