@@ -291,15 +291,18 @@ class Encrypted:
 
     def _sealed_run(self, run: WholeRun) -> WholeRun:
         row = run.row
+        records = [self._sealed_record(row.run_id, record) for record in run.records]
+        # The same cipher as in the record, which a store may compare with it; each time it would be another one.
+        digest = next((record.hash for record in records if record.seq == row.seq), None)
         return replace(
             run,
             row=replace(
                 row,
-                hash=self._ring.seal(row.run_id, f"hash {row.seq}", row.hash),
+                hash=self._ring.seal(row.run_id, f"hash {row.seq}", row.hash) if digest is None else digest,
                 error=self._sealed(row.run_id, row.seq, "error", row.error),
                 output=self._sealed(row.run_id, row.seq, "output", row.output),
             ),
-            records=[self._sealed_record(row.run_id, record) for record in run.records],
+            records=records,
             messages=[Posted(self._sealed_message(message, taken), taken) for message, taken in run.messages],
         )
 

@@ -136,7 +136,7 @@ class SqliteStore:
         self._owned: dict[str, int] = {}  # run id: epoch
         self._unreleased: deque[tuple[str, int]] = deque()  # leases that are still to be given up
         self._reader: sqlite3.Connection | None = None
-        self._commits = Commits(self.path, durability, self._renew)
+        self._commits = Commits(self.path, durability, self._owner.text, self._renew)
         self.pace = self._commits.pace
         self._is_checked = False  # the table of runs, since the store was opened
         self._writer: Writer | None = None

@@ -48,7 +48,10 @@ _RUN: Final = (
 )
 _POSTED: Final = "INSERT INTO inbox (run_id, id, kind, payload, by, at, taken, crc) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 _OTHER_RECORD: Final = "UPDATE records SET body=?, content=?, hash=?, snapshot=?, crc=? WHERE place=?"
-_OTHER_ROW: Final = "UPDATE runs SET seq=?, hash=?, updated=?, error=?, output=?, mark=? WHERE number=?"
+_OTHER_ROW: Final = (  # owners are counted since the newest record, from which on the row names it
+    "UPDATE runs SET seq=?1, hash=?2, updated=?3, error=?4, output=?5, mark=?6, "
+    "takeovers=CASE WHEN seq=?1 THEN takeovers ELSE 0 END WHERE number=?7"
+)
 _OTHER_MESSAGE: Final = (
     "UPDATE inbox SET payload=CASE WHEN taken IS NULL THEN ? ELSE payload END, by=?, crc=? WHERE run_id=? AND id=?"
 )

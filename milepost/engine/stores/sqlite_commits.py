@@ -25,17 +25,19 @@ class Commits:
     Commits that wait for the disk are made on the writer thread, where several share one wait, except while nobody
     would share it and the disk is quick: a hop to another thread and back would take longer than the wait.
 
-    renew: a commit that may be made at any time. direct: a cursor of the event loop's own connection, which waits for
-    no lock; None before the first run is owned. heads: where the runs stand that this store owns. pace: of the disk.
+    owner: whose the runs are. renew: a commit that may be made at any time. direct: a cursor of the event loop's own
+    connection, which waits for no lock; None before the first run is owned. heads: where the runs stand that this store
+    owns. pace: of the disk.
     """
 
-    def __init__(self, path: Path, durability: Durability, renew: Job) -> None:
+    def __init__(self, path: Path, durability: Durability, owner: str, renew: Job) -> None:
         self.direct: sqlite3.Cursor | None = None
         self.heads: records.Heads = {}
         self.pace = Pace()
         self._shares = durability == "power"
         self._path = path
         self._durability: Durability = durability
+        self._owner = owner
         self._renew = renew
         self._appended = 0
 
@@ -63,7 +65,7 @@ class Commits:
         answer: StoreError | None = None
         begun = perf_counter() if self._shares else 0.0
         try:
-            if not records.append_one(cursor, self.heads, entry):
+            if not records.append_one(cursor, self.heads, self._owner, entry):
                 answer = LeaseLost(entry.run_id)
         except FAILURES as error:
             if is_busy(error):
@@ -81,7 +83,7 @@ class Commits:
     def append_together(self, connection: sqlite3.Connection, entries: Sequence[Entry]) -> Sequence[bool]:
         """Commit entries on the writer thread; see `records.append`."""
         begun = perf_counter()
-        kept = records.append(connection, self.heads, entries)
+        kept = records.append(connection, self.heads, self._owner, entries)
         if len(entries) == 1:
             self.pace.note(perf_counter() - begun)
         return kept

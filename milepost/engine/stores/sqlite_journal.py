@@ -41,7 +41,10 @@ _NEWEST_INSIDE: Final = (
     f"WITH RECURSIVE inside (id, newest) AS (SELECT run_id, {UPDATED} FROM runs WHERE parent_run=? UNION ALL "
     f"SELECT run_id, {UPDATED} FROM runs JOIN inside ON parent_run = id) SELECT max(newest) FROM inside"
 )
-_SETTLE: Final = "UPDATE runs SET seq=?, hash=?, updated=?, mark=? WHERE run_id=?"
+_SETTLE: Final = (  # owners are counted since the newest record, from which on the row names it
+    "UPDATE runs SET seq=?1, hash=?2, updated=?3, mark=?4, takeovers=CASE WHEN seq=?1 THEN takeovers ELSE 0 END "
+    "WHERE run_id=?5"
+)
 _OWNED: Final = "SELECT number, status FROM runs WHERE run_id=? AND owner=? AND (? IS NULL OR epoch=?)"
 DEFINITION: Final = "INSERT INTO definitions (fingerprint, description) VALUES (?, ?) ON CONFLICT DO NOTHING"
 _MESSAGE: Final = "INSERT INTO inbox (run_id, id, kind, payload, by, at, crc) VALUES (?, ?, ?, ?, ?, ?, ?)"

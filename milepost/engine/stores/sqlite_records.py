@@ -22,8 +22,9 @@ _NEXT: Final = (  # fenced and committed in one statement, which writes one page
 )
 _STANDING: Final = (  # the last: whether the row can stay as it is when a record comes that leaves the run running
     f"SELECT number, epoch, (SELECT max(place) & {LAST_SEQ} FROM records WHERE {OWN}), owner IS NOT NULL AND "
-    "status='running' AND error IS NULL AND output IS NULL AND due IS NULL AND due_mark IS NULL "
-    "FROM runs WHERE run_id=?"
+    "status='running' AND error IS NULL AND output IS NULL AND due IS NULL AND due_mark IS NULL FROM runs "
+    "WHERE run_id=? AND EXISTS "
+    "(SELECT 1 FROM openings WHERE run_id=runs.run_id AND epoch=runs.epoch AND openings.owner=?)"
 )
 _ADVANCE: Final = (
     "UPDATE runs SET seq=?, hash=?, updated=?, snapshot_seq=max(snapshot_seq, ?), mark=?, takeovers=0, status=?, "
@@ -69,14 +70,14 @@ def place_of(number: int, seq: int) -> int:
     return number << 32 | seq
 
 
-def append_one(cursor: sqlite3.Cursor, heads: Heads, entry: Entry) -> bool:
-    """Commit one entry; False if its lease is lost."""
+def append_one(cursor: sqlite3.Cursor, heads: Heads, owner: str, entry: Entry) -> bool:
+    """Commit one entry; False if its lease is lost. owner: whose lease it is."""
     head = heads.get(entry.run_id)
     try:
         if head is not None and _add_next(cursor, head, entry):  # a transaction of its own
             return True
         cursor.execute("BEGIN IMMEDIATE")
-        is_kept = _add(cursor, heads, entry)
+        is_kept = _add(cursor, heads, owner, entry)
         cursor.execute("COMMIT" if is_kept else "ROLLBACK")
     except BaseException:
         heads.pop(entry.run_id, None)
@@ -85,14 +86,17 @@ def append_one(cursor: sqlite3.Cursor, heads: Heads, entry: Entry) -> bool:
     return is_kept
 
 
-def append(connection: sqlite3.Connection, heads: Heads, entries: Sequence[Entry]) -> list[bool]:
-    """Commit entries of several runs together. Returns for each whether it is committed; False: its lease is lost."""
+def append(connection: sqlite3.Connection, heads: Heads, owner: str, entries: Sequence[Entry]) -> list[bool]:
+    """Commit entries of several runs together. Returns for each whether it is committed; False: its lease is lost.
+
+    owner: whose leases they are.
+    """
     try:
         with transaction(connection):
             cursor = connection.cursor()
             return [
                 ((head := heads.get(entry.run_id)) is not None and _add_next(cursor, head, entry))
-                or _add(cursor, heads, entry)
+                or _add(cursor, heads, owner, entry)
                 for entry in entries
             ]
     except BaseException:
@@ -121,11 +125,14 @@ def _add_next(cursor: sqlite3.Cursor, head: Head, entry: Entry) -> bool:
     return True
 
 
-def _add(cursor: sqlite3.Cursor, heads: Heads, entry: Entry) -> bool:
-    """Add a record with all that it brings; False if the lease of its run is lost, or another record is the next."""
+def _add(cursor: sqlite3.Cursor, heads: Heads, owner: str, entry: Entry) -> bool:
+    """Add a record with all that it brings; False if the lease of its run is lost, or another record is the next.
+
+    The number of a lease is not enough: the run may have been removed meanwhile, and another begun with its id.
+    """
     run_id, epoch, seq, body, content, digest, at, snapshot, status, error, output, _, _, fingerprint, due, _ = entry
     heads.pop(run_id, None)
-    found = cursor.execute(_STANDING, (run_id,)).fetchone()
+    found = cursor.execute(_STANDING, (run_id, owner)).fetchone()
     if found is None or (epoch, seq - 1) != found[1:3]:
         return False
     number, _, _, was_plain = found

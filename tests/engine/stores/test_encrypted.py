@@ -241,6 +241,23 @@ async def test_a_run_that_is_being_driven_is_rotated_later() -> None:
             assert (done.runs, done.kept) == (1, ())
 
 
+async def test_an_owner_who_slept_while_its_run_was_rotated_goes_on(tmp_path: Path) -> None:
+    path = tmp_path / "runs.db"
+    async with (
+        opened(Encrypted(SqliteStore(path), [OLD])) as owner,
+        opened(Encrypted(SqliteStore(path), [NEW, OLD])) as store,
+    ):
+        await begin(owner, length=3)
+        with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+            connection.execute("UPDATE runs SET lease_until=0")
+        assert isinstance(store, Encrypted)
+        assert (await store.rotate()).runs == 1
+        await append(owner, entry("run", 4))
+        row = await store.row("run")
+        assert row is not None
+        assert (row.seq, row.hash) == (4, "hash 4")
+
+
 async def test_a_store_without_a_key_is_not_rotated() -> None:
     async with Engine(MemoryStore()) as engine:
         with pytest.raises(InputError, match=r"This store was given without a key\. Set MILEPOST_KEY"):

@@ -50,6 +50,12 @@ def named(path: Path) -> list[tuple[object, ...]]:
     return execute(path, "SELECT seq, hash, updated FROM runs WHERE run_id='run'")
 
 
+def owner_of(path: Path) -> str:
+    """Who owned the run first."""
+    ((owner,),) = execute(path, "SELECT owner FROM openings WHERE run_id='run' AND epoch=1")
+    return str(owner)
+
+
 async def row_in(store: Store) -> RunRow:
     row = await store.row("run")
     assert row is not None
@@ -125,10 +131,11 @@ async def test_a_record_that_only_follows_is_one_statement(path: Path) -> None:
         connection = connect(path, "process")
         heads: records.Heads = {}
         cursor = connection.cursor()
-        assert records.append_one(cursor, heads, entry("run", 2))
+        owner = owner_of(path)
+        assert records.append_one(cursor, heads, owner, entry("run", 2))
         statements: list[str] = []
         connection.set_trace_callback(statements.append)
-        assert records.append_one(cursor, heads, entry("run", 3))
+        assert records.append_one(cursor, heads, owner, entry("run", 3))
         connection.close()
         assert [statement.split()[0] for statement in statements] == ["INSERT"]
 
@@ -173,7 +180,7 @@ async def test_a_killed_run_is_removed_only_by_who_knows_its_newest_record(kille
 async def append_behind(path: Path, seq: int) -> None:
     """Let the killed process come back for one more record."""
     connection = connect(path, "process")
-    assert records.append_one(connection.cursor(), {}, entry("run", seq))
+    assert records.append_one(connection.cursor(), {}, owner_of(path), entry("run", seq))
     connection.close()
 
 
@@ -286,7 +293,7 @@ async def test_of_entries_that_are_committed_together_a_gap_is_refused_and_what_
         entries = [entry(run_id, seq) for seq in (2, 4, 5, 3) for run_id in ("run", "other")]
         for heads in ({}, {"run": records.Head(1, 1, 1), "other": records.Head(2, 1, 1)}):
             before = execute(path, "SELECT count(*) FROM records")
-            assert records.append(connection, heads, entries) == [True, True, *[False] * 4, True, True]
+            assert records.append(connection, heads, owner_of(path), entries) == [True, True, *[False] * 4, True, True]
             assert {run_id: head.seq for run_id, head in heads.items()} == {"run": 3, "other": 3}
             assert execute(path, "SELECT count(*) FROM records") == [(before[0][0] + 4,)]  # type: ignore[operator]
             execute(path, "DELETE FROM records WHERE place & 4294967295 > 1")
@@ -300,8 +307,8 @@ async def test_what_is_known_of_a_run_is_forgotten_when_a_commit_fails(path: Pat
         heads = {"run": records.Head(1, 1, 1)}
         execute(path, "CREATE TRIGGER full BEFORE INSERT ON records BEGIN SELECT raise(ABORT, 'no room'); END")
         for commit in (
-            lambda: records.append_one(connection.cursor(), heads, entry("run", 2)),
-            lambda: records.append(connection, heads, [entry("run", 2)]),
+            lambda: records.append_one(connection.cursor(), heads, owner_of(path), entry("run", 2)),
+            lambda: records.append(connection, heads, owner_of(path), [entry("run", 2)]),
         ):
             heads["run"] = records.Head(1, 1, 1)
             with pytest.raises(sqlite3.IntegrityError, match="no room"):
@@ -321,6 +328,24 @@ async def test_an_owner_who_lost_its_run_while_it_knew_where_it_stood_is_refused
         ((_, error),) = answers.given
         assert isinstance(error, LeaseLost)
         await append(heir, entry("run", 4, epoch=2))
+
+
+@pytest.mark.parametrize("durability", DURABILITIES)
+@pytest.mark.parametrize("length", [1, 3])
+async def test_an_owner_whose_run_was_removed_writes_nothing_to_another_run_of_its_id(
+    path: Path, durability: Durability, length: int
+) -> None:
+    """As of a laptop that slept while somebody removed the run and began it again, as far, and let it go."""
+    async with opened(SqliteStore(path, durability=durability)) as old, opened(SqliteStore(path)) as other:
+        await begin(old, length=length)
+        execute(path, "UPDATE runs SET lease_until=0")
+        assert await other.delete([await row_in(other)])
+        await begin(other, length=length)
+        for alone in (True, False):
+            with pytest.raises(LeaseLost):
+                await append(old, entry("run", length + 1)._replace(alone=alone))
+            await other.release("run", 1)
+        assert (await row_in(other)).seq == length
 
 
 async def test_the_row_of_a_run_that_nobody_owns_follows_every_record(path: Path) -> None:
@@ -356,6 +381,26 @@ async def test_owners_since_the_newest_record_are_counted_although_no_record_say
             await take_over(record=False)
         assert execute(path, "SELECT owner, seq FROM runs") == [(None, 4)]
         assert (await row_in(store)).seq == 4
+
+
+@pytest.mark.parametrize("way", ["let go", "rewritten"])
+async def test_owners_before_a_record_are_not_counted_once_the_row_names_it(path: Path, way: str) -> None:
+    async with opened(SqliteStore(path, max_takeovers=1)) as store:
+        await begin(store)
+        execute(path, "UPDATE runs SET owner='a ghost', lock_file=NULL")
+        await store.acquire("run")
+        await append(store, entry("run", 2, epoch=2))
+        if way == "let go":
+            await store.release("run", 2)
+            await store.acquire("run")
+        else:
+            execute(path, "UPDATE runs SET owner='a ghost', lock_file=NULL")
+            row = await row_in(store)
+            whole = WholeRun(row=row, definition="", records=list(await store.records("run")), openings=(), messages=())
+            assert await store.rewrite(whole)
+        execute(path, "UPDATE runs SET owner='a ghost', lock_file=NULL")
+        await store.acquire("run")
+        assert execute(path, "SELECT takeovers FROM runs") == [(1,)]
 
 
 async def test_a_run_inside_that_only_went_on_ends_a_crash_loop_of_the_outer_one(path: Path) -> None:

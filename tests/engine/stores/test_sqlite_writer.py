@@ -80,8 +80,12 @@ class Recorded:
             shares=True,
         )
 
+    def _owner(self, connection: sqlite3.Connection) -> str:
+        """Whoever began the runs that are there."""
+        return str(connection.execute("SELECT owner FROM openings").fetchone()[0])
+
     def _append(self, connection: sqlite3.Connection, entries: Sequence[Entry]) -> list[bool]:
-        kept = records.append(connection, self._heads, entries)
+        kept = records.append(connection, self._heads, self._owner(connection), entries)
         self.batches.append(len(entries))
         return kept
 
