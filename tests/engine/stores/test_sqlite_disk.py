@@ -46,6 +46,7 @@ def test_a_disk_that_fills_up_stops_runs_that_go_on_when_there_is_room(tmp_path:
     assert isinstance(stopped, int)
     assert stopped >= 10, "too few runs were in the middle of something"
     most = found.pop("most in flight")
+    assert isinstance(most, int)
     assert found == {
         "errors": [words],
         "damage": [0, 0],
