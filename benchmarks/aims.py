@@ -120,6 +120,12 @@ AIMS = (
         is_quoted=True,
     ),
     Aim(
+        "step of many runs at once, SQLite power, of the machine's bare commits (FULL)",
+        Cell(Kind.RUNS, POWER),
+        Cell(Kind.LOOP, "limit-sqlite-power"),
+        None,
+    ),
+    Aim(
         "database of the state that grew most, SQLite process, MiB",
         Cell(Kind.GROW, PROCESS, quantity=ALL_DISK),
         None,
