@@ -133,7 +133,13 @@ class Slots:
     # --- tasks -------------------------------------------------------------------------------------------------------
 
     def enter(self, task: Task) -> bool:
-        """Take what a task needs to begin, or stand in line for what is full."""
+        """Take what a task needs to begin, or stand in line for what is full.
+
+        Takes nothing once the run is not driven here any more, as when its last record is kept late: nobody would give
+        it back.
+        """
+        if self._closed:
+            return False
         branches = [(gate, branch) for gate, branch in self._branches(task.stack) if branch not in self._entered]
         whole = self._needed(task)
         for gate in (*(gate for gate, _ in branches), *whole):

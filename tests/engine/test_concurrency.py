@@ -12,6 +12,7 @@ from anyio.lowlevel import checkpoint
 
 from milepost.engine.engine import Engine
 from milepost.engine.stores.memory import Journals, MemoryStore
+from milepost.engine.stores.store import Acknowledge, Entry
 from milepost.engine.typed import StepContext, reduce_list_append
 from milepost.engine.workflow import Workflow
 from milepost.workflows.builder import WorkflowBuilder
@@ -190,3 +191,35 @@ async def test_a_join_that_cancels_gives_back_what_the_cancelled_held() -> None:
         for _ in range(3):
             run = await engine.start(workflow, inputs=[5, 0, 6, 7])
             assert await run.result() == 0
+
+
+class SlowDisk(MemoryStore):
+    """A store that says of the first node's record that it is kept when it is asked to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written = anyio.Event()
+        self.tell: Acknowledge | None = None
+
+    def append(self, entry: Entry, acknowledge: Acknowledge) -> None:
+        if self.tell is None:
+            super().append(entry, lambda _: None)
+            self.tell = acknowledge
+            self.written.set()
+        else:
+            super().append(entry, acknowledge)
+
+
+async def test_a_run_that_is_stopped_before_its_record_is_kept_takes_nothing_when_that_is_done() -> None:
+    store, workflow = SlowDisk(), mapping(node=1, steps=2)
+    async with Engine(store) as engine:
+        stopped = await engine.start(workflow, inputs=[1], deps=Crowd(), run_id="stopped")
+        await store.written.wait()
+        stopped.stop()
+        assert await stopped.wait() == "running"
+        assert store.tell is not None
+        store.tell(None)
+
+        with anyio.fail_after(5):
+            resumed = await engine.start(workflow, inputs=[1], deps=Crowd(), run_id="stopped")
+            assert await resumed.result() == [1]
