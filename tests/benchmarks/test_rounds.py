@@ -138,9 +138,9 @@ def test_the_command_writes_page_pictures_and_numbers_and_leaves_the_readme_alon
 def test_the_command_measures_what_the_aims_need_and_prints_their_table(tmp_path: Path) -> None:
     done = command("--aims", "--quick", "--only", "milepost", "--job", "loop", "--job", "runs at once")
     assert done.returncode == 0, done.stderr
-    found = {line[:24]: line for line in done.stdout.splitlines()}
-    assert found["step of many runs at onc"].endswith(("reached", "not reached"))
-    assert found["loop, nothing kept, of p"].endswith("not measured")
+    found = {line.split("   ")[0]: line for line in done.stdout.splitlines()}
+    assert found["step of many runs at once, SQLite power, of one of a single run"].endswith(("reached", "not reached"))
+    assert found["loop, nothing kept, of pydantic-graph"].endswith("not measured")
 
 
 def test_the_command_says_whom_it_does_not_know(tmp_path: Path) -> None:
