@@ -145,7 +145,7 @@ class PostgresStore:
             await connections.end()
             raise
         self._connections = connections
-        self._committer = Committer(connections)
+        self._committer = Committer(connections, self._owner)
         self._entering = anyio.Lock()
 
     async def close(self) -> None:

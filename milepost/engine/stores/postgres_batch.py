@@ -8,13 +8,14 @@ from typing import Final, NamedTuple
 from milepost.engine.stores.store import Entry
 
 # Each statement moves the row of a run to its new record only if the lease is still good, and writes the rest for the
-# runs that it could move. So it is the same whether it comes once, twice, or after somebody else has taken the run.
+# runs that it could move. So it is the same whether it comes once, twice, or after somebody else has taken the run. The
+# number of a lease is not enough: the run may have been removed meanwhile, and another begun with its id.
 # A function over arrays stands for one statement for each row, which would cost a message to the server each.
 
 ONE: Final = (
     "WITH moved AS (UPDATE runs SET seq = %s, hash = %s, status = %s, updated = %s, error = %s, output = %s, "
     "due = %s, snapshot_seq = greatest(snapshot_seq, %s), fingerprint = coalesce(%s, fingerprint), takeovers = 0 "
-    "WHERE run_id = %s AND epoch = %s AND seq = %s RETURNING run_id, number), "
+    "WHERE run_id = %s AND epoch = %s AND seq = %s AND (owner IS NULL OR owner = %s) RETURNING run_id, number), "
     "kept AS (INSERT INTO records (run, seq, epoch, body, content, hash, at, snapshot) "
     "SELECT number, %s, %s, %s, %s, %s, %s, %s FROM moved) "
     "SELECT run_id FROM moved"
@@ -28,6 +29,7 @@ MANY: Final = (
     "snapshot_seq = greatest(runs.snapshot_seq, given.snapshot_seq), "
     "fingerprint = coalesce(given.fingerprint, runs.fingerprint), takeovers = 0 FROM given "
     "WHERE runs.run_id = given.run_id AND runs.epoch = given.epoch AND runs.seq = given.before "
+    "AND (runs.owner IS NULL OR runs.owner = %b::text) "
     "RETURNING runs.run_id, number), "
     "kept AS (INSERT INTO records (run, seq, epoch, body, content, hash, at, snapshot) "
     "SELECT number, given.seq, given.epoch, body, content, hash, at, snapshot "
@@ -96,18 +98,21 @@ def chains_of(entries: Iterable[Entry]) -> list[Chain]:
     return [Chain(chain) for chain in by_run.values()]
 
 
-def one(entry: Entry) -> list[object]:
-    """Return what to bind to `ONE`."""
+def one(entry: Entry, owner: str) -> list[object]:
+    """Return what to bind to `ONE`. owner: whose lease it is."""
     snapshot_seq = 0 if entry.snapshot is None else entry.seq
     return [
         *(entry.seq, entry.hash, entry.status, entry.at, entry.error, entry.output, entry.due, snapshot_seq),
-        *(entry.fingerprint, entry.run_id, entry.epoch, entry.seq - 1),
+        *(entry.fingerprint, entry.run_id, entry.epoch, entry.seq - 1, owner),
         *(entry.seq, entry.epoch, entry.body, entry.content, entry.hash, entry.at, entry.snapshot),
     ]
 
 
-def many(chains: Sequence[Chain]) -> list[object]:
-    """Return what to bind to `MANY`: an array for each column, of the rows of runs and of the records."""
+def many(chains: Sequence[Chain], owner: str) -> list[object]:
+    """Return what to bind to `MANY`: an array for each column, of the rows of runs and of the records.
+
+    owner: whose leases they are.
+    """
     heads = [
         (
             *(chain.run_id, chain.first.epoch, chain.first.seq - 1, chain.last.seq, chain.last.hash, chain.last.status),
@@ -121,7 +126,7 @@ def many(chains: Sequence[Chain]) -> list[object]:
         for chain in chains
         for entry in chain.entries
     ]
-    return [*_columns(heads, 12), *_columns(records, 8)]
+    return [*_columns(heads, 12), owner, *_columns(records, 8)]
 
 
 def besides(chains: Sequence[Chain]) -> list[object] | None:

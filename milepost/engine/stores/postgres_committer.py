@@ -27,12 +27,13 @@ class Committer:
     """Commits entries in the order they were given, on a connection of its own, from the event loop.
 
     While one transaction is under way the next one gathers, so nobody waits longer than for one before its own.
-    pending: how many entries are not acknowledged yet.
+    owner: whose the runs are. pending: how many entries are not acknowledged yet.
     """
 
-    def __init__(self, connections: Connections) -> None:
+    def __init__(self, connections: Connections, owner: str) -> None:
         self.pending = 0
         self._connections = connections
+        self._owner = owner
         self._link: tuple[Link, AsyncCursor[TupleRow]] | None = None
         self._queue: deque[tuple[Entry, Acknowledge]] = deque()
         self._task: asyncio.Task[None] | None = None
@@ -154,7 +155,7 @@ class Committer:
         self, connection: Link, cursor: AsyncCursor[TupleRow], chains: Sequence[Chain], is_known: bool
     ) -> dict[str, StoreError]:
         """Commit chains once. is_known: whether nothing can have been committed of them before."""
-        moved = await journal.append(cursor, chains)
+        moved = await journal.append(cursor, self._owner, chains)
         refused = [chain for chain in chains if chain.run_id not in moved]
         fates = await journal.fates(connection, refused) if refused and self._was_away else {}
         self._away_since = None

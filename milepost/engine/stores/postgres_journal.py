@@ -186,15 +186,18 @@ async def release(connection: Link, owner: str, run_id: str, epoch: int) -> None
     await connection.execute(LET_GO, (run_id, owner, epoch))
 
 
-async def append(cursor: AsyncCursor[TupleRow], chains: Sequence[Chain]) -> set[str]:
-    """Commit what several runs bring. Returns the ids of those runs that are committed; others have another owner."""
+async def append(cursor: AsyncCursor[TupleRow], owner: str, chains: Sequence[Chain]) -> set[str]:
+    """Commit what several runs bring. Returns the ids of those runs that are committed; others have another owner.
+
+    owner: whose leases they are.
+    """
     extra = batch.besides(chains)
     if extra is not None:
-        statement, values = batch.MANY + batch.BESIDES + batch.MOVED, [*batch.many(chains), *extra]
+        statement, values = batch.MANY + batch.BESIDES + batch.MOVED, [*batch.many(chains, owner), *extra]
     elif len(chains) == 1 and len(chains[0].entries) == 1:
-        statement, values = batch.ONE, batch.one(chains[0].first)
+        statement, values = batch.ONE, batch.one(chains[0].first, owner)
     else:
-        statement, values = batch.MANY + batch.MOVED, batch.many(chains)
+        statement, values = batch.MANY + batch.MOVED, batch.many(chains, owner)
     await cursor.execute(statement, values, prepare=True)
     return {str(found[0]) for found in await cursor.fetchall()}
 

@@ -87,6 +87,21 @@ async def test_a_lease_that_ran_out_can_be_taken(schema: Schema) -> None:
             await append(frozen, entry("run", 2))
 
 
+@pytest.mark.parametrize("count", [1, 2])
+async def test_an_owner_whose_run_was_removed_writes_nothing_to_another_run_of_its_id(
+    schema: Schema, count: int
+) -> None:
+    """As of a laptop that slept while somebody removed the run and began it again, as far."""
+    async with opened(store_in(schema)) as old, opened(store_in(schema)) as other:
+        await begin(old, length=2)
+        schema.execute("UPDATE owners SET lease_until = 0")
+        assert await other.delete(list(await other.rows()))
+        await begin(other, length=2)
+        with pytest.raises(LeaseLost):
+            await append(old, *(entry("run", 3 + offset) for offset in range(count)))
+        await append(other, entry("run", 3))
+
+
 async def test_a_lease_that_ran_out_is_good_while_nobody_takes_it(schema: Schema) -> None:
     async with opened(store_in(schema)) as store:
         await begin(store)
