@@ -7,10 +7,11 @@ from typing import Any, cast
 
 from pydantic_graph.join import JoinState
 
+from milepost.engine.codec import ATOMS
 from milepost.engine.plan import JoinPlan
 from milepost.engine.position import JoinRun, WaitingJoin
 from milepost.engine.typed import ReducerContext
-from milepost.engine.values import ATOMS, Values
+from milepost.engine.values import Values
 
 
 class NoRoute(Exception):

@@ -34,8 +34,8 @@ CONTAINERS: Final = frozenset({
 """Types that are stored as an array of items of one type."""
 
 
-SIMPLE: Final = (str, int, float, bool, NoneType)
-"""Types of values that cannot change and are written without pydantic."""
+ATOMS: Final = (str, int, float, bool, NoneType, bytes)
+"""Types of values in which nothing can change."""
 
 
 def _text_of_str(value: Any) -> str | None:
@@ -47,14 +47,14 @@ def _text_of_str(value: Any) -> str | None:
     return encode_basestring(value)
 
 
-ATOMS: Final[Mapping[object, Callable[[Any], str | None]]] = {
+WRITERS: Final[Mapping[object, Callable[[Any], str | None]]] = {
     str: _text_of_str,
     int: lambda value: int.__repr__(value) if value.bit_length() < 10_000 else None,
     float: lambda value: float.__repr__(value) if isfinite(value) else None,
     bool: lambda value: "true" if value else "false",
     NoneType: lambda value: "null",
 }
-"""How values that cannot change are written without pydantic; None where it has to look at one."""
+"""How atoms are written without pydantic; None where it has to look at one."""
 
 
 class Coder:
@@ -120,7 +120,7 @@ class Codec:
         Raises NotStorable with the path of the first part that would not come back as it is.
         """
         kind = cast(object, type(value))
-        write: Callable[[Any], str | None] | None = ATOMS.get(kind)
+        write: Callable[[Any], str | None] | None = WRITERS.get(kind)
         if write is not None and (kind is type_ or type_ is Any or value is type_ is None):
             text = write(value)
             if text is not None:
@@ -188,7 +188,7 @@ class Codec:
         if coder not in self._parts:
             self._parts[coder] = self._separated(coder)
         found = self._parts[coder]
-        kinds = () if found is None else (found.kind, list, tuple, dict, bytes, *SIMPLE)
+        kinds = () if found is None else (found.kind, list, tuple, dict, *ATOMS)
         return None if any(map(self._equality.has_rule, kinds)) else found
 
     def _separated(self, coder: Coder) -> Parts | None:

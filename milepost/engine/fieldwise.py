@@ -9,16 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from operator import is_
-from types import NoneType
 from typing import Final, TypeAlias, cast
 
-from milepost.engine.codec import ATOMS, Codec, Coder
+from milepost.engine.codec import ATOMS, WRITERS, Codec, Coder
 from milepost.engine.errors import NotStorable
 from milepost.engine.parts import HELD_APART
 
 Items: TypeAlias = "list[object] | dict[object, object]"
-UNCHANGING: Final = frozenset({str, int, float, bool, NoneType, bytes})
-"""Types of objects in which nothing can change."""
+UNCHANGING: Final = frozenset(ATOMS)
 
 
 def is_flat(values: Collection[object]) -> bool:
@@ -88,7 +86,7 @@ class Known:
         added = longer[count:]
         if any(type(item) is not kind for item in added):
             return None
-        write = ATOMS[kind]
+        write = WRITERS[kind]
         texts = [write(item) for item in added]
         if None in texts:
             return None

@@ -14,6 +14,7 @@ from pydantic_graph import BaseNode, End, JoinNode, StepNode
 from pydantic_graph.id_types import NodeID
 
 from milepost.engine.accumulators import Accumulators, NoRoute
+from milepost.engine.codec import ATOMS
 from milepost.engine.errors import NotStorable, RoutingError, WorkflowError
 from milepost.engine.failure import Failure, Raised
 from milepost.engine.holds import Holds, rebuilt
@@ -46,7 +47,7 @@ from milepost.engine.position import (
 from milepost.engine.spec import Choice
 from milepost.engine.state import LiveState, State, StateView
 from milepost.engine.typed import StepContext
-from milepost.engine.values import ATOMS, Ref, Value, Values, shortened
+from milepost.engine.values import Ref, Value, Values, shortened
 
 MISSING = object()
 ITS_EDGE: Final = "its edge", ""

@@ -137,7 +137,7 @@ class Turns:
                 self.look_again()
                 return
         self.look_again()
-        if self.running or host.reads or host.room is not None:
+        if self.running or host.reads or host.room is not None:  # the last: somebody may wait for a slow reader
             group.cancel_scope.cancel()
 
     async def _carry_out(self, task: Task, group: TaskGroup, leads: bool) -> bool:

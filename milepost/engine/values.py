@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final, Protocol
 
-from milepost.engine.codec import Codec, split_array
+from milepost.engine.codec import ATOMS, Codec, split_array
 
 NOT_LOADED: Final = object()
 PLAIN: Final = (int, bool)
-ATOMS: Final = (str, int, float, bool, type(None), bytes)
 
 
 class Value:
