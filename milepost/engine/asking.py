@@ -83,12 +83,12 @@ class Asking:
         self._values = values
         self._state = state
         self._run_id = run_id
-        self._host = host
+        self.host = host
         self._clock = clock
 
     @property
     def _position(self) -> Position:
-        return self._host.position
+        return self.host.position
 
     # --- beginning to wait -------------------------------------------------------------------------------------------
 
@@ -102,12 +102,12 @@ class Asking:
         try:
             record.patch = self._state.changes(outcome.view, task, task.node)
         except Exception as error:
-            self._host.fail(task, outcome, error)
+            self.host.fail(task, outcome, error)
             return
         apply(self._position, record)
         self._state.commit(outcome.view, record.patch, task.node)
         self._sleep(task.key, record.waiting)
-        self._host.keep(record, lambda: self._look_back(task))
+        self.host.keep(record, lambda: self._look_back(task))
 
     def _sleep(self, key: str, waiting: Waiting) -> None:
         self.asleep.add(key)
@@ -303,7 +303,7 @@ class Asking:
         self.asleep.discard(found.task.key)
         outcome.view = self._state.view(lambda: False)
         outcome.timing = Timing(found.waiting.since, max(self._clock(), found.waiting.since), 1)
-        self._host.settle(found.task, outcome)
+        self.host.settle(found.task, outcome)
 
     def _refuse(
         self,
@@ -324,10 +324,10 @@ class Asking:
         return Record(self._position.seq + 1, kind, task.key, task.node)
 
     def _keep(self, record: Record) -> None:
-        if self._host.is_broken:
+        if self.host.is_broken:
             return
         apply(self._position, record)
-        self._host.keep(record, lambda: None)
+        self.host.keep(record, lambda: None)
 
 
 def expected_of(plan: Plan, position: Position, task: str, wait: str) -> Expected | None:

@@ -347,7 +347,7 @@ class Body:
             asleep=partial(self.host.asleep, attempt.task),
             awake=partial(self.host.awake, attempt.task),
         )
-        return await self._facilities.nest(parent, work)
+        return await self._facilities.nest(parent, work, self._facilities)
 
     def call(self, task: Task, view: StateView) -> Awaitable[Any]:
         """Call a node's function."""

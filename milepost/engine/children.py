@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -99,10 +99,6 @@ class Parent:
                 f"Raise depth= of node {passed[0][1]!r} of workflow {passed[0][0]!r}, or end the recursion."
             )
         return replace(place, workflow=name, parent_run=self.run_id, parent_task=self.task, passed=passed, limit=limit)
-
-
-Nest = Callable[[Parent, ChildWork], Awaitable[Any]]
-"""Drives a run for a task, or goes on with it, and returns its output."""
 
 
 class ChildRun(Protocol):

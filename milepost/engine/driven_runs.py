@@ -258,10 +258,10 @@ class DrivenRuns(WaitingRuns):
 
     # --- runs inside runs ---------------------------------------------------------------------------------------------
 
-    async def _nest(self, parent: Parent, work: ChildWork) -> Any:
+    async def _nest(self, parent: Parent, work: ChildWork, facilities: Facilities) -> Any:
         """Drive a run for a task of another, or go on with it, and return its output."""
         if self._store is None:
-            return await nest_live(parent, work, self._facilities)
+            return await nest_live(parent, work, facilities)
         run = await self._open_child(self._store, parent, work)
         return await result_for(parent, run)
 

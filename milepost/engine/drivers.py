@@ -125,7 +125,7 @@ def stored_driver(
 
 async def run_live(workflow: AnyWorkflow, inputs: Any, state: Any, deps: Any, isolation: str | None) -> Any:
     """Run without a store, in the caller's own task."""
-    facilities = Facilities(nest=lambda parent, work: nest_live(parent, work, facilities), alone=True)
+    facilities = Facilities(nest=nest_live, alone=True)
     place = Place(workflow=name_of(workflow), isolation=isolation)
     run_id = uuid4().hex[:12]
     driver = live_driver(workflow, run_id, state, deps, place, facilities)

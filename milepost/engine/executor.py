@@ -146,6 +146,17 @@ class Driver:
             if self._slots is not None:
                 self._slots.close()
             self._state.settle()
+            if not self._uncommitted:
+                self._let_go()
+
+    def _let_go(self) -> None:
+        """Let go of the parts that hold this driver, so that all is free when nobody needs it any more.
+
+        Only the garbage collector would free it otherwise, which takes long, as it looks at everything there is.
+        """
+        del self._turns.host, self._body.host, self._streams.host, self._failures.host, self._asking.host
+        if self._slots is not None:
+            del self._slots.start
 
     def output(self) -> Any:
         """Return the output of a run that has come to its end."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from milepost.engine.caching import NodeCache
-from milepost.engine.children import Nest
+from milepost.engine.children import ChildWork, Parent
 from milepost.engine.limits import Traffic
 from milepost.engine.plan import Plan
 from milepost.engine.slots import Gates
@@ -54,3 +54,7 @@ class Facilities:
         if not any(node.policy is not None and node.policy.cache is not None for node in plan.nodes.values()):
             return None
         return NodeCache(self.store, plan, values, self.clock)
+
+
+Nest = Callable[[Parent, ChildWork, Facilities], Awaitable[Any]]
+"""Drives a run for a task, or goes on with it, and returns its output."""

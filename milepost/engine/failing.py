@@ -61,7 +61,7 @@ class Failures:
         self._values = values
         self._state = state
         self._router = router
-        self._host = host
+        self.host = host
 
     def add(self, task: Task, outcome: Outcome, error: BaseException, stream: LiveStream | None) -> None:
         """Deal with a task, or the stream that it gave, that failed after its policy."""
@@ -70,13 +70,13 @@ class Failures:
             return
         self.pending.append(Failed(task, outcome, error))
         if self._waits:
-            self._host.let_finish()
+            self.host.let_finish()
         else:
             self.conclude()
 
     def _catch(self, task: Task, outcome: Outcome, error: BaseException, stream: LiveStream | None) -> None:
         """Send the failure along the error edge that takes it."""
-        record = Record(self._host.position.seq + 1, Kind.CAUGHT, task.key if stream is None else stream.key, task.node)
+        record = Record(self.host.position.seq + 1, Kind.CAUGHT, task.key if stream is None else stream.key, task.node)
         self._tell(record, outcome, error)
         view = self._state.view(lambda: False)
         failure: Failure[Any] = Failure(
@@ -88,11 +88,11 @@ class Failures:
             inputs=self._values.load(task.ref),
         )
         try:
-            self._host.route(
+            self.host.route(
                 record,
                 view,
                 lambda: self._router.caught(record, task, stream, failure, error, view),
-                partial(self._host.gone, record.task),
+                partial(self.host.gone, record.task),
             )
         except Exception as unfit:
             self.pending.append(Failed(task, outcome, unfit))
@@ -108,10 +108,10 @@ class Failures:
         """Write down what failed, the first last, as it is what the run fails with."""
         for failed in reversed(self.pending):
             task, outcome, error = failed.task, failed.outcome, failed.error
-            record = Record(self._host.position.seq + 1, Kind.FAILED, task.key, task.node)
+            record = Record(self.host.position.seq + 1, Kind.FAILED, task.key, task.node)
             self._tell(record, outcome, error)
-            apply(self._host.position, record)
-            self._host.break_off(record, self._reason(failed) if failed is self.pending[0] else None)
+            apply(self.host.position, record)
+            self.host.break_off(record, self._reason(failed) if failed is self.pending[0] else None)
 
     def _reason(self, failed: Failed) -> BaseException:
         """Return what a run raises that fails with this."""

@@ -1,10 +1,11 @@
-"""The way back to the event loop's thread from any other one."""
+"""Ways to have something done by the event loop: from any other thread, or a little later."""
 
 from __future__ import annotations
 
 import asyncio
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Protocol
 
 
@@ -15,13 +16,19 @@ class Hop(Protocol):
 
 
 def find_hop() -> Hop:
-    """Return the hop to the event loop that runs here, asyncio's or trio's."""
+    """Return the hop to the event loop that runs here, asyncio's or trio's, from any thread."""
+    return _trio_hop() or asyncio.get_running_loop().call_soon_threadsafe
+
+
+def find_turn() -> Hop:
+    """Return what has a function called when all have had their turn that are ready; from the loop's thread alone."""
+    return _trio_hop() or asyncio.get_running_loop().call_soon
+
+
+def _trio_hop() -> Hop | None:
     trio = sys.modules.get("trio")  # not imported: when it runs here, somebody did
     if trio is not None:
-        try:
+        with suppress(RuntimeError):  # asyncio runs here
             hop: Hop = trio.lowlevel.current_trio_token().run_sync_soon
-        except RuntimeError:
-            pass
-        else:
             return hop
-    return asyncio.get_running_loop().call_soon_threadsafe
+    return None

@@ -74,6 +74,12 @@ class StoredLog:
         else:
             self.first = (entry, committed)
 
+    def take_first(self) -> tuple[Entry, Acknowledge]:
+        """Return the entry that creates the run, once."""
+        assert self.first is not None
+        first, self.first = self.first, None
+        return first
+
     def _append(self, entry: Entry, committed: Acknowledge) -> None:
         """Hand an entry over; a store that raises instead of acknowledging has failed, not the node of the entry."""
         try:

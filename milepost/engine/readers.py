@@ -93,13 +93,16 @@ class Backlog:
             self.wake = None
 
 
+def _nothing() -> None: ...
+
+
 class Readers:
     """Hands the events of one run to any number of readers.
 
     changed: is called whenever a reader has come or gone. seq: the newest record that was told.
     """
 
-    def __init__(self, changed: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, changed: Callable[[], None] = _nothing) -> None:
         self.seq = 0
         self._changed = changed
         self._backlogs: list[Backlog] = []
@@ -146,6 +149,7 @@ class Readers:
     def end(self, last: Event | None) -> None:
         """Tell the last event. Every reader comes to its end when it has read what waits for it."""
         self._over = True
+        self._changed = _nothing  # whoever wanted to know is free at once, and not only for the garbage collector
         for backlog in self._backlogs:
             backlog.end(last)
 

@@ -108,7 +108,7 @@ class Run(Generic[OutputT]):
         self._failure: BaseException | None = None
         self._driver: Driver | None = None
         self._cancel_asked: tuple[str, ...] | None = None
-        self._changed = anyio.Event()
+        self._changed: anyio.Event | None = None
         self.turn = 0
         self.is_stopping = False
         self.is_passing = False
@@ -249,7 +249,7 @@ class Run(Generic[OutputT]):
         once, with what had come before.
         """
         while not (self._is_settled or self._done.is_set()):
-            await self._changed.wait()
+            await self._change()
         return self.status
 
     @property
@@ -262,7 +262,12 @@ class Run(Generic[OutputT]):
         since: what `turn` was when it was last looked at, so that no change is missed.
         """
         if self.status == "waiting" and not self._done.is_set() and since in (None, self.turn):
-            await self._changed.wait()
+            await self._change()
+
+    async def _change(self) -> None:
+        if self._changed is None:
+            self._changed = anyio.Event()
+        await self._changed.wait()
 
     # --- for the engine ----------------------------------------------------------------------------------------------
 
@@ -293,8 +298,12 @@ class Run(Generic[OutputT]):
     def _stir(self) -> None:
         """Have those look again who wait for a change of how the run stands."""
         self.turn += 1
-        self._changed.set()
-        self._changed = anyio.Event()
+        self._rouse()
+
+    def _rouse(self) -> None:
+        if self._changed is not None:
+            self._changed.set()
+            self._changed = None
 
     def hear(self, messages: Sequence[Message]) -> None:
         """Take in what waits in the inbox of the run, each message once."""
@@ -334,7 +343,7 @@ class Run(Generic[OutputT]):
         self._failure = failure
         self._readers.end(self._end())
         self._done.set()
-        self._changed.set()
+        self._rouse()
 
     def _end(self) -> Event | None:
         """Return the last event, None for a run that had ended before."""

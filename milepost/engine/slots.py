@@ -71,7 +71,7 @@ class Slots:
         self._plan = plan
         self._gates = gates
         self._place = place
-        self._start = start
+        self.start = start
         most = getattr(plan.workflow, "max_concurrency", None)
         self._run = Gate(most) if most is not None else None
         self._maps: dict[str, Gate] = {}
@@ -181,7 +181,7 @@ class Slots:
     def _again(self, task: Task) -> None:
         is_gone = self._closed or (bool(self._plan.limits) and task.key not in self._inside)
         if not is_gone and self.enter(task):
-            self._start(task)
+            self.start(task)
 
     def leave(self, key: str) -> None:
         """Give back what a task took, if it took anything."""

@@ -78,8 +78,7 @@ class StoredDrives:
         driver = stored_driver(prepared, run_id, Position(), begun, deps, log, place, self._facilities)
         driver.watch = watch
         driver.start(first_record(definition.fingerprint), inputs)
-        assert log.first is not None
-        entry, acknowledge = log.first
+        entry, acknowledge = log.take_first()
         new = NewRun(
             run_id=run_id,
             workflow=definition.name,

@@ -87,12 +87,12 @@ class Streams:
         self._state = state
         self._router = router
         self._body = body
-        self._host = host
+        self.host = host
         self._slots = slots
 
     def open(self, key: str, view: StateView) -> None:
         """Know of a stream that a record has begun, if nothing has cancelled it since."""
-        stream = self._host.position.streams.get(key)
+        stream = self.host.position.streams.get(key)
         if stream is not None:
             self.feeds[key] = Feed(stream, view, anyio.CancelScope())
 
@@ -125,7 +125,7 @@ class Streams:
         """Read to the end, under the policy of the node. source: the first attempt's, None to run the body for it."""
         with feed.scope:
             outcome = await self._body.under_policy(feed.stream.task, partial(self._attempt, feed, source))
-            self._host.post(partial(self._exhausted if outcome.error is None else self._failed, feed, outcome))
+            self.host.post(partial(self._exhausted if outcome.error is None else self._failed, feed, outcome))
 
     async def _attempt(
         self, feed: Feed, first: AsyncIterable[Any] | None, outcome: Outcome, number: int, seconds: float | None
@@ -142,7 +142,7 @@ class Streams:
                 while (item := await within(seconds, next_of(iterator))) is not END:
                     usage, attempt.current.usage = attempt.current.usage, None
                     handled = anyio.Event()
-                    self._host.post(partial(self._item, feed, item, usage, handled.set))
+                    self.host.post(partial(self._item, feed, item, usage, handled.set))
                     await handled.wait()
                     attempt.current.taken = stream.count
                     if self._slots is not None:
@@ -186,43 +186,43 @@ class Streams:
 
     def _is_live(self, feed: Feed) -> bool:
         key = feed.stream.key
-        return key in self._host.position.streams and self.feeds.get(key) is feed and not self._host.is_broken
+        return key in self.host.position.streams and self.feeds.get(key) is feed and not self.host.is_broken
 
     def _item(self, feed: Feed, item: Any, usage: Usage | None, handled: Callable[[], None]) -> None:
         """Commit an item. Where a resume asks the body to go on from there, the state goes with it."""
         if not self._is_live(feed):
             return
         stream, node = feed.stream, feed.stream.task.node
-        record = Record(self._host.position.seq + 1, Kind.EMITTED, stream.key, node)
+        record = Record(self.host.position.seq + 1, Kind.EMITTED, stream.key, node)
         record.usage = usage
         seeks = self._plan.nodes[node].resume == "seek"
         view = feed.view if seeks else self._state.view(lambda: False)
         try:
             if seeks:
                 record.patch = self._state.changes(view, stream.task, node)
-            self._host.route(record, view, lambda: self._router.emitted(record, stream, item, view), handled)
+            self.host.route(record, view, lambda: self._router.emitted(record, stream, item, view), handled)
         except Exception as error:
-            self._host.fail(stream.task, Outcome(None, feed.view), error, stream)
+            self.host.fail(stream.task, Outcome(None, feed.view), error, stream)
 
     def _exhausted(self, feed: Feed, outcome: Outcome) -> None:
         if not self._is_live(feed):
             return
         stream = feed.stream
-        record = Record(self._host.position.seq + 1, Kind.EXHAUSTED, stream.key, stream.task.node)
+        record = Record(self.host.position.seq + 1, Kind.EXHAUSTED, stream.key, stream.task.node)
         record.timing, record.usage = outcome.timing, outcome.usage
         try:
             record.patch = self._state.changes(feed.view, stream.task, stream.task.node)
             del self.feeds[stream.key]
-            self._host.route(
+            self.host.route(
                 record,
                 feed.view,
                 lambda: self._router.exhausted(record, stream, feed.view),
-                partial(self._host.gone, stream.key),
+                partial(self.host.gone, stream.key),
             )
         except Exception as error:
-            self._host.fail(stream.task, outcome, error, stream)
+            self.host.fail(stream.task, outcome, error, stream)
 
     def _failed(self, feed: Feed, outcome: Outcome) -> None:
         assert outcome.error is not None
         if self._is_live(feed):
-            self._host.fail(feed.stream.task, outcome, outcome.error, feed.stream)
+            self.host.fail(feed.stream.task, outcome, outcome.error, feed.stream)

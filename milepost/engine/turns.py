@@ -68,10 +68,11 @@ class Turns:
     def __init__(self, host: Host, *, cancellable: bool) -> None:
         self.waiting: deque[Task] = deque()
         self.running: dict[str, anyio.CancelScope | None] = {}
-        self._host = host
+        self.host = host
         self._cancellable = cancellable
         self._mail: deque[Callable[[], None]] = deque()
         self._wake: anyio.Event | None = None
+        self._new_event: type[anyio.Event] = anyio.Event
         self._handling = False
 
     def post(self, happening: Callable[[], None]) -> None:
@@ -85,7 +86,7 @@ class Turns:
             return
         self._handling = True
         try:
-            while self._mail and not self._host.is_over():
+            while self._mail and not self.host.is_over():
                 self._mail.popleft()()
         finally:
             self._handling = False
@@ -97,7 +98,8 @@ class Turns:
 
     async def nap(self, seconds: float | None = None) -> None:
         """Wait until there may be something to do, so long at most."""
-        self._wake = anyio.Event()
+        self._wake = self._new_event()
+        self._new_event = type(self._wake)  # the backend's own: to find it takes longer than all the rest
         if seconds is None:
             await self._wake.wait()
         else:
@@ -116,7 +118,7 @@ class Turns:
 
     async def lead(self, group: TaskGroup) -> None:
         """Do what there is to do until somebody else leads, or the run is over, which stops what is still under way."""
-        host, leads, turn = self._host, True, time.perf_counter()
+        host, leads, turn = self.host, True, time.perf_counter()
         carry_out = self._carry_out_cancellably if self._cancellable else self._carry_out
         while not host.is_over():
             if host.room is not None:
@@ -143,19 +145,19 @@ class Turns:
     async def _carry_out(self, task: Task, group: TaskGroup, leads: bool) -> bool:
         """Carry out a task, and tell whether who does so leads afterwards. leads: whether before."""
         self.running.setdefault(task.key, None)
-        body = InOwnContext(self._host.carry_out(task))
+        body = InOwnContext(self.host.carry_out(task))
         if not body.begin():
             if leads:
                 group.start_soon(self.lead, group)
             leads = False
             await body
-            if self._host.room is not None:
-                await self._host.room()
+            if self.host.room is not None:
+                await self.host.room()
         if self._mail:
-            self._mail.append(partial(self._host.settle, task, body.result))
+            self._mail.append(partial(self.host.settle, task, body.result))
             self.handle()
         else:  # here and now: bodies that never wait would otherwise all run before one of them is kept
-            self._host.settle(task, body.result)
+            self.host.settle(task, body.result)
         return leads
 
     async def _carry_out_cancellably(self, task: Task, group: TaskGroup, leads: bool) -> bool:

@@ -17,7 +17,6 @@ from uuid import uuid4
 import anyio
 
 from milepost.engine.errors import DamagedStore, InputError, StoreError
-from milepost.engine.hop import find_hop
 from milepost.engine.stores import sqlite_care as care
 from milepost.engine.stores import sqlite_journal as journal
 from milepost.engine.stores.lockfile import LockFile, remove_free
@@ -27,13 +26,12 @@ from milepost.engine.stores.sqlite_file import (
     FAILURES,
     PATIENCE,
     Durability,
-    connect,
     establish,
     failure,
-    is_busy,
     prepare,
 )
 from milepost.engine.stores.sqlite_journal import Owner
+from milepost.engine.stores.sqlite_pace import Pace
 from milepost.engine.stores.sqlite_ready import alive, ready
 from milepost.engine.stores.sqlite_records import place_of
 from milepost.engine.stores.sqlite_rows import (
@@ -50,7 +48,6 @@ from milepost.engine.stores.sqlite_rows import (
     row_of,
     terms_of,
 )
-from milepost.engine.stores.sqlite_writer import Writer
 from milepost.engine.stores.store import (
     Acknowledge,
     Entry,
@@ -94,11 +91,10 @@ _RETRY_AFTER: Final = 0.01
 class SqliteStore:
     """Keeps journals in a SQLite file, which any number of processes may use at once.
 
-    durability: what a committed record survives. "power": the death of the machine; commits of several runs, or of what
-    goes on at once in one run, are made together on a writer thread, others on the event loop's own thread while the
-    disk is quick. "process": the death of the process at any instant; a loss of power may cost the newest records,
-    never the order or the integrity; commits are made on the event loop's own thread. "none": as "process", but a loss
-    of power may damage the file.
+    durability: what a committed record survives. "power": the death of the machine; what is to be committed in one turn
+    of the event loop is committed together, and on a writer thread unless the disk is quick. "process": the death of
+    the process at any instant; a loss of power may cost the newest records, never the order or the integrity; commits
+    are made on the event loop's own thread. "none": as "process", but a loss of power may damage the file.
     create: make the file if it is missing. clock: seconds since 1970 UTC, for people; leases go by the database's own
     clock. ttl: seconds that a lease lasts unless it is renewed. max_takeovers: how often a run is taken over from dead
     owners without a new record, until CrashLoop.
@@ -136,10 +132,9 @@ class SqliteStore:
         self._owned: dict[str, int] = {}  # run id: epoch
         self._unreleased: deque[tuple[str, int]] = deque()  # leases that are still to be given up
         self._reader: sqlite3.Connection | None = None
-        self._commits = Commits(self.path, durability, self._owner.text, self._renew)
-        self.pace = self._commits.pace
         self._is_checked = False  # the table of runs, since the store was opened
-        self._writer: Writer | None = None
+        self._commits: Commits | None = None
+        self.pace = Pace()
 
     async def open(self) -> None:
         prepare(self.path, create=self._create)
@@ -149,49 +144,42 @@ class SqliteStore:
                 raise StoreError(f"The store {self.path} could not be opened: another process keeps it locked.")
             await anyio.sleep(_RETRY_AFTER)
         self._reader, self._is_checked = reader, False
-        self._writer = Writer(
-            connect=lambda: connect(self.path, self.durability),
-            append=self._commits.append_together,
-            renew=self._renew,
-            fail=lambda error: failure(self.path, "written", error),
-            hop=find_hop(),
-            pause=self._owner.ttl / 3,
+        self._commits = Commits(
+            self.path, self.durability, self._owner.text, self._renew, pause=self._owner.ttl / 3, pace=self.pace
         )
 
     async def close(self) -> None:
-        reader, writer = self._reader, self._writer
-        if reader is None or writer is None:
+        reader, commits = self._reader, self._commits
+        if reader is None or commits is None:
             return
         try:
             if self._owned:
                 run_ids = list(self._owned)
                 with suppress(StoreError):  # nothing is lost: without its lock file this owner counts as dead
-                    await self._write(lambda connection: journal.release(connection, self._owner, run_ids))
+                    await commits.call(lambda connection: journal.release(connection, self._owner, run_ids))
         finally:
             reader.close()
-            self._commits.disconnect()
-            self._reader = self._writer = None
-            await writer.stop()  # the last: closing the last connection moves the log into the database
+            self._reader = self._commits = None
+            await commits.stop()  # the last: closing the last connection moves the log into the database
             self._owned.clear()
             self._unreleased.clear()
-            self._commits.heads.clear()
             if self._lock is not None:
                 self._lock.remove()
                 self._lock = None
 
     async def create(self, run: NewRun, first: Entry) -> bool:
-        self._get_ready()
+        commits = self._ready()
 
         def job(connection: sqlite3.Connection) -> bool:
-            is_new = journal.create(connection, self._owner, run, first)
+            is_new = journal.create(connection, commits.heads, self._owner, run, first)
             if is_new:
                 self._owned[run.run_id] = first.epoch
             return is_new
 
-        return await self._write(job, is_alone=not self._owned)
+        return await commits.call(job, is_alone=not self._owned)
 
     async def acquire(self, run_id: str) -> RunRow:
-        self._get_ready()
+        commits = self._ready()
         at = self._clock()
 
         def job(connection: sqlite3.Connection) -> RunRow:
@@ -199,26 +187,25 @@ class SqliteStore:
             self._owned[run_id] = row.epoch
             return row
 
-        return await self._write(job, is_alone=not self._owned)
+        return await commits.call(job, is_alone=not self._owned)
 
     async def release(self, run_id: str, epoch: int) -> None:
+        commits = self._writing()
         if self._owned.get(run_id) == epoch:
             del self._owned[run_id]
-            self._commits.heads.pop(run_id, None)
+            commits.heads.pop(run_id, None)
         try:
-            await self._write(
+            await commits.call(
                 lambda connection: journal.release(connection, self._owner, [run_id], epoch), is_alone=not self._owned
             )
         except StoreError:
-            if self._writer is None:
-                raise
             self._unreleased.append((run_id, epoch))  # it is tried again with every renewal
 
     def append(self, entry: Entry, acknowledge: Acknowledge) -> None:
-        if self._writer is None:
+        if self._commits is None:
             acknowledge(self._closed())
         else:
-            self._commits.append(self._writer, entry, acknowledge, is_only=len(self._owned) == 1)
+            self._commits.append(entry, acknowledge, is_only=len(self._owned) == 1)
 
     async def row(self, run_id: str) -> RunRow | None:
         found = self._read(f"SELECT {CHECKED} FROM runs WHERE run_id=?", run_id)
@@ -297,14 +284,14 @@ class SqliteStore:
         return str(found[0][0]) if found else None
 
     async def define(self, fingerprint: str, text: str) -> None:
-        await self._write(lambda connection: journal.define(connection, fingerprint, text))
+        await self._writing().call(lambda connection: journal.define(connection, fingerprint, text))
 
     async def cached(self, key: str, now: float) -> str | None:
         found = self._read(_CACHED, key, now)
         return result_of(found[0]) if found else None
 
     async def post(self, message: Message) -> bool:
-        return await self._write(lambda connection: journal.post(connection, message))
+        return await self._writing().call(lambda connection: journal.post(connection, message))
 
     async def inbox(self, run_id: str) -> Sequence[Message]:
         found = self._read(f"{_MESSAGES} AND taken IS NULL ORDER BY number", run_id)
@@ -320,19 +307,19 @@ class SqliteStore:
         return care.weighed(self._read(care.WEIGH, dumps(run_ids)))
 
     async def delete(self, rows: Sequence[RunRow]) -> bool:
-        return await self._writing().call(lambda connection: care.delete(connection, self._owner, rows))
+        return await self._writing().call(lambda connection: care.delete(connection, self._owner, rows), shares=False)
 
     async def insert(self, runs: Sequence[WholeRun]) -> bool:
-        return await self._writing().call(lambda connection: care.insert(connection, runs))
+        return await self._writing().call(lambda connection: care.insert(connection, runs), shares=False)
 
     async def rewrite(self, run: WholeRun) -> bool:
-        return await self._writing().call(lambda connection: care.rewrite(connection, self._owner, run))
+        return await self._writing().call(lambda connection: care.rewrite(connection, self._owner, run), shares=False)
 
     async def sweep(self, now: float | None, *, dry_run: bool = False) -> Leftovers:
-        return await self._writing().call(lambda connection: care.sweep(connection, now, dry_run=dry_run))
+        return await self._writing().call(lambda connection: care.sweep(connection, now, dry_run=dry_run), shares=False)
 
     async def compact(self) -> int:
-        return await self._writing().call(care.compact)
+        return await self._writing().call(care.compact, shares=False)
 
     async def check(self) -> Sequence[str]:
         found = self._read("PRAGMA integrity_check(20)")
@@ -355,37 +342,25 @@ class SqliteStore:
                 if not rows or row_of(rows[0]).run_id != found:
                     raise DamagedStore(f"run {found!r}", "it is not where it belongs")
 
-    def _get_ready(self) -> None:
+    def _ready(self) -> Commits:
         """Get what an owner needs: its lock file, its connection, and the thread that renews its leases."""
+        commits = self._writing()
         if self._lock is None:
-            writer = self._writing()
             try:
-                self._commits.connect()
+                commits.start()
                 remove_free(self.path.parent, f"{escape(self.path.name)}-owner-*.lock")
                 self._lock = LockFile(self._owner.lock)
             except FAILURES as error:
                 raise failure(self.path, "written", error) from error
-            writer.start()
+        return commits
 
-    def _writing(self) -> Writer:
-        if self._writer is None:
+    def _writing(self) -> Commits:
+        if self._commits is None:
             raise self._closed()
-        return self._writer
+        return self._commits
 
     def _closed(self) -> StoreError:
         return StoreError(f"The store {self.path} is not open.")
-
-    async def _write(self, job: Callable[[sqlite3.Connection], T], *, is_alone: bool = False) -> T:
-        """Do a job here if nobody is in the way, else on the writer thread. is_alone: no other run is owned."""
-        writer = self._writing()
-        direct = self._commits.direct
-        if direct is not None and not writer.pending and self._commits.is_here(is_alone):
-            try:
-                return job(direct.connection)
-            except FAILURES as error:
-                if not is_busy(error):
-                    raise failure(self.path, "written", error) from error
-        return await writer.call(job, shares=True)
 
     def _read(self, statement: str, *values: Value) -> list[Any]:
         return self._look(lambda reader: reader.execute(statement, values).fetchall())

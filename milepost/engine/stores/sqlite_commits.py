@@ -1,98 +1,152 @@
-"""Who commits the entries of a SqliteStore: the event loop's thread at once, or the writer thread, several together."""
+"""Where a SqliteStore writes: on the event loop's thread, or on the writer thread."""
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from time import perf_counter
-from typing import Final
+from typing import Final, TypeVar
 
-from milepost.engine.errors import LeaseLost, StoreError
-from milepost.engine.stores import sqlite_records as records
-from milepost.engine.stores.sqlite_file import FAILURES, connect, failure, is_busy, lengthen_log, set_patience
+import anyio
+
+from milepost.engine.errors import StoreError
+from milepost.engine.hop import find_hop, find_turn
+from milepost.engine.stores.sqlite_batch import Batches, Job, Work
+from milepost.engine.stores.sqlite_file import connect, failure, is_busy, set_patience
+from milepost.engine.stores.sqlite_log import Log
 from milepost.engine.stores.sqlite_pace import Pace
-from milepost.engine.stores.sqlite_writer import Job, Writer
+from milepost.engine.stores.sqlite_records import Heads
+from milepost.engine.stores.sqlite_writer import Writer
 from milepost.engine.stores.store import Acknowledge, Durability, Entry
 
-_MANY: Final = 100
-"""After so many records as many are to come: by then, that the log grew has cost what it costs to make it long."""
+T = TypeVar("T")
+
+_MOST: Final = 200
+"""Works that are gathered: more would only be acknowledged later, not written faster."""
+_EACH: Final = 0.00002
+"""Seconds that each of several works takes, however quick the disk is."""
 
 
 class Commits:
-    """Commits entries, each after those before it.
+    """Writes things, each after those before it, and says so in this order.
 
-    Commits that wait for the disk are made on the writer thread, where several share one wait, except while nobody
-    would share it and the disk is quick: a hop to another thread and back would take longer than the wait.
+    What waits for the disk is gathered until all have had their turn that are ready, so that they share one wait,
+    unless nobody would share it. It is written on the event loop's thread while the disk is quick: a hop to another
+    one and back would take longer. What waits for no disk is written there at once.
 
-    owner: whose the runs are. renew: a commit that may be made at any time. direct: a cursor of the event loop's own
-    connection, which waits for no lock; None before the first run is owned. heads: where the runs stand that this store
-    owns. pace: of the disk.
+    owner: whose the runs are. renew: a commit that may be made at any time, and is every `pause` seconds. pace: of the
+    disk. heads: where the runs stand that this store owns.
     """
 
-    def __init__(self, path: Path, durability: Durability, owner: str, renew: Job) -> None:
-        self.direct: sqlite3.Cursor | None = None
-        self.heads: records.Heads = {}
-        self.pace = Pace()
-        self._shares = durability == "power"
+    def __init__(self, path: Path, durability: Durability, owner: str, renew: Job, *, pause: float, pace: Pace) -> None:
+        self.heads: Heads = {}
+        self._pace = pace
         self._path = path
         self._durability: Durability = durability
-        self._owner = owner
-        self._renew = renew
-        self._appended = 0
+        self._gathers = durability == "power"
+        self._batches = Batches(path, owner, self.heads)
+        self._writer = Writer(
+            connect=lambda: connect(path, durability),
+            carry_out=self._batches.carry_out,
+            renew=renew,
+            fail=self._failure,
+            hop=find_hop(),
+            pause=pause,
+        )
+        self._soon = find_turn()
+        self._gathered: list[Work] = []
+        self._here: sqlite3.Cursor | None = None
+        self._log = Log(path, self._writer.bid, renew, waits=self._gathers)
 
-    def connect(self) -> None:
-        """Open the event loop's own connection, unless it is. Raises what SQLite raises."""
-        if self.direct is None:
+    def start(self) -> None:
+        """Get what an owner needs: a connection that waits for no lock, and the thread. Raises what SQLite raises."""
+        if self._here is None:
             connection = connect(self._path, self._durability)
             set_patience(connection, 0.0)
-            self.direct = connection.cursor()
+            self._here = connection.cursor()
+            self._writer.start()
 
-    def disconnect(self) -> None:
-        """Close that connection."""
-        if self.direct is not None:
-            self.direct.connection.close()
-        self.direct, self._appended = None, 0
+    async def stop(self) -> None:
+        """Wait for all that was to be written."""
+        self._write_gathered()
+        if self._here is not None:
+            self._here.connection.close()
+            self._here = None
+        await self._writer.stop()
 
-    def append(self, writer: Writer, entry: Entry, acknowledge: Acknowledge, *, is_only: bool) -> None:
-        """Commit an entry here or there. is_only: of the only run that this store owns."""
-        cursor = self.direct
-        if self._shares:
-            self._count(writer)
-        if cursor is None or writer.pending or not self.is_here(entry.alone and is_only):
-            writer.submit(entry, acknowledge)  # what was handed over comes first
+    def append(self, entry: Entry, acknowledge: Acknowledge, *, is_only: bool) -> None:
+        """Commit an entry. is_only: of the only run that this store owns."""
+        self._log.count(entry)
+        work = Work(entry, acknowledge)
+        if self._gathers and not (is_only and entry.alone and not self._gathered):
+            self._gather(work)
+        else:
+            self._write((work,))
+
+    async def call(self, job: Callable[[sqlite3.Connection], T], *, shares: bool = True, is_alone: bool = False) -> T:
+        """Have a job done and return its result. Not cancelled half way: its outcome would be unknown.
+
+        shares: it is quick, and may be done in one transaction with others. is_alone: nobody is likely to share it.
+        """
+        results: list[T] = []
+        errors: list[BaseException] = []
+        done = anyio.Event()
+
+        def finish(error: BaseException | None) -> None:
+            if error is not None:
+                errors.append(error)
+            done.set()
+
+        work = Work(lambda connection: results.append(job(connection)), finish, shares)
+        if not shares:
+            self._write_gathered()
+            self._writer.submit(work)
+        elif self._gathers and not (is_alone and not self._gathered):
+            self._gather(work)
+        else:
+            self._write((work,))
+        if not done.is_set():
+            with anyio.CancelScope(shield=True):
+                await done.wait()
+        if errors:
+            raise errors[0]
+        return results[-1]
+
+    def _gather(self, work: Work) -> None:
+        if not self._gathered:
+            self._soon(self._write_gathered)
+        self._gathered.append(work)
+        if len(self._gathered) >= _MOST:
+            self._write_gathered()
+
+    def _write_gathered(self) -> None:
+        if self._gathered:
+            works, self._gathered = self._gathered, []
+            self._write(works)
+
+    def _write(self, works: Sequence[Work]) -> None:
+        """Write things here, or hand them over: what was handed over comes first."""
+        here = self._here
+        if here is None or self._writer.pending or (self._gathers and not self._pace.is_quick()):
+            self._hand_over(works)
             return
-        answer: StoreError | None = None
-        begun = perf_counter() if self._shares else 0.0
+        begun = perf_counter() if self._gathers else 0.0
         try:
-            if not records.append_one(cursor, self.heads, self._owner, entry):
-                answer = LeaseLost(entry.run_id)
-        except FAILURES as error:
+            answers = self._batches.carry_out(here, works)
+        except sqlite3.OperationalError as error:
             if is_busy(error):
-                writer.submit(entry, acknowledge)
+                self._hand_over(works)
                 return
-            answer = failure(self._path, "written", error)
-        if self._shares:
-            self.pace.note(perf_counter() - begun)
-        acknowledge(answer)
+            answers = [self._failure(error) for _ in works]
+        if self._gathers:
+            self._pace.note(perf_counter() - begun - (len(works) - 1) * _EACH)
+        for work, answer in zip(works, answers, strict=True):
+            work.acknowledge(answer)
 
-    def is_here(self, is_alone: bool) -> bool:
-        """Whether to commit on the event loop's thread. is_alone: nobody else would wait for the disk meanwhile."""
-        return not self._shares or (is_alone and self.pace.is_quick)
+    def _hand_over(self, works: Sequence[Work]) -> None:
+        for work in works:
+            self._writer.submit(work)
 
-    def append_together(self, connection: sqlite3.Connection, entries: Sequence[Entry]) -> Sequence[bool]:
-        """Commit entries on the writer thread; see `records.append`."""
-        begun = perf_counter()
-        kept = records.append(connection, self.heads, self._owner, entries)
-        if len(entries) == 1:
-            self.pace.note(perf_counter() - begun)
-        return kept
-
-    def _count(self, writer: Writer) -> None:
-        self._appended += 1
-        if self._appended == _MANY:
-            writer.submit(self._lengthen_log, lambda _: None)  # without it, commits only take longer
-
-    def _lengthen_log(self, connection: sqlite3.Connection) -> None:
-        lengthen_log(self._path, connection)
-        self._renew(connection)  # so that it is this thread that waits until all that is on the disk
+    def _failure(self, error: Exception) -> StoreError:
+        return failure(self._path, "written", error)

@@ -20,8 +20,9 @@ PATIENCE: Final = 30.0
 """Seconds to wait for a lock: SQLite hands it out in no order, so that one of several writers may wait for seconds."""
 
 _SMALLEST: Final = 512  # bytes of a database that is not empty; SQLite itself takes a file of one byte for an empty one
-_LOG_PAGES: Final = 1000  # as few as SQLite's own: a log that is written over costs a power-safe commit less than one
-# that grows, and moving it into the database, which a commit waits for, takes a quarter of the time that 4,000 take
+LOG_PAGES: Final = 1000
+"""Pages of a log, as few as SQLite's own: one that is written over costs a power-safe commit less than one that grows,
+and moving it into the database takes a quarter of the time that 4,000 take."""
 
 _SYNCHRONOUS: Final[dict[Durability, str]] = {"power": "FULL", "process": "NORMAL", "none": "OFF"}
 _IDENTITY: Final = (  # in one statement, that is at one moment: another process may be making the tables
@@ -71,7 +72,7 @@ def connect(path: Path, durability: Durability, *, patience: float = PATIENCE) -
     connection = sqlite3.connect(f"{path.as_uri()}?mode=rw", uri=True, timeout=patience, isolation_level=None)
     try:
         connection.execute(f"PRAGMA synchronous={_SYNCHRONOUS[durability]}")
-        connection.execute(f"PRAGMA wal_autocheckpoint={_LOG_PAGES}")
+        connection.execute(f"PRAGMA wal_autocheckpoint={LOG_PAGES}")
         if durability == "power":
             connection.execute("PRAGMA fullfsync=ON")  # on macOS a plain fsync stops at the drive's cache
     except BaseException:
@@ -83,27 +84,6 @@ def connect(path: Path, durability: Durability, *, patience: float = PATIENCE) -
 def set_patience(connection: sqlite3.Connection, seconds: float) -> None:
     """Change how long a connection waits for a lock."""
     connection.execute(f"PRAGMA busy_timeout={seconds * 1000:.0f}")
-
-
-def lengthen_log(path: Path, connection: sqlite3.Connection) -> None:
-    """Make the log as long as it gets before it is written over, without a change to the database.
-
-    A power-safe commit to a log that grows waits twice as long: the file's new size has to be on the disk, too. What is
-    written here is rolled back; that it is more than SQLite keeps in memory brings it into the log all the same. The
-    next commit waits until it is on the disk. Raises sqlite3.Error, OSError.
-    """
-    size = connection.execute("PRAGMA page_size").fetchone()[0] * _LOG_PAGES
-    if Path(f"{path}-wal").stat().st_size >= size:
-        return
-    connection.execute("PRAGMA cache_size=10")
-    try:
-        connection.execute("BEGIN IMMEDIATE")
-        connection.execute(
-            "INSERT INTO records (place, hash, at, body, content) VALUES (0, '', 0.0, '', zeroblob(?))", (size,)
-        )
-    finally:
-        roll_back(connection)
-        connection.execute("PRAGMA cache_size=-2000")  # as it is unless one says so
 
 
 def prepare(path: Path, *, create: bool) -> None:

@@ -15,7 +15,7 @@ from milepost.engine.stores.lockfile import is_free
 from milepost.engine.stores.owner import busy
 from milepost.engine.stores.sqlite_checks import mark_of, message_crc, opening_crc
 from milepost.engine.stores.sqlite_file import transaction
-from milepost.engine.stores.sqlite_records import RECORD, add_rest, record_columns
+from milepost.engine.stores.sqlite_records import RECORD, Head, Heads, add_rest, is_plain, record_columns
 from milepost.engine.stores.sqlite_rows import (
     CHECKED,
     COLUMNS,
@@ -60,7 +60,7 @@ class Owner:
     ttl: float
 
 
-def create(connection: sqlite3.Connection, owner: Owner, run: NewRun, first: Entry) -> bool:
+def create(connection: sqlite3.Connection, heads: Heads, owner: Owner, run: NewRun, first: Entry) -> bool:
     """Create a run with its first record, owned; False if the id is taken."""
     record = StoredRecord(first.seq, first.body, first.content, first.hash, first.at, first.snapshot)
     cursor = connection.cursor()
@@ -76,6 +76,8 @@ def create(connection: sqlite3.Connection, owner: Owner, run: NewRun, first: Ent
         cursor.execute(RECORD, record_columns(number, record))
         add_rest(cursor, first)
         cursor.execute(OPENING, opening_columns(run.run_id, Opening(first.epoch, owner.text, first.at)))
+        if is_plain(first):
+            heads[run.run_id] = Head(number, first.epoch, first.seq)
     return True
 
 

@@ -6,12 +6,11 @@ Every microsecond counts here: the event loop may stand still meanwhile.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from milepost.engine.stores.sqlite_checks import due_mark_of, mark_of, record_crc, result_crc
-from milepost.engine.stores.sqlite_file import roll_back, transaction
+from milepost.engine.stores.sqlite_file import roll_back
 from milepost.engine.stores.sqlite_rows import LAST_SEQ, OWN
 from milepost.engine.stores.store import Entry, StoredRecord
 
@@ -70,7 +69,7 @@ def place_of(number: int, seq: int) -> int:
     return number << 32 | seq
 
 
-def append_one(cursor: sqlite3.Cursor, heads: Heads, owner: str, entry: Entry) -> bool:
+def append(cursor: sqlite3.Cursor, heads: Heads, owner: str, entry: Entry) -> bool:
     """Commit one entry; False if its lease is lost. owner: whose lease it is."""
     head = heads.get(entry.run_id)
     try:
@@ -86,23 +85,13 @@ def append_one(cursor: sqlite3.Cursor, heads: Heads, owner: str, entry: Entry) -
     return is_kept
 
 
-def append(connection: sqlite3.Connection, heads: Heads, owner: str, entries: Sequence[Entry]) -> list[bool]:
-    """Commit entries of several runs together. Returns for each whether it is committed; False: its lease is lost.
+def add(cursor: sqlite3.Cursor, heads: Heads, owner: str, entry: Entry) -> bool:
+    """Write one entry within an open transaction; False, writing nothing, if its lease is lost.
 
-    owner: whose leases they are.
+    If the transaction is undone, nothing in `heads` is for certain any more.
     """
-    try:
-        with transaction(connection):
-            cursor = connection.cursor()
-            return [
-                ((head := heads.get(entry.run_id)) is not None and _add_next(cursor, head, entry))
-                or _add(cursor, heads, owner, entry)
-                for entry in entries
-            ]
-    except BaseException:
-        for entry in entries:
-            heads.pop(entry.run_id, None)
-        raise
+    head = heads.get(entry.run_id)
+    return (head is not None and _add_next(cursor, head, entry)) or _add(cursor, heads, owner, entry)
 
 
 def _add_next(cursor: sqlite3.Cursor, head: Head, entry: Entry) -> bool:
@@ -136,17 +125,22 @@ def _add(cursor: sqlite3.Cursor, heads: Heads, owner: str, entry: Entry) -> bool
     if found is None or (epoch, seq - 1) != found[1:3]:
         return False
     number, _, _, was_plain = found
-    is_plain = status == "running" and error is None and output is None and due is None
+    is_still_plain = is_plain(entry)
     cursor.execute(RECORD, record_columns(number, StoredRecord(seq, body, content, digest, at, snapshot)))
-    if not (was_plain and is_plain and snapshot is fingerprint is None):
+    if not (was_plain and is_still_plain and snapshot is fingerprint is None):
         snapshot_seq = 0 if snapshot is None else seq
         mark = mark_of(run_id, seq, digest, status, at, error, output)
         head = (seq, digest, at, snapshot_seq, mark)
         cursor.execute(_ADVANCE, (*head, status, error, output, due, due_mark_of(run_id, seq, due), number))
     add_rest(cursor, entry)
-    if is_plain:
+    if is_still_plain:
         heads[run_id] = Head(number, epoch, seq)
     return True
+
+
+def is_plain(entry: Entry) -> bool:
+    """Whether the row of a run that an entry leaves running can stay as it is when the next such one comes."""
+    return entry.status == "running" and entry.error is None and entry.output is None and entry.due is None
 
 
 def add_rest(cursor: sqlite3.Cursor, entry: Entry) -> None:

@@ -12,6 +12,7 @@ from milepost.engine.errors import CrashLoop, DamagedStore, LeaseLost, StoreErro
 from milepost.engine.stores import sqlite_journal as journal
 from milepost.engine.stores import sqlite_records as records
 from milepost.engine.stores.sqlite import SqliteStore
+from milepost.engine.stores.sqlite_batch import Batches, Work
 from milepost.engine.stores.sqlite_checks import mark_of
 from milepost.engine.stores.sqlite_file import Durability, connect
 from milepost.engine.stores.sqlite_rows import LAST_SEQ
@@ -132,10 +133,10 @@ async def test_a_record_that_only_follows_is_one_statement(path: Path) -> None:
         heads: records.Heads = {}
         cursor = connection.cursor()
         owner = owner_of(path)
-        assert records.append_one(cursor, heads, owner, entry("run", 2))
+        assert records.append(cursor, heads, owner, entry("run", 2))
         statements: list[str] = []
         connection.set_trace_callback(statements.append)
-        assert records.append_one(cursor, heads, owner, entry("run", 3))
+        assert records.append(cursor, heads, owner, entry("run", 3))
         connection.close()
         assert [statement.split()[0] for statement in statements] == ["INSERT"]
 
@@ -180,7 +181,7 @@ async def test_a_killed_run_is_removed_only_by_who_knows_its_newest_record(kille
 async def append_behind(path: Path, seq: int) -> None:
     """Let the killed process come back for one more record."""
     connection = connect(path, "process")
-    assert records.append_one(connection.cursor(), {}, owner_of(path), entry("run", seq))
+    assert records.append(connection.cursor(), {}, owner_of(path), entry("run", seq))
     connection.close()
 
 
@@ -291,30 +292,31 @@ async def test_of_entries_that_are_committed_together_a_gap_is_refused_and_what_
             await begin(store, run_id)
         connection = connect(path, "process")
         entries = [entry(run_id, seq) for seq in (2, 4, 5, 3) for run_id in ("run", "other")]
+        works = [Work(each, lambda _: None) for each in entries]
         for heads in ({}, {"run": records.Head(1, 1, 1), "other": records.Head(2, 1, 1)}):
             before = execute(path, "SELECT count(*) FROM records")
-            assert records.append(connection, heads, owner_of(path), entries) == [True, True, *[False] * 4, True, True]
+            answers = Batches(path, owner_of(path), heads).carry_out(connection.cursor(), works)
+            assert [answer is None for answer in answers] == [True, True, *[False] * 4, True, True]
+            assert {type(answer) for answer in answers} == {type(None), LeaseLost}
             assert {run_id: head.seq for run_id, head in heads.items()} == {"run": 3, "other": 3}
             assert execute(path, "SELECT count(*) FROM records") == [(before[0][0] + 4,)]  # type: ignore[operator]
             execute(path, "DELETE FROM records WHERE place & 4294967295 > 1")
         connection.close()
 
 
-async def test_what_is_known_of_a_run_is_forgotten_when_a_commit_fails(path: Path) -> None:
+@pytest.mark.parametrize("together", [["run"], ["run", "other"]])
+async def test_what_is_known_of_a_run_is_forgotten_when_a_commit_fails(path: Path, together: list[str]) -> None:
     async with opened(SqliteStore(path)) as store:
-        await begin(store)
+        for run_id in ("run", "other"):
+            await begin(store, run_id)
         connection = connect(path, "process")
-        heads = {"run": records.Head(1, 1, 1)}
+        heads = {"run": records.Head(1, 1, 1), "other": records.Head(2, 1, 1)}
         execute(path, "CREATE TRIGGER full BEFORE INSERT ON records BEGIN SELECT raise(ABORT, 'no room'); END")
-        for commit in (
-            lambda: records.append_one(connection.cursor(), heads, owner_of(path), entry("run", 2)),
-            lambda: records.append(connection, heads, owner_of(path), [entry("run", 2)]),
-        ):
-            heads["run"] = records.Head(1, 1, 1)
-            with pytest.raises(sqlite3.IntegrityError, match="no room"):
-                commit()
-            assert heads == {}
-            assert not connection.in_transaction
+        works = [Work(entry(run_id, 2), lambda _: None) for run_id in together]
+        answers = Batches(path, owner_of(path), heads).carry_out(connection.cursor(), works)
+        assert [str(answer) for answer in answers] == [f"The store {path} could not be written: no room."] * len(works)
+        assert heads == {}
+        assert not connection.in_transaction
         connection.close()
 
 

@@ -18,9 +18,10 @@ import pytest
 from milepost.engine.errors import LeaseLost, StoreError, UnknownRun
 from milepost.engine.hop import find_hop
 from milepost.engine.stores import sqlite_journal as journal
-from milepost.engine.stores import sqlite_records as records
 from milepost.engine.stores.sqlite import SqliteStore
+from milepost.engine.stores.sqlite_batch import Answer, Batches, Work
 from milepost.engine.stores.sqlite_file import Durability, connect, failure
+from milepost.engine.stores.sqlite_records import Heads
 from milepost.engine.stores.sqlite_writer import Writer
 from milepost.engine.stores.store import Entry, NewRun
 from milepost.testing.contract.place import opened
@@ -31,6 +32,9 @@ from tests.loops import asyncio_only
 T = TypeVar("T")
 
 pytestmark = pytest.mark.anyio
+
+ALWAYS_QUICK = -1000.0
+"""What commits must have taken on average for the disk to count as quick, however slow the next one is."""
 
 
 @pytest.fixture
@@ -50,10 +54,10 @@ class Recorded:
         self.gate = threading.Event()
         self.may_connect = True
         self._path = path
-        self._heads: records.Heads = {}
+        self._heads: Heads = {}
         self.writer = Writer(
             connect=self._connect,
-            append=self._append,
+            carry_out=self._carry_out,
             renew=lambda _: None,
             fail=lambda error: failure(path, "written", error),
             hop=find_hop(),
@@ -62,7 +66,11 @@ class Recorded:
 
     def hold_up(self, answers: Answers) -> None:
         """Keep the thread from going on until the gate is set."""
-        self.writer.submit(lambda _: self.gate.wait(60), answers.expect("gate"))
+
+        def job(connection: sqlite3.Connection) -> None:
+            self.gate.wait(60)
+
+        self.writer.submit(Work(job, answers.expect("gate"), shares=False))
 
     def _connect(self) -> sqlite3.Connection:
         if not self.may_connect:
@@ -74,20 +82,22 @@ class Recorded:
     def create(self, run: NewRun, answers: Answers) -> None:
         """Have a run created."""
         owner = journal.Owner("me", self._path.with_name("me.lock"), 30.0)
-        self.writer.submit(
-            lambda connection: journal.create(connection, owner, run, entry(run.run_id, 1)),
-            answers.expect(run.run_id),
-            shares=True,
-        )
 
-    def _owner(self, connection: sqlite3.Connection) -> str:
-        """Whoever began the runs that are there."""
-        return str(connection.execute("SELECT owner FROM openings").fetchone()[0])
+        def job(connection: sqlite3.Connection) -> None:
+            journal.create(connection, self._heads, owner, run, entry(run.run_id, 1))
 
-    def _append(self, connection: sqlite3.Connection, entries: Sequence[Entry]) -> list[bool]:
-        kept = records.append(connection, self._heads, self._owner(connection), entries)
-        self.batches.append(len(entries))
-        return kept
+        self.writer.submit(Work(job, answers.expect(run.run_id)))
+
+    def append(self, written: Entry, answers: Answers, name: object) -> None:
+        """Have an entry committed."""
+        self.writer.submit(Work(written, answers.expect(name)))
+
+    def _carry_out(self, cursor: sqlite3.Cursor, works: Sequence[Work]) -> list[Answer]:
+        found = cursor.execute("SELECT owner FROM openings").fetchone()  # whoever began the runs that are there
+        answers = Batches(self._path, "me" if found is None else found[0], self._heads).carry_out(cursor, works)
+        if works[0].shares:
+            self.batches.append(len(works))
+        return answers
 
 
 async def test_entries_that_wait_share_one_transaction(path: Path) -> None:
@@ -99,7 +109,7 @@ async def test_entries_that_wait_share_one_transaction(path: Path) -> None:
         recorded.hold_up(answers)
         names = [(run_id, seq) for seq in range(2, 12) for run_id in "abc"]
         for run_id, seq in names:
-            recorded.writer.submit(entry(run_id, seq), answers.expect((run_id, seq)))
+            recorded.append(entry(run_id, seq), answers, (run_id, seq))
         recorded.gate.set()
         assert await answers.all() == [("gate", None), *((name, None) for name in names)]
         assert recorded.batches == [30]
@@ -117,7 +127,7 @@ async def test_a_lost_lease_drops_only_its_own_run_from_a_shared_transaction(pat
         recorded = Recorded(path)
         recorded.hold_up(answers)
         for run_id, seq in (("a", 2), ("b", 2), ("a", 3), ("b", 3), ("gone", 2)):
-            recorded.writer.submit(entry(run_id, seq), answers.expect((run_id, seq)))
+            recorded.append(entry(run_id, seq), answers, (run_id, seq))
         recorded.gate.set()
         given = dict(await answers.all())
         assert {name for name, error in given.items() if isinstance(error, LeaseLost)} == {
@@ -138,13 +148,12 @@ async def test_a_value_that_cannot_be_written_drops_only_its_own_run_from_a_shar
         recorded = Recorded(path)
         recorded.hold_up(answers)
         for run_id, body in (("a", "{}"), ("b", "\ud800"), ("c", "{}")):
-            recorded.writer.submit(entry(run_id, 2, body=body), answers.expect((run_id, 2)))
-            recorded.writer.submit(entry(run_id, 3), answers.expect((run_id, 3)))
+            recorded.append(entry(run_id, 2, body=body), answers, (run_id, 2))
+            recorded.append(entry(run_id, 3), answers, (run_id, 3))
         recorded.gate.set()
         given = await answers.all()
         assert [name for name, _ in given] == ["gate", *((run_id, seq) for run_id in "abc" for seq in (2, 3))]
         assert [isinstance(error, StoreError) for _, error in given] == [False, False, False, True, True, False, False]
-        assert recorded.batches == [2, 2]
         assert {row.run_id: row.seq for row in await store.rows()} == {"a": 3, "b": 1, "c": 3}
         await recorded.writer.stop()
 
@@ -221,14 +230,12 @@ async def test_a_connection_that_fails_is_told_to_all_and_tried_again(path: Path
         recorded = Recorded(path)
         recorded.may_connect = False
         answers = Answers()
-        recorded.writer.submit(entry("run", 2), answers.expect(2))
+        recorded.append(entry("run", 2), answers, 2)
         ((_, error),) = await answers.all()
         assert str(error) == f"The store {path} could not be written: no way in."
-        with pytest.raises(StoreError, match="no way in"):
-            await recorded.writer.call(lambda connection: connection.total_changes)
         recorded.may_connect = True
         answers = Answers()
-        recorded.writer.submit(entry("run", 2), answers.expect(2))
+        recorded.append(entry("run", 2), answers, 2)
         assert await answers.all() == [(2, None)]
         await recorded.writer.stop()
 
@@ -240,7 +247,7 @@ async def test_very_many_entries_are_written_in_several_transactions(path: Path)
         recorded = Recorded(path)
         recorded.hold_up(answers)
         for seq in range(2, 1502):
-            recorded.writer.submit(entry("run", seq), answers.expect(seq))
+            recorded.append(entry("run", seq), answers, seq)
         recorded.gate.set()
         assert [name for name, error in await answers.all() if error is None] == ["gate", *range(2, 1502)]
         assert sum(recorded.batches) == 1500
@@ -277,8 +284,10 @@ async def test_a_power_safe_entry_is_acknowledged_from_the_event_loop(path: Path
 
 async def test_a_power_safe_entry_that_is_alone_is_committed_before_append_returns(path: Path) -> None:
     answers = Answers()
-    async with opened(SqliteStore(path)) as store:
+    store = SqliteStore(path)
+    async with opened(store):
         await begin(store)
+        store.pace.average = ALWAYS_QUICK
         store.append(entry("run", 2)._replace(alone=True), answers.expect(2))
         assert answers.given == [(2, None)]
         assert execute(path, "SELECT max(seq) FROM journal") == [(2,)]
@@ -295,7 +304,9 @@ def at_once(work: Coroutine[object, None, T]) -> T:
 async def test_the_only_run_of_a_power_safe_store_is_begun_taken_up_and_let_go_without_another_thread(
     path: Path,
 ) -> None:
-    async with opened(SqliteStore(path)) as store:
+    store = SqliteStore(path)
+    store.pace.average = ALWAYS_QUICK
+    async with opened(store):
         assert at_once(store.create(new_run("run"), entry("run", 1)))
         at_once(store.release("run", 1))
         assert at_once(store.acquire("run")).epoch == 2
@@ -320,15 +331,21 @@ async def test_power_safe_runs_beside_others_are_begun_and_let_go_on_the_writer_
 
 
 async def test_a_power_safe_run_is_begun_on_the_writer_thread_while_the_disk_is_slow(path: Path) -> None:
+    done: list[str] = []
+
+    async def begin_second() -> None:
+        await begin(store, "second")
+        done.append("second")
+
     store = SqliteStore(path)
     async with opened(store), anyio.create_task_group() as tasks:
         await begin(store, "first")
         await store.release("first", 1)
         for _ in range(5):
             store.pace.note(0.5)
-        tasks.start_soon(begin, store, "second")
+        tasks.start_soon(begin_second)
         await anyio.lowlevel.checkpoint()
-        assert len(await store.rows()) == 1
+        assert done == []
 
 
 async def test_power_safe_entries_of_several_runs_share_commits_although_each_is_alone_in_its_run(path: Path) -> None:
@@ -342,60 +359,70 @@ async def test_power_safe_entries_of_several_runs_share_commits_although_each_is
         assert [name for name, _ in answers.given] == ["a"], "committed as b was begun"
         await answers.all()
         await store.release("a", 1)
-        store.pace.average = 0.0  # however quick the disk is
+        store.pace.average = ALWAYS_QUICK
         store.append(entry("b", 4)._replace(alone=True), answers.expect("b alone"))
         assert answers.given[-1] == ("b alone", None)
 
 
-def log_of(path: Path) -> int:
-    """How many bytes the log of a store has."""
-    return Path(f"{path}-wal").stat().st_size
+async def log_of(store: SqliteStore) -> int:
+    """How many bytes the log of a store has, when the writer thread has done what it was to do."""
+    await store.sweep(None, dry_run=True)
+    return size_of(Path(f"{store.path}-wal"))
+
+
+def size_of(path: Path) -> int:
+    """How many bytes a file has."""
+    return path.stat().st_size
 
 
 @pytest.mark.parametrize("alone", [True, False])
 async def test_the_log_is_made_as_long_as_it_gets_after_many_power_safe_commits(path: Path, alone: bool) -> None:
-    async with opened(SqliteStore(path)) as store:
+    store = SqliteStore(path)
+    async with opened(store):
         await begin(store)
         for seq in range(2, 101):
             await append(store, entry("run", seq)._replace(alone=alone))
-        assert log_of(path) < 2_000_000
+        assert await log_of(store) < 2_000_000
         pages = execute(path, "PRAGMA page_count")
         for seq in range(101, 104):
             await append(store, entry("run", seq)._replace(alone=alone))
-        long = log_of(path)
+        long = await log_of(store)
         assert long > 4_000_000
         assert execute(path, "PRAGMA page_count") == pages
         assert execute(path, "SELECT count(*), max(seq) FROM journal") == [(103, 103)]
         assert execute(path, "PRAGMA integrity_check") == [("ok",)]
         for seq in range(104, 400):
             await append(store, entry("run", seq)._replace(alone=alone))
-        assert log_of(path) == long, "it is written over"
+        assert await log_of(store) == long, "it is written over"
     assert execute(path, "SELECT count(*), max(seq) FROM journal") == [(399, 399)]
     assert execute(path, "SELECT count(*) FROM records") == [(399,)]
 
 
 async def test_a_log_that_is_long_is_not_made_longer(path: Path) -> None:
-    async with opened(SqliteStore(path)) as store, opened(SqliteStore(path)) as other:
+    store = SqliteStore(path)
+    async with opened(store), opened(SqliteStore(path)) as other:
         await begin(store, length=110)
-        long = log_of(path)
+        long = await log_of(store)
         await begin(other, "other", length=110)
-        assert log_of(path) == long > 4_000_000
+        assert await log_of(store) == long > 4_000_000
 
 
 @pytest.mark.parametrize("durability", ["process", "none"])
 async def test_the_log_of_commits_that_wait_for_no_disk_is_left_as_it_is(path: Path, durability: Durability) -> None:
-    async with opened(SqliteStore(path, durability=durability)) as store:
+    store = SqliteStore(path, durability=durability)
+    async with opened(store):
         await begin(store, length=150)
-        assert log_of(path) < 2_000_000
+        assert await log_of(store) < 2_000_000
 
 
 async def test_a_log_that_cannot_be_made_long_costs_nothing(path: Path) -> None:
-    async with opened(SqliteStore(path)) as store:
+    store = SqliteStore(path)
+    async with opened(store):
         await begin(store, length=90)
         with room_for(1_000_000, Path(f"{path}-wal")):
             for seq in range(91, 150):
                 await append(store, entry("run", seq))
-        assert log_of(path) < 2_000_000
+            assert await log_of(store) < 2_000_000
         assert len(await store.records("run")) == 149
         assert list(await store.check()) == []
 
@@ -403,13 +430,34 @@ async def test_a_log_that_cannot_be_made_long_costs_nothing(path: Path) -> None:
 async def test_what_made_the_log_long_is_not_found_after_a_crash(path: Path, tmp_path: Path) -> None:
     crashed = tmp_path / "crashed"
     crashed.mkdir()
-    async with opened(SqliteStore(path)) as store:
+    store = SqliteStore(path)
+    async with opened(store):
         await begin(store, length=120)
+        assert await log_of(store) > 4_000_000
         for each in path.parent.glob("runs.db*"):
             shutil.copy(each, crashed)
-    assert log_of(crashed / path.name) > 4_000_000
+    assert size_of(Path(f"{crashed / path.name}-wal")) > 4_000_000
     assert execute(crashed / path.name, "SELECT count(*), max(place) - (1 << 32) FROM records") == [(120, 120)]
     assert execute(crashed / path.name, "PRAGMA integrity_check") == [("ok",)]
+
+
+@pytest.mark.parametrize("durability", DURABILITIES)
+async def test_the_log_is_moved_into_the_database_before_a_commit_would_have_to(
+    path: Path, durability: Durability
+) -> None:
+    store = SqliteStore(path, durability=durability)
+    async with opened(store):
+        await begin(store)
+        small = size_of(path)
+        for seq in range(2, 42):
+            await append(store, entry("run", seq, body=f'"{"x" * 40_000}"'))
+        assert await log_of(store) > 1_600_000
+        assert size_of(path) == small
+        for seq in range(42, 77):  # some 10 pages each: fewer than those after which SQLite does it itself
+            await append(store, entry("run", seq, body=f'"{"x" * 40_000}"'))
+        assert await log_of(store) > 3_000_000
+        assert size_of(path) > 2_800_000
+        assert list(await store.check()) == []
 
 
 async def test_a_power_safe_entry_that_is_alone_comes_after_what_was_handed_over(path: Path) -> None:
@@ -436,24 +484,89 @@ async def test_the_event_loop_waits_for_no_slow_disk_and_does_so_again_when_it_i
 
 
 @pytest.mark.parametrize("alone", [True, False])
-async def test_commits_on_either_thread_tell_how_slow_the_disk_is(path: Path, alone: bool) -> None:
+async def test_a_slow_commit_that_the_event_loop_waited_for_has_the_next_one_made_elsewhere(
+    path: Path, alone: bool
+) -> None:
+    answers = Answers()
     store = SqliteStore(path)
     async with opened(store):
         await begin(store)
+        assert store.pace.is_quick()
+        make_slow(path)
+        await append(store, entry("run", 2)._replace(alone=alone))
+        assert not store.pace.is_quick()
+        store.append(entry("run", 3)._replace(alone=True), answers.expect(3))
+        assert answers.given == []
+        assert await answers.all() == [(3, None)]
+
+
+async def test_one_commit_in_a_hundred_finds_out_whether_the_disk_is_quick_again(path: Path) -> None:
+    store = SqliteStore(path)
+    async with opened(store):
+        await begin(store, length=110)
+        await log_of(store)  # nobody else writes any more
+        store.pace.note(0.1)
         before = store.pace.average
-        connection = sqlite3.connect(path, isolation_level=None)
+        for seq in range(111, 210):
+            await append(store, entry("run", seq)._replace(alone=True))
+        assert store.pace.average == before
+        await append(store, entry("run", 210)._replace(alone=True))
+        assert store.pace.average < before
+
+
+def make_slow(path: Path) -> None:
+    """Let a record take tens of milliseconds from now on."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute("CREATE TABLE work (n)")
         connection.execute(
             "CREATE TRIGGER slow BEFORE INSERT ON records BEGIN INSERT INTO work WITH RECURSIVE counted (n) AS "
             "(SELECT 1 UNION ALL SELECT n + 1 FROM counted WHERE n < 500000) SELECT max(n) FROM counted; END"
         )
-        connection.close()
-        answers = Answers()
-        store.append(entry("run", 2)._replace(alone=alone), answers.expect(2))
-        assert (len(answers.given) == 1) == alone
-        assert await answers.all() == [(2, None)]
-        assert store.pace.average > before
-        assert not store.pace.is_quick
+
+
+async def test_what_is_to_be_committed_in_one_turn_of_the_event_loop_is_committed_together(path: Path) -> None:
+    answers = Answers()
+    async with opened(SqliteStore(path)) as store:
+        for run_id in "abc":
+            await begin(store, run_id)
+        await store.release("c", 1)
+        for seq in (2, 3):
+            for run_id in "ab":
+                store.append(entry(run_id, seq), answers.expect((run_id, seq)))
+        assert answers.given == []
+        assert execute(path, "SELECT count(*) FROM records") == [(3,)]
+        with anyio.fail_after(10):
+            while len(answers.given) < 4:
+                await anyio.lowlevel.checkpoint()
+        assert answers.given == [((run_id, seq), None) for seq in (2, 3) for run_id in "ab"]
+
+
+async def test_very_much_that_is_to_be_committed_in_one_turn_is_not_all_gathered(path: Path) -> None:
+    answers = Answers()
+    store = SqliteStore(path)
+    async with opened(store):
+        await begin(store, length=110)
+        await log_of(store)  # nobody else writes any more
+        store.pace.average = ALWAYS_QUICK
+        for seq in range(111, 311):
+            store.append(entry("run", seq), answers.expect(seq))
+        assert len(answers.given) == 200
+        store.append(entry("run", 311), answers.expect(311))
+        assert len(answers.given) == 200
+        with anyio.fail_after(10):
+            while len(answers.given) < 201:
+                await anyio.lowlevel.checkpoint()
+        assert answers.given == [(seq, None) for seq in range(111, 312)]
+
+
+async def test_what_was_gathered_is_committed_before_the_store_is_closed(path: Path) -> None:
+    answers = Answers()
+    store = SqliteStore(path)
+    async with opened(store):
+        await begin(store)
+        store.append(entry("run", 2), answers.expect(2))
+    assert answers.given == [(2, None)]
+    assert execute(path, "SELECT max(seq) FROM journal") == [(2,)]
 
 
 @pytest.mark.parametrize("durability", DURABILITIES)
