@@ -24,6 +24,7 @@ from benchmarks.plots import draw
 from benchmarks.quoting import quoted
 from benchmarks.report import Report, aims_as_text, heading
 from benchmarks.rounds import ROOT, ChildFailed, Measuring, always, interpreter
+from benchmarks.slow_disk import can_be_had
 
 RESULTS = ROOT / "benchmarks" / "results"
 PARTIAL = RESULTS / "partial"
@@ -41,7 +42,7 @@ class Plan:
 
 
 def chosen(only: tuple[str, ...], jobs: Sequence[Job], is_wanted: Callable[[str, Job], bool]) -> list[str]:
-    """Return the peers that are named, by their beginnings, and have something to do; all when none is named.
+    """Return the peers that are named, by their beginnings, and have something to do here; all when none is named.
 
     Raises click.UsageError: a name is nobody's, or a peer is not installed.
     """
@@ -49,7 +50,8 @@ def chosen(only: tuple[str, ...], jobs: Sequence[Job], is_wanted: Callable[[str,
         if not any(peer.startswith(name) for peer in ENTRIES):
             raise click.UsageError(f"No peer's name begins with {name!r}. There are: {', '.join(ENTRIES)}.")
     named = [peer for peer in ENTRIES if not only or any(peer.startswith(name) for name in only)]
-    peers = [peer for peer in named if any(is_wanted(peer, job) for job in jobs)]
+    here = [peer for peer in named if can_be_had() or not ENTRIES[peer].on_slow_disk]
+    peers = [peer for peer in here if any(is_wanted(peer, job) for job in jobs)]
     missing = sorted({ENTRIES[peer].environment for peer in peers if not interpreter(peer).exists()})
     if missing:
         raise click.UsageError(f"Not installed: {', '.join(missing)}. `make bench` installs all.")

@@ -21,6 +21,7 @@ from benchmarks.database import Databases
 from benchmarks.figures import Figures, Told, lasting
 from benchmarks.jobs import Job, Kind
 from benchmarks.peers.registry import ENTRIES, OURS
+from benchmarks.slow_disk import surroundings as on_slow_disk
 
 ROOT = Path(__file__).parents[1]
 ENVIRONMENTS = ROOT / "benchmarks" / "environments"
@@ -62,7 +63,7 @@ class Child:
             stdout=subprocess.PIPE,
             text=True,
             cwd=folder,
-            env=surroundings(LANGSMITH_TRACING="false"),
+            env=surroundings(LANGSMITH_TRACING="false", **(on_slow_disk(folder) if ENTRIES[peer].on_slow_disk else {})),
             start_new_session=True,  # Ctrl-C is for the one who measures
         )
         line = self._read()

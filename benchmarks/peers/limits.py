@@ -10,6 +10,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
 
 from benchmarks.jobs import Job, Kind
 from benchmarks.peers.peer import Once, Peer, Place, Store
+from benchmarks.slow_disk import MILLISECONDS
 
 ONLY_LOOPS: dict[Kind, str] = {kind: "" for kind in Kind if kind is not Kind.LOOP}
 RECORD = "x" * 300
@@ -116,6 +117,11 @@ PEERS = {
         "a SQLite commit, FULL, long log",
         "The same over a log that was made as long as it gets before, as Milepost makes it after 100 records.",
         _sqlite("FULL", is_long=True),
+    ),
+    "limit-sqlite-power-slow": _peer(
+        "a SQLite commit, FULL, slow disk",
+        f"A row of 300 bytes, WAL, on a disk that takes {MILLISECONDS} ms longer to sync.",
+        _sqlite("FULL"),
     ),
     "limit-postgres-process": _peer(
         "a PostgreSQL commit, off",

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from benchmarks.graphs import Book, Gate, declare, state_of
 from benchmarks.jobs import Job, Kind
 from benchmarks.peers.peer import KEEPS_NOTHING, NotKept, NotStopped, Once, Peer, Place, Store
+from benchmarks.slow_disk import MILLISECONDS
 from milepost import Engine, NodeError, Workflow, WorkflowBuilder
 
 Built = Workflow[Book | None, None, int, int]
@@ -83,7 +84,9 @@ async def _stopped(name: str, quick_url: str | None, url: str | None, job: Job) 
     return once
 
 
-def _peer(name: str, store: Store, durability: str, configuration: str) -> Peer:
+def _peer(
+    name: str, store: Store, durability: str, configuration: str, missing: Mapping[Kind, str] | None = None
+) -> Peer:
     return Peer(
         name,
         store,
@@ -92,7 +95,7 @@ def _peer(name: str, store: Store, durability: str, configuration: str) -> Peer:
         _ready(name, store, durability),
         package="import milepost" if store is Store.NONE else None,
         imports="from milepost import Engine, StepContext, WorkflowBuilder" if store is Store.NONE else None,
-        missing=KEEPS_NOTHING if store is Store.NONE else {},
+        missing=missing or (KEEPS_NOTHING if store is Store.NONE else {}),
     )
 
 
@@ -110,6 +113,13 @@ PEERS = {
         Store.SQLITE,
         "power",
         f'`durability="power"`, the default: synchronous=FULL, {POWER}.',
+    ),
+    "milepost-sqlite-power-slow": _peer(
+        "Milepost, power, slow disk",
+        Store.SQLITE,
+        "power",
+        f"The same on a disk that takes {MILLISECONDS} ms longer to sync.",
+        {kind: "" for kind in Kind if kind not in (Kind.LOOP, Kind.RUNS)},
     ),
     "milepost-postgres-process": _peer(
         "Milepost, process", Store.POSTGRES, "process", f'`durability="process"`: synchronous_commit=off, {PROCESS}.'

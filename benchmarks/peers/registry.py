@@ -16,6 +16,7 @@ class Entry:
     """Where a peer is. module: below `benchmarks.peers`. environment: where it is installed, or `OURS`.
 
     beside: the ways of Milepost that promise what this peer does, or come nearest to it. postgres: it needs a server.
+    on_slow_disk: it is measured as if the disk were slow.
     """
 
     name: str
@@ -23,6 +24,7 @@ class Entry:
     environment: str
     beside: tuple[str, ...] = ()
     postgres: bool = False
+    on_slow_disk: bool = False
 
 
 SQLITE = ("milepost-sqlite-process", "milepost-sqlite-power")
@@ -32,6 +34,7 @@ POSTGRES = ("milepost-postgres-process", "milepost-postgres-power")
 def _entries() -> Iterator[Entry]:
     yield Entry(OURS, "ours", OURS)
     yield from (Entry(name, "ours", OURS) for name in SQLITE)
+    yield Entry("milepost-sqlite-power-slow", "ours", OURS, on_slow_disk=True)
     yield from (Entry(name, "ours", OURS, postgres=True) for name in POSTGRES)
     yield Entry("pydantic-graph", "upstream", "pydantic-graph", (OURS, SQLITE[0]))
     yield Entry("langgraph", "foreign.langgraph", "langgraph", (OURS,))
@@ -56,6 +59,7 @@ def _entries() -> Iterator[Entry]:
     yield Entry("limit-sqlite-process", "limits", OURS, SQLITE[:1])
     yield Entry("limit-sqlite-power", "limits", OURS, SQLITE[1:])
     yield Entry("limit-sqlite-power-long", "limits", OURS, SQLITE[1:])
+    yield Entry("limit-sqlite-power-slow", "limits", OURS, ("milepost-sqlite-power-slow",), on_slow_disk=True)
     yield Entry("limit-postgres-process", "limits", OURS, POSTGRES[:1], postgres=True)
     yield Entry("limit-postgres-power", "limits", OURS, POSTGRES[1:], postgres=True)
 

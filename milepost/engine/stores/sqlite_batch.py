@@ -41,13 +41,33 @@ class Batches:
         Raises sqlite3.OperationalError: the disk or a lock, which concerns all; nothing is written.
         """
         if len(works) == 1:
-            return [self._alone(cursor, works[0].what)]
+            return [self.alone(cursor, works[0].what)]
         try:
             return self._together(cursor, works)
         except sqlite3.OperationalError:
             raise
         except Exception:  # a value that cannot be written, for which nobody else may pay
             return self._apart(cursor, works)
+
+    def alone(self, cursor: sqlite3.Cursor, what: Entry | Job) -> Answer:
+        """Write something in a transaction of its own, and return what there is to tell of it.
+
+        Raises sqlite3.OperationalError: the disk or a lock; nothing is written.
+        """
+        try:
+            if isinstance(what, Entry):
+                is_kept = records.append(cursor, self._heads, self._owner, what)
+                return None if is_kept else LeaseLost(what.run_id)
+            what(cursor.connection)
+        except MilepostError as error:
+            return error
+        except sqlite3.OperationalError:
+            self._heads.clear()
+            raise
+        except Exception as error:  # whoever waits must hear of it, whatever it is
+            self._heads.clear()
+            return failure(self._path, "written", error)
+        return None
 
     def _together(self, cursor: sqlite3.Cursor, works: Sequence[Work]) -> list[Answer]:
         try:
@@ -70,23 +90,6 @@ class Batches:
             return error
         return None
 
-    def _alone(self, cursor: sqlite3.Cursor, what: Entry | Job) -> Answer:
-        """Write something in a transaction of its own."""
-        try:
-            if isinstance(what, Entry):
-                is_kept = records.append(cursor, self._heads, self._owner, what)
-                return None if is_kept else LeaseLost(what.run_id)
-            what(cursor.connection)
-        except MilepostError as error:
-            return error
-        except sqlite3.OperationalError:
-            self._heads.clear()
-            raise
-        except Exception as error:  # whoever waits must hear of it, whatever it is
-            self._heads.clear()
-            return failure(self._path, "written", error)
-        return None
-
     def _apart(self, cursor: sqlite3.Cursor, works: Sequence[Work]) -> list[Answer]:
         """Write each thing in a transaction of its own. After an entry that cannot be, none of its run can be."""
         failed: dict[str, BaseException] = {}
@@ -94,7 +97,7 @@ class Batches:
         for work in works:
             run_id = work.what.run_id if isinstance(work.what, Entry) else ""
             try:
-                answer = failed.get(run_id) or self._alone(cursor, work.what)
+                answer = failed.get(run_id) or self.alone(cursor, work.what)
             except sqlite3.OperationalError as error:
                 answer = failure(self._path, "written", error)
             if answer is not None and run_id:

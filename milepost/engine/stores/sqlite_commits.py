@@ -78,11 +78,10 @@ class Commits:
     def append(self, entry: Entry, acknowledge: Acknowledge, *, is_only: bool) -> None:
         """Commit an entry. is_only: of the only run that this store owns."""
         self._log.count(entry)
-        work = Work(entry, acknowledge)
         if self._gathers and not (is_only and entry.alone and not self._gathered):
-            self._gather(work)
+            self._gather(Work(entry, acknowledge))
         else:
-            self._write((work,))
+            self._write(entry, acknowledge)
 
     async def call(self, job: Callable[[sqlite3.Connection], T], *, shares: bool = True, is_alone: bool = False) -> T:
         """Have a job done and return its result. Not cancelled half way: its outcome would be unknown.
@@ -98,14 +97,16 @@ class Commits:
                 errors.append(error)
             done.set()
 
-        work = Work(lambda connection: results.append(job(connection)), finish, shares)
+        def work(connection: sqlite3.Connection) -> None:
+            results.append(job(connection))
+
         if not shares:
             self._write_gathered()
-            self._writer.submit(work)
+            self._writer.submit(Work(work, finish, shares=False))
         elif self._gathers and not (is_alone and not self._gathered):
-            self._gather(work)
+            self._gather(Work(work, finish))
         else:
-            self._write((work,))
+            self._write(work, finish)
         if not done.is_set():
             with anyio.CancelScope(shield=True):
                 await done.wait()
@@ -121,32 +122,47 @@ class Commits:
             self._write_gathered()
 
     def _write_gathered(self) -> None:
-        if self._gathered:
-            works, self._gathered = self._gathered, []
-            self._write(works)
+        works, self._gathered = self._gathered, []
+        if len(works) == 1:
+            self._write(works[0].what, works[0].acknowledge)
+        elif works:
+            self._write_together(works)
 
-    def _write(self, works: Sequence[Work]) -> None:
-        """Write things here, or hand them over: what was handed over comes first."""
-        here = self._here
-        if here is None or self._writer.pending or (self._gathers and not self._pace.is_quick()):
-            self._hand_over(works)
+    def _write(self, what: Entry | Job, acknowledge: Acknowledge) -> None:
+        """Write something here, or hand it over: what was handed over comes first."""
+        here, begun = self._free(), perf_counter()
+        if here is None:
+            self._writer.submit(Work(what, acknowledge))
             return
-        begun = perf_counter() if self._gathers else 0.0
+        try:
+            answer = self._batches.alone(here, what)
+        except sqlite3.OperationalError as error:
+            if is_busy(error):
+                self._writer.submit(Work(what, acknowledge))
+                return
+            answer = self._failure(error)
+        self._pace.note(perf_counter() - begun)
+        acknowledge(answer)
+
+    def _write_together(self, works: Sequence[Work]) -> None:
+        here, begun = self._free(), perf_counter()
+        if here is None:
+            self._writer.submit(*works)
+            return
         try:
             answers = self._batches.carry_out(here, works)
         except sqlite3.OperationalError as error:
             if is_busy(error):
-                self._hand_over(works)
+                self._writer.submit(*works)
                 return
             answers = [self._failure(error) for _ in works]
-        if self._gathers:
-            self._pace.note(perf_counter() - begun - (len(works) - 1) * _EACH)
+        self._pace.note(perf_counter() - begun - len(works) * _EACH)
         for work, answer in zip(works, answers, strict=True):
             work.acknowledge(answer)
 
-    def _hand_over(self, works: Sequence[Work]) -> None:
-        for work in works:
-            self._writer.submit(work)
+    def _free(self) -> sqlite3.Cursor | None:
+        """Return what writes here, None when the other thread is to do so."""
+        return None if self._writer.pending or (self._gathers and not self._pace.is_quick()) else self._here
 
     def _failure(self, error: Exception) -> StoreError:
         return failure(self._path, "written", error)

@@ -73,10 +73,11 @@ class Writer:
             self._thread = Thread(target=self._serve, name="milepost-sqlite-writer", daemon=True)
             self._thread.start()
 
-    def submit(self, work: Work) -> None:
-        """Have a work carried out after those before it."""
-        self.pending += 1
-        self._queue.put(work)
+    def submit(self, *works: Work) -> None:
+        """Have works carried out after those before them."""
+        self.pending += len(works)
+        for work in works:
+            self._queue.put(work)
         self.start()
 
     def bid(self, chore: Job) -> None:

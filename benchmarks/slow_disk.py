@@ -1,0 +1,43 @@
+"""A disk that takes longer to sync than this machine's: many do, and that is what runs at once share.
+
+What a virtual machine has for a disk may answer within a tenth of a millisecond, from memory; one that is reached over
+a network, or that puts the bytes down before it answers, takes from one to ten.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+MILLISECONDS = 2
+"""By which every sync takes longer."""
+SOURCE = f"""
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <time.h>
+
+static int later(const char *name, int file) {{
+    struct timespec longer = {{0, {MILLISECONDS} * 1000000}};
+    nanosleep(&longer, 0);
+    return ((int (*)(int))dlsym(RTLD_NEXT, name))(file);
+}}
+
+int fsync(int file) {{ return later("fsync", file); }}
+int fdatasync(int file) {{ return later("fdatasync", file); }}
+"""
+
+
+def can_be_had() -> bool:
+    """Whether a disk can be made slow here: that takes Linux and a C compiler."""
+    return sys.platform == "linux" and shutil.which("cc") is not None
+
+
+def surroundings(folder: Path) -> dict[str, str]:
+    """Return the environment variables of a process for which the disk is slow. folder: where what it takes is put."""
+    library = folder / "slow-disk.so"
+    if not library.exists():
+        words = ["cc", "-shared", "-fPIC", "-x", "c", "-", "-o", str(library), "-ldl"]
+        subprocess.run(words, input=SOURCE, text=True, check=True)
+    return {"LD_PRELOAD": str(library)}
