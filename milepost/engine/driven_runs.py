@@ -35,7 +35,7 @@ from milepost.engine.waiting_runs import WaitingRuns
 
 if TYPE_CHECKING:  # what runs of a store need is loaded when there is a store, and what few ask for when they do
     from milepost.engine.parking import ParkingLot
-    from milepost.engine.stored_drives import Drive, StoredDrives
+    from milepost.engine.stored_drives import Beginning, Drive, StoredDrives
     from milepost.engine.worker import Worker
 
 ASK_AGAIN = 0.1
@@ -166,19 +166,10 @@ class DrivenRuns(WaitingRuns):
             if run.is_passing:
                 lot.let_go(run.id)
 
-    async def _create(
-        self,
-        prepared: Prepared,
-        run_id: str,
-        inputs: Any,
-        state: Any,
-        deps: Any,
-        place: Place,
-        tags: tuple[str, ...] = (),
-    ) -> Run[Any] | None:
+    async def _create(self, beginning: Beginning) -> Run[Any] | None:
         """Create a run with its first checkpoint. Returns None when somebody else took the id meanwhile."""
-        run = self._new_run(run_id, prepared.plan.workflow)
-        drive = await self._drives.begin(prepared, run_id, inputs, state, deps, place, tags, run.note)
+        run = self._new_run(beginning.run_id, beginning.prepared.plan.workflow)
+        drive = await self._drives.begin(beginning, run.note)
         return None if drive is None else self._launch(run, drive.driver, drive)
 
     async def _go_on(
@@ -267,6 +258,7 @@ class DrivenRuns(WaitingRuns):
 
     async def _open_child(self, store: Store, parent: Parent, work: ChildWork) -> Run[Any]:
         from milepost.engine.matching import check_name
+        from milepost.engine.stored_drives import Beginning
 
         place, run_id = parent.inside(work), child_run(parent.run_id, parent.task)
         prepared = prepare(work.workflow)
@@ -275,7 +267,7 @@ class DrivenRuns(WaitingRuns):
             inputs, state = work.begin()
             try:
                 check_given(work.workflow, work.deps)
-                run = await self._create(prepared, run_id, inputs, state, work.deps, place)
+                run = await self._create(Beginning(prepared, run_id, inputs, state, work.deps, place))
             except MilepostError as error:
                 raise ended_inside(error, run_id) from error.__cause__
             if run is not None:

@@ -82,14 +82,14 @@ class Engine(DrivenRuns):
         is_new: bool,
     ) -> Run[Any]:
         from milepost.engine.matching import check_same
-        from milepost.engine.stored_drives import place_of
+        from milepost.engine.stored_drives import Beginning, place_of
 
         prepared = prepare(workflow)
         row = None if is_new else await store.row(run_id)
         if row is None:
             check_given(workflow, deps)
             place = Place(workflow=prepared.definition.name, isolation=isolation)
-            run = await self._create(prepared, run_id, inputs, state, deps, place, tags)
+            run = await self._create(Beginning(prepared, run_id, inputs, state, deps, place, tags))
             if run is not None:
                 return run
             row = await store.row(run_id)

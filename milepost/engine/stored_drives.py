@@ -32,6 +32,19 @@ Watch = Callable[[Record, tuple[Task, ...]], None]
 
 
 @dataclass(frozen=True, slots=True)
+class Beginning:
+    """What a stored run begins with. state: None where the workflow makes it. place: among runs inside one another."""
+
+    prepared: Prepared
+    run_id: str
+    inputs: Any
+    state: Any
+    deps: Any
+    place: Place
+    tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Drive:
     """What a stored run is driven with, so that it can be gone on with when it has waited."""
 
@@ -57,27 +70,18 @@ class StoredDrives:
         self._facilities = facilities
         self._clock = facilities.clock
 
-    async def begin(
-        self,
-        prepared: Prepared,
-        run_id: str,
-        inputs: Any,
-        state: Any,
-        deps: Any,
-        place: Place,
-        tags: tuple[str, ...],
-        watch: Watch,
-    ) -> Drive | None:
+    async def begin(self, beginning: Beginning, watch: Watch) -> Drive | None:
         """Create a run with its first checkpoint, and own it. Returns None when somebody else took the id meanwhile.
 
         watch: is told what is committed.
         """
-        workflow, definition = prepared.plan.workflow, prepared.definition
+        prepared, run_id, deps, place = beginning.prepared, beginning.run_id, beginning.deps, beginning.place
+        definition = prepared.definition
         log = StoredLog(self._store, run_id, self._clock)
-        begun = given_state(workflow, state)
-        driver = stored_driver(prepared, run_id, Position(), begun, deps, log, place, self._facilities)
+        state = given_state(prepared.plan.workflow, beginning.state)
+        driver = stored_driver(prepared, run_id, Position(), state, deps, log, place, self._facilities)
         driver.watch = watch
-        driver.start(first_record(definition.fingerprint), inputs)
+        driver.start(first_record(definition.fingerprint), beginning.inputs)
         entry, acknowledge = log.take_first()
         new = NewRun(
             run_id=run_id,
@@ -88,7 +92,7 @@ class StoredDrives:
             isolation=place.isolation or "task",
             parent_run=place.parent_run,
             parent_task=place.parent_task,
-            tags=tags,
+            tags=beginning.tags,
         )
         if not await self._store.create(new, entry._replace(epoch=1)):
             return None
