@@ -368,11 +368,12 @@ class Router:
         if self.position.output is not None or (self._cancelled and self._is_cancelled(route)):
             return
         node = self.plan.nodes[target]
+        if node.role in WORK:
+            self._emit(Spawn(route, ref))
+            if node.watch or self.plan.cancelling:
+                self.holds.hold_task(self.position.tasks[key_of(self._base.key, route)])
+            return
         match node.role:
-            case "step" | "base node" | "decide":
-                self._emit(Spawn(route, ref))
-                if node.watch or self.plan.cancelling:
-                    self.holds.hold_task(self.position.tasks[key_of(self._base.key, route)])
             case "decision":
                 self._decide(node, route, ref, label)
             case "broadcast":
