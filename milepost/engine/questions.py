@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import NamedTuple
 
 from milepost.engine.errors import UnknownQuestion
 from milepost.engine.mailroom import ANSWER
@@ -46,6 +47,35 @@ class OpenWait:
     refused: int = 0
     answered: datetime | None = None
     by: str | None = None
+
+
+class Standing(NamedTuple):
+    """A run, by what it is called, its workflow, and where it stands."""
+
+    run_id: str
+    workflow: str
+    position: Position
+
+    def question(self, wait_id: str) -> OpenWait | None:
+        """Return its open question of this id. Makes nothing of its other questions, however many are open."""
+        for key, waiting in self.position.waiting.items():
+            for wait in waiting.waits:
+                if wait.id == wait_id and wait.kind == "ask":
+                    return self._open(key, waiting, wait)
+        return None
+
+    def called(self, name: str, *, by_id: bool) -> list[OpenWait]:
+        """Return its open questions whose ids begin so, or whose node is called so."""
+        tasks, length = self.position.tasks, len(name)
+        return [
+            self._open(key, waiting, wait)
+            for key, waiting in self.position.waiting.items()
+            for wait in waiting.waits
+            if wait.kind == "ask" and (wait.id[:length] if by_id else tasks[key].node) == name
+        ]
+
+    def _open(self, task: str, waiting: Waiting, wait: Wait) -> OpenWait:
+        return _open(self.run_id, self.workflow, self.position.tasks[task].node, task, waiting, wait)
 
 
 def open_waits(run_id: str, workflow: str, position: Position) -> Iterator[OpenWait]:
@@ -106,20 +136,25 @@ def is_called(wait: str, node: str, name: str) -> bool:
     return name == node or (len(name) >= LEAST_PREFIX and wait.startswith(name))
 
 
-def find_question(run_id: str, name: str, found: Sequence[OpenWait]) -> OpenWait:
+def find_question(run_id: str, name: str, standings: Sequence[Standing]) -> OpenWait:
     """Return the open question that people call so: by its id, the beginning of that, or its node if that is the only.
 
-    Raises UnknownQuestion: there is none, or there are several.
+    standings: of the run and those inside it; up to the one that asks it is enough, if the name is an id. Raises
+    UnknownQuestion: there is none, or there are several.
     """
-    questions = [one for one in found if one.kind == "ask"]
-    fits = [one for one in questions if one.id == name]
-    if not fits and len(name) >= LEAST_PREFIX:
-        fits = [one for one in questions if one.id.startswith(name)]
-    fits = fits or [one for one in questions if one.node == name]
+    for standing in reversed(standings):
+        found = standing.question(name)
+        if found is not None:
+            return found
+    fits: list[OpenWait] = []
+    if len(name) >= LEAST_PREFIX:
+        fits = [one for standing in standings for one in standing.called(name, by_id=True)]
+    fits = fits or [one for standing in standings for one in standing.called(name, by_id=False)]
     if len(fits) == 1:
         return fits[0]
     why = "there is no such open question." if not fits else f"{len(fits)} open questions are called so."
-    raise UnknownQuestion(run_id, name, why, [(one.id, one.node) for one in fits or questions])
+    known = fits or [one for standing in standings for one in open_waits(*standing) if one.kind == "ask"]
+    raise UnknownQuestion(run_id, name, why, [(one.id, one.node) for one in known])
 
 
 def names_of(position: Position) -> Iterator[str]:

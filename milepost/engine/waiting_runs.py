@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from uuid import uuid4
 
 from milepost.engine.care import CaredRuns
 from milepost.engine.children import name_of
 from milepost.engine.definition import DefinedNode, Definition, describe
-from milepost.engine.errors import AlreadyAnswered, AnswerError, InputError, RunCancelled, UnknownQuestion, UnknownRun
+from milepost.engine.errors import (
+    AlreadyAnswered,
+    AnswerError,
+    InputError,
+    MilepostError,
+    RunCancelled,
+    UnknownQuestion,
+    UnknownRun,
+)
 from milepost.engine.executor import Driver
 from milepost.engine.facilities import Live
 from milepost.engine.findings import did_you_mean, listed
 from milepost.engine.mailroom import ANSWER, EVENT
 from milepost.engine.plainly import check_schema, plain_text, read_plain
-from milepost.engine.position import Position
 from milepost.engine.questions import (
     OpenWait,
+    Standing,
     answer_id,
     find_question,
     inside,
@@ -50,55 +58,62 @@ class WaitingRuns(CaredRuns):
         named. Needs nothing of their code. Raises UnknownRun, BrokenJournal, StoreError.
         """
         if self._store is None:
-            found = [one for live in self._living(run_id) for one in _waits_of(live)]
+            found = [one for live in self._living(run_id) for one in open_waits(*_standing_of(live))]
         elif run_id is None:
             rows = [row for status in UNFINISHED for row in await self._store.rows(status=status, limit=limit)]
             rows = sorted(rows, key=lambda row: row.created, reverse=True)[:limit]
-            found = [one for row in rows for one in await self._own_waits(self._store, row)]
+            found = [one for row in rows for one in await self._own_waits(self._store, await _read(self._store, row))]
         else:
-            found = await self._all_waits(self._store, await self._row(run_id))
+            found = [one for each in await self._standings(run_id) for one in await self._own_waits(self._store, each)]
         return [one for one in found if kind in (None, one.kind)]
 
     async def questions(self, run_id: str | None = None, *, limit: int | None = None) -> list[OpenWait]:
         """Return the questions that are open and that nobody has answered yet, as `waits` does."""
         return [one for one in await self.waits(run_id, kind="ask", limit=limit) if one.answered is None]
 
-    async def _own_waits(self, store: Store, row: RunRow, position: Position | None = None) -> list[OpenWait]:
-        from milepost.engine.opening import read_position
-
-        position = position or (await read_position(store, row, row.seq)).position
-        found = list(open_waits(row.run_id, row.workflow, position))
+    async def _own_waits(self, store: Store, standing: Standing) -> list[OpenWait]:
+        found = list(open_waits(*standing))
         asks = any(one.kind == "ask" for one in found)
-        return with_answers(found, await store.inbox(row.run_id)) if asks else found
+        return with_answers(found, await store.inbox(standing.run_id)) if asks else found
 
-    async def _all_waits(self, store: Store, row: RunRow) -> list[OpenWait]:
-        """Return what a run and those inside it wait for. Without recursion: there may be many levels."""
-        self._recollection.turn_to(row.run_id)
-        found: list[OpenWait] = []
-        pending = deque([row])
+    async def _standings(self, run_id: str, question: str = "") -> list[Standing]:
+        """Return where a run and those inside it stand, it first. question: the one who asks it ends the list.
+
+        Without recursion: there may be many levels.
+        """
+        if self._store is None:
+            return _until((_standing_of(live) for live in self._living(run_id)), question)
+        self._recollection.turn_to(run_id)
+        found: list[Standing] = []
+        pending = deque([await self._row(run_id)])
         while pending:
             row = pending.popleft()
             if row.status in ("completed", "cancelled"):
                 continue
-            position = await self._recollection.position(store, row)
-            found.extend(await self._own_waits(store, row, position))
-            own = await store.children(row.run_id)
-            others = [await store.row(child) for child in sorted({*inside(position)} - {child.run_id for child in own})]
+            position = await self._recollection.position(self._store, row)
+            found.append(Standing(row.run_id, row.workflow, position))
+            if question and found[-1].question(question) is not None:
+                break
+            own = await self._store.children(row.run_id)
+            known = {child.run_id for child in own}
+            others = [await self._store.row(child) for child in sorted({*inside(position)} - known)]
             pending.extend([*own, *(child for child in others if child is not None)])
         return found
 
-    def _living(self, run_id: str | None) -> list[Live]:
-        """Return the runs without a store that are this one or inside it."""
-        if run_id is not None and run_id not in self._live:
+    def _living(self, run_id: str | None) -> Iterator[Live]:
+        """Yield the runs without a store that are this one, which is the first, or inside it."""
+        if run_id is None:
+            yield from list(self._live.values())
+            return
+        if run_id not in self._live:
             raise UnknownRun(run_id, ())
-        found: list[Live] = []
-        for live in self._live.values():
-            above: Live | None = live
-            while above is not None and run_id not in (None, above.run_id):
+        yield self._live[run_id]
+        for live in list(self._live.values()):
+            above = self._live.get(live.parent or "")
+            while above is not None and above.run_id != run_id:
                 above = self._live.get(above.parent or "")
             if above is not None:
-                found.append(live)
-        return found
+                yield live
 
     # --- answers -----------------------------------------------------------------------------------------------------
 
@@ -110,10 +125,15 @@ class WaitingRuns(CaredRuns):
         Raises AnswerError: it does not fit, every fault is named; UnknownQuestion, AlreadyAnswered, RunCancelled,
         UnknownRun, StoreError. Nothing is changed then.
         """
-        found = await self.question(run_id, question)
+        found = await self._open_question(run_id, question)
         what = f"question {found.id!r} of node {found.node!r}"
-        text = plain_text(value, what)
-        self._check(found, text, what)
+        try:
+            self._check_in_time(run_id, question, found)
+            text = plain_text(value, what)
+            self._check(found, text, what)
+        except MilepostError:
+            await self._check_unanswered(run_id, question, found)
+            raise
         payload = f'{{"wait":"{found.id}","value":{text}}}'
         name = answer_id(found)
         message = Message(found.run_id, name, ANSWER, payload, by, self._clock())
@@ -126,10 +146,21 @@ class WaitingRuns(CaredRuns):
 
         Raises UnknownQuestion, AlreadyAnswered, RunCancelled, UnknownRun, StoreError.
         """
+        found = await self._open_question(run_id, question)
+        await self._check_unanswered(run_id, question, found)
+        self._check_in_time(run_id, question, found)
+        return found
+
+    async def _open_question(self, run_id: str, question: str) -> OpenWait:
+        """Return an open question, which may have an answer that the run has not taken yet.
+
+        Costs nothing for the messages to the run, and for its other questions as good as nothing; by the id of the
+        question nothing for the runs inside of which it is none either.
+        """
         if self._store is not None and (await self._row(run_id)).status == "cancelled":
             raise RunCancelled(run_id)
         try:
-            found = find_question(run_id, question, await self.waits(run_id))
+            return find_question(run_id, question, await self._standings(run_id, question))
         except UnknownQuestion as unknown:
             is_open = any(is_called(wait, node, question) for wait, node in unknown.open)
             if not is_open and self._store is None:
@@ -139,12 +170,19 @@ class WaitingRuns(CaredRuns):
                 if (await self._row(run_id)).status == "completed":
                     raise UnknownQuestion(run_id, question, "the run is completed.") from unknown
             raise
+
+    async def _check_unanswered(self, run_id: str, question: str, found: OpenWait) -> None:
+        """Check that no answer to an open question waits for its run. Raises AlreadyAnswered."""
+        if self._store is None:  # a run that is stored nowhere takes it at once
+            return
+        (found,) = with_answers([found], await self._store.inbox(found.run_id))
         if found.answered is not None:
             raise AlreadyAnswered(run_id, question, found.by, found.answered)
+
+    def _check_in_time(self, run_id: str, question: str, found: OpenWait) -> None:
         if found.until is not None and found.until.timestamp() < self._clock():
             due = f"{found.until:%Y-%m-%d %H:%M:%S} UTC"
             raise UnknownQuestion(run_id, question, f"its deadline was {due}.")
-        return found
 
     async def _check_answered(self, store: Store, run_id: str, question: str) -> None:
         """Check that a question that is not open was not answered. Raises AlreadyAnswered: it was, the last time."""
@@ -291,8 +329,24 @@ class WaitingRuns(CaredRuns):
         """Have a run that is driven or waits here look into its inbox now."""
 
 
-def _waits_of(live: Live) -> list[OpenWait]:
-    return list(open_waits(live.run_id, name_of(live.workflow), live.driver.position))
+async def _read(store: Store, row: RunRow) -> Standing:
+    from milepost.engine.opening import read_position
+
+    return Standing(row.run_id, row.workflow, (await read_position(store, row, row.seq)).position)
+
+
+def _standing_of(live: Live) -> Standing:
+    return Standing(live.run_id, name_of(live.workflow), live.driver.position)
+
+
+def _until(standings: Iterable[Standing], question: str) -> list[Standing]:
+    """Return runs up to the one that asks a question, or all of them."""
+    found: list[Standing] = []
+    for standing in standings:
+        found.append(standing)
+        if question and standing.question(question) is not None:
+            break
+    return found
 
 
 def node_inside(definition: Definition, event: str) -> DefinedNode | None:
