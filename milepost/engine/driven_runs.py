@@ -95,6 +95,7 @@ class DrivenRuns(WaitingRuns):
             run.leave()
         if self._lot is not None:
             self._lot.leave()
+        self._close_mailroom()
         try:
             return await self._stack.__aexit__(kind, error, traceback)
         except BaseExceptionGroup as several:
@@ -114,7 +115,7 @@ class DrivenRuns(WaitingRuns):
         return StoredDrives(self._need_store(), self._facilities)
 
     def _new_run(self, run_id: str, workflow: AnyWorkflow, driver: Driver | None = None) -> Run[Any]:
-        run = Run[Any](run_id, workflow, voice=self, store=self._store, clock=self._clock)
+        run: Run[Any] = Run(run_id, workflow, voice=self, store=self._store, clock=self._clock)
         if driver is not None:
             driver.watch = run.note
         return run
@@ -211,8 +212,11 @@ class DrivenRuns(WaitingRuns):
     def _forget(self, run_id: str) -> None:
         self._runs.pop(run_id, None)
         self._facilities.live.pop(run_id, None)
-        if self._mailroom is not None and not self._runs:
-            self._mailroom.rest()
+        self._close_mailroom()
+
+    def _close_mailroom(self) -> None:
+        if self._leaving and self._mailroom is not None and not self._runs:
+            self._mailroom.close()
 
     def _is_driven(self, run_id: str) -> bool:
         return run_id in self._runs and self._lot is not None and run_id not in self._lot.parked

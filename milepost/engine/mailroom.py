@@ -33,9 +33,9 @@ class Addressee(Protocol):
 class Mailroom:
     """Brings messages to the runs of one engine, with one question to the store for all of them at a time.
 
-    It looks only while there are runs: `serve` begins that, `rest` ends it. runs: those that are driven or wait here,
-    by id. elsewhere: is told of other runs that have news. rounds: is called after every look; it returns after how
-    many seconds it wants to be called again at the latest.
+    It looks only while there are runs: `serve` begins that, `close` ends it at once. runs: those that are driven or
+    wait here, by id. elsewhere: is told of other runs that have news. rounds: is called after every look; it returns
+    after how many seconds it wants to be called again at the latest.
     """
 
     def __init__(
@@ -66,12 +66,10 @@ class Mailroom:
         self._unread.add(run_id)
         self._poked.set()
 
-    def rest(self) -> None:
-        """Look no more, as there is no run left."""
+    def close(self) -> None:
+        """Look no more, as there will be no run."""
         if self._scope is not None:
-            self._unread.clear()
             self._scope.cancel()
-            self._scope = None
 
     async def fetch(self, run_id: str) -> None:
         """Bring a run what waits in its inbox, now."""
@@ -84,6 +82,10 @@ class Mailroom:
             while True:
                 with anyio.move_on_after(pause):
                     await self._poked.wait()
+                if not self._runs:  # not sooner: most often another one has begun by now
+                    self._unread.clear()
+                    self._scope = None
+                    return
                 self._poked = anyio.Event()
                 try:
                     await self._look()
