@@ -150,17 +150,25 @@ class MemoryStore:
         return row
 
     async def release(self, run_id: str, epoch: int) -> None:
-        row = self.journals.rows[run_id]
-        if row.epoch == epoch:
+        row = self.journals.rows.get(run_id)
+        if row is not None and (row.epoch, row.owner) == (epoch, self._owner):
             self.journals.rows[run_id] = replace(row, owner=None)
 
     def append(self, entry: Entry, acknowledge: Acknowledge) -> None:
-        row = self.journals.rows[entry.run_id]
-        if row.epoch != entry.epoch or row.seq != entry.seq - 1:
+        row = self.journals.rows.get(entry.run_id)
+        if row is None or row.epoch != entry.epoch or row.seq != entry.seq - 1 or not self._has_opened(row):
             acknowledge(LeaseLost(entry.run_id))
             return
         self._commit(entry)
         acknowledge(None)
+
+    def _has_opened(self, row: RunRow) -> bool:
+        """Tell whether this store was the last to become the owner of a run.
+
+        The number of a lease is not enough: the run may have been removed, and another begun with its id.
+        """
+        openings = self.journals.openings[row.run_id]
+        return bool(openings) and openings[-1].owner == self._owner
 
     def _commit(self, entry: Entry) -> None:
         row = self.journals.rows[entry.run_id]

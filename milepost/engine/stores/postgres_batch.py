@@ -12,10 +12,14 @@ from milepost.engine.stores.store import Entry
 # number of a lease is not enough: the run may have been removed meanwhile, and another begun with its id.
 # A function over arrays stands for one statement for each row, which would cost a message to the server each.
 
+_LEASED: Final = (  # an owner may have let the run go already; the openings are not looked at while it has not
+    "(runs.owner = {0} OR (runs.owner IS NULL AND EXISTS (SELECT 1 FROM openings "
+    "WHERE openings.run = runs.number AND openings.epoch = runs.epoch AND openings.owner = {0})))"
+)
 ONE: Final = (
     "WITH moved AS (UPDATE runs SET seq = %s, hash = %s, status = %s, updated = %s, error = %s, output = %s, "
     "due = %s, snapshot_seq = greatest(snapshot_seq, %s), fingerprint = coalesce(%s, fingerprint), takeovers = 0 "
-    "WHERE run_id = %s AND epoch = %s AND seq = %s AND (owner IS NULL OR owner = %s) RETURNING run_id, number), "
+    f"WHERE run_id = %s AND epoch = %s AND seq = %s AND {_LEASED.format('%s')} RETURNING run_id, number), "
     "kept AS (INSERT INTO records (run, seq, epoch, body, content, hash, at, snapshot) "
     "SELECT number, %s, %s, %s, %s, %s, %s, %s FROM moved) "
     "SELECT run_id FROM moved"
@@ -29,7 +33,7 @@ MANY: Final = (
     "snapshot_seq = greatest(runs.snapshot_seq, given.snapshot_seq), "
     "fingerprint = coalesce(given.fingerprint, runs.fingerprint), takeovers = 0 FROM given "
     "WHERE runs.run_id = given.run_id AND runs.epoch = given.epoch AND runs.seq = given.before "
-    "AND (runs.owner IS NULL OR runs.owner = %b::text) "
+    f"AND {_LEASED.format('%b::text')} "
     "RETURNING runs.run_id, number), "
     "kept AS (INSERT INTO records (run, seq, epoch, body, content, hash, at, snapshot) "
     "SELECT number, given.seq, given.epoch, body, content, hash, at, snapshot "
@@ -103,7 +107,7 @@ def one(entry: Entry, owner: str) -> list[object]:
     snapshot_seq = 0 if entry.snapshot is None else entry.seq
     return [
         *(entry.seq, entry.hash, entry.status, entry.at, entry.error, entry.output, entry.due, snapshot_seq),
-        *(entry.fingerprint, entry.run_id, entry.epoch, entry.seq - 1, owner),
+        *(entry.fingerprint, entry.run_id, entry.epoch, entry.seq - 1, owner, owner),
         *(entry.seq, entry.epoch, entry.body, entry.content, entry.hash, entry.at, entry.snapshot),
     ]
 
@@ -126,7 +130,7 @@ def many(chains: Sequence[Chain], owner: str) -> list[object]:
         for chain in chains
         for entry in chain.entries
     ]
-    return [*_columns(heads, 12), owner, *_columns(records, 8)]
+    return [*_columns(heads, 12), owner, owner, *_columns(records, 8)]
 
 
 def besides(chains: Sequence[Chain]) -> list[object] | None:

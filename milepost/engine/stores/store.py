@@ -3,7 +3,8 @@
 - `create` and every appended entry are one transaction each, and are acknowledged only when they are as durable as the
   store says. Entries of one run are acknowledged in order.
 - One owner per run: `create` and `acquire` give a lease with a growing fencing number (the epoch), and an entry of
-  another epoch is refused with LeaseLost.
+  another epoch, or by anybody but the one that got this one, is refused with LeaseLost: the run may have been removed,
+  and another begun with its id.
 - What is read is what was written, or an error.
 - Whoever is not the owner speaks to a run by its inbox alone: a message is one insert, unique by its id in the run, and
   the owner takes it into a record in the transaction that commits the record.

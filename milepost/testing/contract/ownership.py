@@ -122,6 +122,46 @@ async def an_owner_that_lost_its_run_cannot_release_it(place: Place) -> None:
         assert await heir.row("run") == row
 
 
+@promise(Capability.FENCING, Capability.CARE)
+async def an_owner_whose_run_was_begun_again_by_others_writes_nothing_to_it(place: Place) -> None:
+    async with place.open() as old, place.open() as other:
+        await begin(old, length=2)
+        await old.release("run", 1)
+        assert await other.delete(list(await other.rows()))
+        await _is_refused(old)
+        await begin(other, length=2)
+        row = await other.row("run")
+        await _is_refused(old)
+        await old.release("run", 1)
+        assert await other.row("run") == row
+        await other.release("run", 1)
+        await _is_refused(old)
+        assert [record.seq for record in await other.records("run")] == [1, 2]
+
+
+@promise(Capability.FENCING, Capability.CARE, Capability.CRASH)
+async def a_dead_owner_whose_run_was_begun_again_by_others_writes_nothing_to_it(place: Place) -> None:
+    async with place.open() as old, place.open() as other:
+        await begin(old, length=2)
+        place.kill()
+        assert await other.delete(list(await other.rows()))
+        await begin(other, length=2)
+        await _is_refused(old)
+        await append(other, entry("run", 3))
+        await other.release("run", 1)
+        await _is_refused(old, after=3)
+        assert [record.body for record in await other.records("run")] == ["{}", "{}", "{}"]
+
+
+async def _is_refused(store: Store, *, after: int = 2) -> None:
+    """Have a store that has lost its run write to it, a record by itself and several at once."""
+    for count in (1, 2):
+        answers = Answers()
+        for seq in range(after + 1, after + 1 + count):
+            store.append(entry("run", seq, body='"stale"'), answers.expect(seq))
+        assert all(isinstance(error, LeaseLost) for _, error in await answers.all())
+
+
 @promise(Capability.FENCING)
 async def everybody_can_tell_which_owners_live(place: Place) -> None:
     async with place.open() as store, place.open() as other:
