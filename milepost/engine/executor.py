@@ -15,17 +15,16 @@ import anyio
 from anyio.abc import TaskGroup
 
 from milepost.engine.asking import Asking
-from milepost.engine.attempts import Body, Outcome, printable
+from milepost.engine.attempts import Body, Outcome
 from milepost.engine.caching import NodeCache
 from milepost.engine.children import Place
-from milepost.engine.errors import MilepostError, RoutingError, RunCancelled, StoreError, WorkflowError
+from milepost.engine.errors import RunCancelled, StoreError, WorkflowError
 from milepost.engine.events import Event
 from milepost.engine.facilities import Facilities
 from milepost.engine.failing import Failures
 from milepost.engine.journal import COMPLETED, Kind, Record, apply
-from milepost.engine.patch import Patch
 from milepost.engine.plan import Plan
-from milepost.engine.position import Cancel, Finish, LiveStream, Position, Task, newest_tasks, patch_state
+from milepost.engine.position import Cancel, Finish, LiveStream, Position, Task, newest_tasks
 from milepost.engine.route import Router
 from milepost.engine.settlement import NOTHING_SETTLED, Done, Settlement
 from milepost.engine.slots import slots_for
@@ -257,7 +256,7 @@ class Driver:
         elif self._failures.pending:
             self._failures.conclude()
         elif not self.position.waiting:
-            self._give_up()
+            self._failures.give_up()
         else:
             await self._rest()
 
@@ -317,20 +316,6 @@ class Driver:
     def is_over(self) -> bool:
         """Tell whether there is nothing left to do for good."""
         return self.ended or self.rests or self.failure is not None
-
-    def _give_up(self) -> None:
-        """Fail a run in which nothing is left to do."""
-        error = WorkflowError(
-            "The run has nothing left to do and no value reached the end. A map over nothing needs "
-            "`downstream_join_id`, so that its join fires all the same."
-        )
-        error.upstream = RuntimeError(
-            "Graph run completed, but no result was produced. This is either a bug in the graph or a bug in the graph "
-            "runner."
-        )
-        record = Record(self.position.seq + 1, Kind.FAILED, "")
-        record.error = str(error)
-        self.break_off(record, error)
 
     def is_alone(self) -> bool:
         """Tell whether no other body runs."""
@@ -475,7 +460,7 @@ class Driver:
         except Exception as error:
             if self.position.seq != record.seq:
                 raise
-            self._keep_unrouted(record, before, view, error)
+            self._failures.keep_unrouted(record, before, view, error)
             return
         opened = self._router.opened
         self._state.commit(view, record.patch, record.node, streams=bool(opened) or record.kind is Kind.EMITTED)
@@ -483,21 +468,6 @@ class Driver:
         for key in opened:
             self._streams.open(key, view)
         self._commit(record, lambda: self._release(record, spawned, opened, released), self.position)
-
-    def _keep_unrouted(self, record: Record, patch: Patch | None, view: StateView, error: Exception) -> None:
-        """Commit an output whose routing failed. The position is half moved, so nothing else is done with it."""
-        reason = error if isinstance(error, MilepostError) else RoutingError(record.node, "its edge", error)
-        kept = Record(record.seq, record.kind, record.task, record.node, record.values[:1], patch=patch, unrouted=True)
-        kept.timing, kept.usage, kept.error = record.timing, record.usage, printable(str(error))
-        kept.settled, kept.taken = record.settled, record.taken
-        if record.kind not in (Kind.STARTED, Kind.COMPLETED):  # is routed, or given, again by a resume
-            kept.unrouted, kept.kind, kept.values, kept.patch = False, Kind.FAILED, [], None
-            kept.task = record.task if record.stream is None else record.stream[0].task.key
-        self._state.drop(view)
-        if kept.unrouted and patch is not None:
-            patch_state(self.position, patch)
-            self._state.commit(view, patch, record.node)
-        self.break_off(kept, reason)
 
     # --- failing -----------------------------------------------------------------------------------------------------
 

@@ -1,4 +1,7 @@
-"""What becomes of a task that failed for good: an error edge takes it, or the run fails."""
+"""What becomes of a task that failed for good: an error edge takes it, or the run fails.
+
+A run fails, too, when an output cannot be routed, and when nothing is left to do although nothing has reached the end.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +11,20 @@ from functools import partial
 from typing import Any, Protocol
 
 from milepost.engine.attempts import Outcome, printable
-from milepost.engine.errors import InputError, MilepostError, NodeError, ResumeError, StoreError, WorkflowError
+from milepost.engine.errors import (
+    InputError,
+    MilepostError,
+    NodeError,
+    ResumeError,
+    RoutingError,
+    StoreError,
+    WorkflowError,
+)
 from milepost.engine.failure import Failure
 from milepost.engine.journal import Kind, Record, apply
+from milepost.engine.patch import Patch
 from milepost.engine.plan import Plan
-from milepost.engine.position import LiveStream, Position, Task
+from milepost.engine.position import LiveStream, Position, Task, patch_state
 from milepost.engine.route import Router
 from milepost.engine.state import State, StateView
 from milepost.engine.tracebacks import traceback_of
@@ -112,6 +124,35 @@ class Failures:
             self._tell(record, outcome, error)
             apply(self.host.position, record)
             self.host.break_off(record, self._reason(failed) if failed is self.pending[0] else None)
+
+    def keep_unrouted(self, record: Record, patch: Patch | None, view: StateView, error: Exception) -> None:
+        """Commit an output whose routing failed. The position is half moved, so nothing else is done with it."""
+        reason = error if isinstance(error, MilepostError) else RoutingError(record.node, "its edge", error)
+        kept = Record(record.seq, record.kind, record.task, record.node, record.values[:1], patch=patch, unrouted=True)
+        kept.timing, kept.usage, kept.error = record.timing, record.usage, printable(str(error))
+        kept.settled, kept.taken = record.settled, record.taken
+        if record.kind not in (Kind.STARTED, Kind.COMPLETED):  # is routed, or given, again by a resume
+            kept.unrouted, kept.kind, kept.values, kept.patch = False, Kind.FAILED, [], None
+            kept.task = record.task if record.stream is None else record.stream[0].task.key
+        self._state.drop(view)
+        if kept.unrouted and patch is not None:
+            patch_state(self.host.position, patch)
+            self._state.commit(view, patch, record.node)
+        self.host.break_off(kept, reason)
+
+    def give_up(self) -> None:
+        """Fail a run in which nothing is left to do."""
+        error = WorkflowError(
+            "The run has nothing left to do and no value reached the end. A map over nothing needs "
+            "`downstream_join_id`, so that its join fires all the same."
+        )
+        error.upstream = RuntimeError(
+            "Graph run completed, but no result was produced. This is either a bug in the graph or a bug in the graph "
+            "runner."
+        )
+        record = Record(self.host.position.seq + 1, Kind.FAILED, "")
+        record.error = str(error)
+        self.host.break_off(record, error)
 
     def _reason(self, failed: Failed) -> BaseException:
         """Return what a run raises that fails with this."""
