@@ -8,21 +8,20 @@ reads the decisions and takes none again.
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, Iterable
-from typing import Any, Final, cast, get_origin
+from typing import Any, Final
 
 from pydantic_graph import BaseNode, End, JoinNode, StepNode
 from pydantic_graph.id_types import NodeID
 
 from milepost.engine.accumulators import Accumulators, NoRoute
 from milepost.engine.codec import ATOMS
-from milepost.engine.errors import NotStorable, RoutingError, WorkflowError
+from milepost.engine.errors import NotStorable, RoutingError
 from milepost.engine.failure import Failure, Raised
 from milepost.engine.holds import Holds, rebuilt
 from milepost.engine.journal import Kind, Record, begin, finish
 from milepost.engine.keys import escape, key_of
 from milepost.engine.plan import WORK, Exit, Plan, PlanNode
 from milepost.engine.position import (
-    END,
     START,
     Base,
     Cancel,
@@ -44,28 +43,14 @@ from milepost.engine.position import (
     enter,
     root,
 )
+from milepost.engine.record_values import RecordValues, is_one_of, stream_tag, target_of
 from milepost.engine.spec import Choice
-from milepost.engine.state import LiveState, State, StateView
-from milepost.engine.typed import StepContext
-from milepost.engine.values import Ref, Value, Values, shortened
+from milepost.engine.state import State, StateView
+from milepost.engine.transforms import Transforms
+from milepost.engine.values import Ref, Values, shortened
 
 MISSING = object()
 ITS_EDGE: Final = "its edge", ""
-
-
-class TransformContext(StepContext[Any, Any, Any]):
-    """A transform's context. used: whether the transform asked for the state, and so may have changed it."""
-
-    def __init__(self, view: StateView, deps: Any, inputs: Any) -> None:
-        self._view = view
-        self._deps = deps
-        self._inputs = inputs
-        self.used = False
-
-    @property
-    def state(self) -> Any:
-        self.used = True
-        return self._view.state
 
 
 class Router:
@@ -89,16 +74,13 @@ class Router:
         self.position = position
         self.values = values
         self.holds: Holds = rebuilt(plan, position)
-        self.deps = deps
         self._accumulators = Accumulators(values, deps, isolated=isolated)
+        self._transforms = Transforms(state, deps)
         self._record = Record(0, Kind.STARTED, "")
-        self._view: StateView = StateView.nothing()
+        self._kept = RecordValues(plan, values, self._record)
         self._base = Base("", ())
         self._edge: tuple[str, str] = ITS_EDGE
         self._cancelled: set[str] = set()
-        self._state: State = LiveState(None) if state is None else state
-        self._routed: StateView | None = None
-        self._touched = False
         self.opened: dict[str, AsyncIterable[Any]] = {}
 
     # --- what can happen ---------------------------------------------------------------------------------------------
@@ -107,14 +89,14 @@ class Router:
         """The run begins with `inputs`."""
         task = root()
         self._begin(record, view)
-        slot = self.keep("input", inputs, "the run's inputs")
+        slot = self._kept.keep("input", inputs, "the run's inputs")
         self._run(record, task.node, lambda: self._leave(self.plan.nodes[START], "", slot))
 
     def completed(self, record: Record, task: Task, output: Any, view: StateView) -> None:
         """A task returned `output`. Raises NotStorable when it cannot be kept; the task is then not done."""
         self._begin(record, view)
         node = self.plan.nodes[task.node]
-        ref = self.keep("nothing", None, node.what) if node.passes else self._output(node, output)
+        ref = self._kept.keep("nothing", None, node.what) if node.passes else self._kept.output(node, output)
         self._run(record, task.node, lambda: self._leave_task(node, task, ref, output), task)
 
     def routed(self, record: Record, task: Task, ref: Ref, view: StateView) -> None:
@@ -137,7 +119,7 @@ class Router:
         self._begin(record, view)
         fork = self.plan.nodes[stream.fork]
         only = fork.exits[0]
-        ref = self.keep(
+        ref = self._kept.keep(
             stream_tag(self.plan, stream), item, f"item {stream.count} of the stream of node {stream.task.node!r}"
         )
         route = f"{stream.route}{stream.mark}{stream.count}"
@@ -162,7 +144,7 @@ class Router:
         number = self._error_exit(node, error)
         assert number is not None
         outcome = self.plan.nodes[node.exits[0].target]
-        ref = self.keep(f"failure:{node.id}", failure, f"the failure of node {node.id!r}")
+        ref = self._kept.keep(f"failure:{node.id}", failure, f"the failure of node {node.id!r}")
         route = f"{node.exits[0].segment}:{number}"
 
         def place() -> None:
@@ -193,18 +175,10 @@ class Router:
 
     # --- one record --------------------------------------------------------------------------------------------------
 
-    def keep(self, tag: str, value: Any, path: str) -> Ref:
-        """Put a value into the record at hand; return a reference to it."""
-        kept = self.values.keep(tag, value, path)
-        self._record.values.append(kept)
-        return Ref(self._record.seq, len(self._record.values) - 1, -1, kept)
-
     def _begin(self, record: Record, view: StateView) -> None:
-        self._record = record
-        self._view = view
-        self._routed = None
+        self._record = self._kept.record = record
+        self._transforms.begin(view)
         self._edge = ITS_EDGE
-        self._touched = False
         self._cancelled.clear()
         if self.opened:
             self.opened = {}
@@ -224,8 +198,8 @@ class Router:
         except Exception as error:
             detail = str(error) if isinstance(error, (NoRoute, NotStorable)) else None
             raise RoutingError(source, self._edge[0].format(self._edge[1]), error, detail) from error
-        if self._touched and self._routed is not None:
-            record.patch = self._state.changes(self._routed, None, source)
+        if self._transforms.used:
+            record.patch = self._transforms.changes(source)
         finish(self.position, record)
 
     def _emit(self, op: Op) -> None:
@@ -234,42 +208,6 @@ class Router:
         self._base = enter(self.position, self._base, op)
 
     # --- leaving a node ----------------------------------------------------------------------------------------------
-
-    def _output(self, node: PlanNode, output: Any) -> Ref:
-        """Keep a task's output; return a reference to it. Async iterables cannot be kept, only their items."""
-        if type(output) in ATOMS:
-            return self.keep(node.out, output, node.what)
-        if is_one_of(output, (BaseNode, End)):
-            return self._keep_instance(output, node.what)
-        if isinstance(output, Choice):
-            return self.keep(node.out, output.label, node.what)
-        if self.values.storing and isinstance(output, AsyncIterable):
-            return self._keep_nothing(node)
-        return self.keep(node.out, output, node.what)
-
-    def _keep_nothing(self, node: PlanNode) -> Ref:
-        """Stand in for an async iterable, whose items are stored as they come."""
-        kept = Value(node.out, "null", None)
-        self._record.values.append(kept)
-        return Ref(self._record.seq, 0, -1, kept)
-
-    def _keep_instance(self, output: BaseNode[Any, Any, Any] | End[Any], path: str) -> Ref:
-        """Keep what a returned BaseNode or End carries, by the type of the node that takes it."""
-        if isinstance(output, StepNode):
-            return self.keep(f"in:{output.step.id}", output.inputs, path)
-        if isinstance(output, JoinNode):
-            return self.keep(f"in:{output.join.id}", output.inputs, path)
-        if isinstance(output, End):
-            return self.keep(f"in:{END}", cast("Any", output).data, path)
-        target = output.get_node_id()
-        if target not in self.plan.nodes:
-            error = WorkflowError(
-                f"Node {self._record.node!r} returned an instance of {target!r}, which is not part of this workflow. "
-                "Add that node to the graph."
-            )
-            error.upstream = KeyError(target)
-            raise error
-        return self.keep(f"in:{target}", output, path)
 
     def _leave_task(self, node: PlanNode, task: Task, ref: Ref, output: Any) -> None:
         """Send a task's output on its way."""
@@ -312,15 +250,7 @@ class Router:
 
     def _go_to_instance(self, output: BaseNode[Any, Any, Any] | End[Any], ref: Ref) -> None:
         self._edge = "the node that was returned", ""
-        if isinstance(output, End):
-            self._enter(END, END, ref)
-            return
-        if isinstance(output, StepNode):
-            target = str(output.step.id)
-        elif isinstance(output, JoinNode):
-            target = str(output.join.id)
-        else:
-            target = output.get_node_id()
+        target = target_of(output)
         self._enter(target, escape(target), ref)
 
     def _leave(self, node: PlanNode, route: str, ref: Ref, label: object = MISSING) -> None:
@@ -343,20 +273,9 @@ class Router:
         """Go along an edge: its transforms, then the node at its end."""
         if way.transforms:
             self._edge = "the transform on the edge to {!r}", way.target
-            value = self.peek(ref)
-            self._routed = self._routed or self._state.routed(self._view, self._record.patch)
-            for transform in way.transforms:
-                context = TransformContext(self._routed, self.deps, value)
-                value = transform(context)
-                self._touched = self._touched or context.used
-            ref = self.keep(way.tag, value, f"what flows to node {way.target!r}")
+            value = self._transforms.apply(way, self._kept.peek(ref), self._record.patch)
+            ref = self._kept.keep(way.tag, value, f"what flows to node {way.target!r}")
         self._enter(way.target, f"{route}/{way.segment}" if route else way.segment, ref, label)
-
-    def peek(self, ref: Ref) -> Any:
-        """Return a value for an edge's own code to look at."""
-        value = ref.value
-        assert value is not None
-        return self.values.peek(value) if ref.index < 0 else self.values.load(ref)
 
     # --- entering a node ---------------------------------------------------------------------------------------------
 
@@ -398,7 +317,7 @@ class Router:
             self._follow(node.exits[last], f"{route}:{last}", ref, label)
             return
         self._edge = "a condition of {!r}", node.id
-        value = self.peek(ref) if label is MISSING else Choice(label, None)
+        value = self._kept.peek(ref) if label is MISSING else Choice(label, None)
         for number, way in enumerate(node.exits):
             if way.matches is None or way.matches(value):
                 if self.values.storing:
@@ -413,7 +332,7 @@ class Router:
 
     def _map(self, node: PlanNode, route: str, ref: Ref) -> None:
         """Send every item its own way."""
-        value = self.peek(ref)
+        value = self._kept.peek(ref)
         if node.eager is not None and not is_one_of(value, (AsyncIterable,)):
             self._open_eagerly(node, route)
         if is_one_of(value, (Iterable,)):
@@ -437,29 +356,14 @@ class Router:
         way = node.exits[0]
         given: Any = items
         listed: list[Any] = given if given.__class__ is list else list(items)
-        if listed is not given or not self._is_stored_list(ref):
-            ref = self.keep(self._items_tag(way, ref), list(listed), f"the items of map {node.id!r}")
+        if listed is not given or not self._kept.is_stored_list(ref):
+            ref = self._kept.keep(self._kept.items_tag(way, ref), list(listed), f"the items of map {node.id!r}")
         if not way.transforms and self.plan.nodes[way.target].role in WORK:
             self._spawn_each(node, route, way, ref, len(listed))
             return
         for number in range(len(listed)):
             if self.position.output is None:
                 self._follow(way, f"{route}{node.mark}{number}", Ref(ref.seq, ref.slot, number, ref.value))
-
-    def _is_stored_list(self, ref: Ref) -> bool:
-        """Tell whether items of the value can be read back one by one, so that they need not be stored again."""
-        if not self.values.storing or ref.index >= 0 or ref.value is None:
-            return False
-        declared = self.plan.type_of(ref.value.tag)
-        return declared is Any or get_origin(declared) is list
-
-    def _items_tag(self, way: Exit, ref: Ref) -> str:
-        """Name the type of a map's items: what its value declares, else what the mapped node takes."""
-        assert ref.value is not None
-        tag = f"items:{ref.value.tag}" if ref.index < 0 else f"items:item:{ref.value.tag}"
-        if not self.values.storing or self.plan.type_of(tag) != list[Any] or way.transforms:
-            return tag
-        return f"list:{way.target}"
 
     def _spawn_each(self, node: PlanNode, route: str, way: Exit, ref: Ref, count: int) -> None:
         if not count:
@@ -508,18 +412,14 @@ class Router:
         self._edge = "the reducer of join {!r}", node.id
         key = (node.id, run)
         waiting = self.position.joins.get(key)
-        cancels = self._accumulators.add(node.join, key, waiting, self._item(ref), self._shared_state)
+        cancels = self._accumulators.add(node.join, key, waiting, self._kept.item(ref), self._shared_state)
         self._emit(Item(node.id, run, route, ref))
         self._hold_join(node.id, run, stack)
         if cancels:
             self._cancel(node.id, run)
 
     def _shared_state(self) -> Any:
-        return self._view.state
-
-    def _item(self, ref: Ref) -> Any:
-        """Return an item for a reducer, which may keep it."""
-        return self.peek(ref) if self.values.storing else self.values.load(ref)
+        return self._transforms.view.state
 
     def _settle(self) -> None:
         """Fire every join that nothing can reach any more, until none is left."""
@@ -537,7 +437,7 @@ class Router:
         self._edge = "join {!r}", node.id
         value = self._accumulators.value(node.join, key, self.position.joins[key], self._shared_state)
         self._accumulators.forget(key)
-        ref = self.keep(f"out:{node.id}", value, f"the value of join {node.id!r}")
+        ref = self._kept.keep(f"out:{node.id}", value, f"the value of join {node.id!r}")
         self._emit(Fire(node.id, key[1], node.join.cut))
         self._leave(node, "", ref)
         if self.position.output is None:
@@ -559,15 +459,3 @@ class Router:
             if key not in self.position.joins:
                 self.holds.free_join(key)
                 self._accumulators.forget(key)
-
-
-def is_one_of(value: Any, classes: tuple[type, ...]) -> bool:
-    """Tell whether a value is an instance of a class, and leave its static type as unknown as it is."""
-    return isinstance(value, classes)
-
-
-def stream_tag(plan: Plan, stream: LiveStream) -> str:
-    """Name the type of a stream's items: what the node declares, else what the mapped node takes."""
-    if plan.workflow.specs[stream.task.node].stream:
-        return f"out:{stream.task.node}"
-    return f"in:{plan.nodes[stream.fork].exits[0].target}"

@@ -15,7 +15,8 @@ from milepost.engine.errors import WorkflowError
 from milepost.engine.journal import Kind, Record, item_digest
 from milepost.engine.plan import Plan
 from milepost.engine.position import LiveStream, Position, Task
-from milepost.engine.route import Router, stream_tag
+from milepost.engine.record_values import stream_tag
+from milepost.engine.route import Router
 from milepost.engine.slots import Slots
 from milepost.engine.state import State, StateView
 from milepost.engine.trace import Usage
