@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
@@ -293,14 +293,13 @@ def trace(asked: Invocation, run: str, format: str | None, look: Look, output: s
     """
     chosen = chosen_format(format, output, "text", as_json=asked.as_json)
     if chosen == "html":
-        report = _report(store, run)
-        write_picture(draw(replace(report, trace=up_to_now(report.trace)), chosen, look), output)
+        write_picture(draw(_report(store, run), chosen, look, now=datetime.now(UTC)), output)
         return
     summary, traced, *_ = _read(store, run, look.depth if chosen == "json" else None)
     if chosen == "json":
         write_picture(json_text({**describe_run(summary), "trace": describe_trace(traced)}), output)
     else:
-        _draw(up_to_now(traced), chosen, look, output)
+        _draw(traced, chosen, look, output)
 
 
 def _draw(traced: Trace, chosen: str, look: Look, output: str | None) -> None:
@@ -310,12 +309,12 @@ def _draw(traced: Trace, chosen: str, look: Look, output: str | None) -> None:
 
         screen = console(stderr=False)
         if output is None and screen.is_terminal:
-            screen.print(timeline_view(traced, look))
+            screen.print(timeline_view(up_to_now(traced), look))
             return
         if output is not None and output.endswith(".txt"):
-            write_picture(timeline_text(traced, look), output)
+            write_picture(timeline_text(up_to_now(traced), look), output)
             return
-    write_picture(draw(traced, chosen, look), output)
+    write_picture(draw(traced, chosen, look, now=datetime.now(UTC)), output)
 
 
 def _report(store: str, run: str) -> Report:

@@ -170,8 +170,8 @@ def chosen_format(
     return chosen
 
 
-def draw(subject: Subject, form: str, look: Look = PLAIN) -> str | bytes:
-    """Draw a workflow or a trace. form: as the option allows it, but "json", which is no picture."""
+def draw(subject: Subject, form: str, look: Look = PLAIN, *, now: datetime | None = None) -> str | bytes:
+    """Draw a workflow or a run. form: as the option allows it, but "json", which is no picture. now: as of `render`."""
     from milepost.visualize.render import render
 
     return render(
@@ -186,6 +186,7 @@ def draw(subject: Subject, form: str, look: Look = PLAIN) -> str | bytes:
         collapse=look.collapse,
         kind="steps" if look.steps else "overlay",
         lanes=cast("By", look.lanes),
+        now=now,
     )
 
 

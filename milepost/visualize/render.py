@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
 from importlib import import_module
 from typing import Any, Literal, assert_never, overload
 
@@ -11,6 +13,7 @@ from milepost.engine.errors import InputError
 from milepost.engine.report import Report
 from milepost.engine.trace import Trace
 from milepost.engine.workflow import Workflow
+from milepost.visualize.children import as_of
 from milepost.visualize.diagram import Diagram
 from milepost.visualize.dot import dot
 from milepost.visualize.folding import fold
@@ -66,6 +69,7 @@ def render(
     collapse: Sequence[str] = (),
     kind: Kind = "overlay",
     lanes: By = "node",
+    now: datetime | None = None,
 ) -> bytes: ...
 
 
@@ -83,6 +87,7 @@ def render(
     collapse: Sequence[str] = (),
     kind: Kind = "overlay",
     lanes: By = "node",
+    now: datetime | None = None,
 ) -> str: ...
 
 
@@ -100,6 +105,7 @@ def render(
     collapse: Sequence[str] = (),
     kind: Kind = "overlay",
     lanes: By = "node",
+    now: datetime | None = None,
 ) -> str | bytes: ...
 
 
@@ -116,6 +122,7 @@ def render(
     collapse: Sequence[str] = (),
     kind: Kind = "overlay",
     lanes: By = "node",
+    now: datetime | None = None,
 ) -> str | bytes:
     """Draw `subject`: as it was declared, or with what happened when it is a trace or a report.
 
@@ -129,11 +136,15 @@ def render(
     on a way between two nodes; "a,b,c", these nodes; the name of a node that runs a workflow, with all that is in it.
     kind: of the picture of a run, "overlay", on what was declared, or "steps", one box for each visit and attempt.
     lanes: of the timeline of a run, which "timeline" draws as SVG and "gantt" as Mermaid: one per node, or one per
-    branch; theme, legend and depth are its only other options.
+    branch; theme, legend, depth and now are its only other options. now: the moment up to which a run is drawn that
+    goes on or waits, aware, as the commands draw it; None for its newest record. A run that is over, or that nobody
+    drives, ends where it ended.
     Returns bytes for "png", else text. Mermaid, DOT, text and timelines need nothing installed.
-    Raises InputError: a negative depth, a name that no node has, steps or a timeline of what has not run. DrawingError:
+    Raises InputError: a negative depth, a name that no node has, steps or a timeline of what has not run, a moment
+    without a time zone. DrawingError:
     SVG, PNG or HTML was asked for and no Graphviz is there (it says what to install), or it refused.
     """
+    subject = subject if now is None else _at(subject, now)
     plain = _plain(subject)
     if format == "timeline" or format == "gantt":
         return _timeline(plain, format, theme, legend=legend, depth=depth, lanes=lanes)
@@ -165,6 +176,19 @@ def _plain(subject: Subject) -> Definition | Trace:
     if isinstance(subject, Report):
         return subject.trace
     return subject if isinstance(subject, (Definition, Trace)) else describe(subject)
+
+
+def _at(subject: Subject, now: datetime) -> Subject:
+    """Return a run as it stands at a moment, and anything else as it is."""
+    if now.tzinfo is None:
+        raise InputError(f"now={now.isoformat()} has no time zone. Give an aware moment, as datetime.now(UTC) is.")
+    match subject:
+        case Trace():
+            return as_of(subject, now)
+        case Report():
+            return replace(subject, trace=as_of(subject.trace, now))
+        case _:
+            return subject
 
 
 def _text(subject: Definition | Trace | None, diagram: Diagram, depth: int | None) -> str:

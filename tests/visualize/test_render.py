@@ -5,12 +5,17 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from dataclasses import replace
+from datetime import datetime
 
 import pytest
 
 from milepost.engine.definition import describe
+from milepost.engine.errors import InputError
+from milepost.engine.report import Report
 from milepost.engine.typed import GraphBuilder, StepContext
 from milepost.engine.workflow import Workflow
+from milepost.visualize.children import as_of
 from milepost.visualize.diagram import declared
 from milepost.visualize.layout import DrawingError, WasiGraphviz
 from milepost.visualize.mermaid import mermaid
@@ -18,6 +23,7 @@ from milepost.visualize.render import FORMATS, Format, picture, render
 from milepost.visualize.svg import png
 from tests.visualize.conftest import Dot, Mermaid
 from tests.visualize.subjects import CLAIMS, COMPLETED
+from tests.visualize.timelines import APPROVED, at, did, run, waited
 
 
 def doubling() -> Workflow[None, None, int, int]:
@@ -53,6 +59,31 @@ def test_a_run_is_drawn_in_every_format(dot_program: Dot, format_: Format) -> No
 def test_the_same_subject_is_drawn_the_same_every_time(dot_program: Dot) -> None:
     for format_ in FORMATS:
         assert render(COMPLETED, format_) == render(COMPLETED, format_)
+
+
+@pytest.mark.parametrize("format_", FORMATS)
+def test_a_run_that_waits_is_drawn_up_to_now_in_every_format_and_one_that_is_over_as_it_was(format_: Format) -> None:
+    task = did("approve", 1, status="waiting", wait=waited("ask", 1))
+    trace = run([task], 2, defined=APPROVED, status="waiting")
+    later = at(7201)
+    assert render(trace, format_, now=later) == render(as_of(trace, later), format_)
+    assert (render(trace, format_, now=later) == render(trace, format_)) == (
+        format_ == "text"
+    )  # it says "waiting" only
+    assert render(COMPLETED, format_, now=later) == render(COMPLETED, format_)
+    assert render(CLAIMS, now=later) == render(CLAIMS)
+
+
+def test_the_page_of_a_report_is_drawn_up_to_now() -> None:
+    trace = run([did("approve", 1, status="waiting", wait=waited("ask", 1))], 2, defined=APPROVED, status="waiting")
+    report = Report(trace=trace, checkpoints=(), inputs={}, known=0)
+    assert render(report, "html", now=at(7201)) == render(replace(report, trace=as_of(trace, at(7201))), "html")
+    assert render(report, "html", now=at(7201)) != render(report, "html")
+
+
+def test_a_moment_without_a_time_zone_is_refused() -> None:
+    with pytest.raises(InputError, match="now=2026-01-01T00:00:00 has no time zone"):
+        render(COMPLETED, "timeline", now=datetime(2026, 1, 1))
 
 
 def test_without_graphviz_text_formats_still_work_and_svg_says_what_to_install() -> None:
