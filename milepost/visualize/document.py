@@ -46,13 +46,21 @@ _MORE: Final[dict[str, dict[str, str]]] = {
 def document(
     *, title: str, theme: Theme, body: str, sheets: tuple[str, ...], scripts: tuple[str, ...] = (), data: str = ""
 ) -> str:
-    """Return a whole page.
+    """Return a page in the colours that all pages of runs have.
 
     sheets, scripts: names of files beside this one, or of sheets the text. data: JSON that the scripts read, in which
-    nothing can end a script. The content policy forbids everything but this one style sheet and this one script.
+    nothing can end a script.
     """
     sheet = colours(theme) + "\n".join(asset(one) if one.endswith(".css") else one for one in sheets)
     script = '"use strict";\n' + "\n".join(asset(name) for name in scripts) if scripts else ""
+    return whole(title=title, theme=theme, body=body, sheet=sheet, script=script, data=data)
+
+
+def whole(*, title: str, theme: Theme, body: str, sheet: str, script: str = "", data: str = "") -> str:
+    """Return a page. Its content policy forbids everything but this one style sheet and this one script.
+
+    title: as text. body: as markup. script: "" for none. data: JSON that the script reads, in which nothing can end it.
+    """
     allowed = [f"style-src 'sha256-{digest(sheet)}'"]
     if script:
         allowed.insert(0, f"script-src 'sha256-{digest(script)}'")

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from base64 import b64encode
 from collections.abc import Iterator, Sequence
-from hashlib import sha256
 from typing import Final
 
 from milepost.engine.family import Relative
 from milepost.engine.trace import moment
+from milepost.visualize.document import whole
 from milepost.visualize.escape import markup, one_line
 from milepost.visualize.forks import MOST_RUNS, STANDING, described, stands, told
 from milepost.visualize.palette import DARK, GLYPHS, LIGHT, Palette, Status, Theme
@@ -50,25 +49,18 @@ def lanes(family: Sequence[Relative], asked: str, theme: Theme = "light") -> str
 def page(family: Sequence[Relative], asked: str, theme: Theme = "auto") -> str:
     """Return a family of runs as one HTML file that may load and run nothing: its picture, and its runs as a table."""
     sheet = f"{_colours(theme)}{_SHEET}{_LOOK}"
-    digest = b64encode(sha256(sheet.encode()).digest()).decode()
-    policy = f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
-    name = markup(one_line(family[0].row.workflow))
+    name = one_line(family[0].row.workflow)
     facts = plural(len(family), "run")
     if len(family) > MOST_RUNS:
         facts += f", of which the picture shows the first {MOST_RUNS}"
-    return (
-        "<!doctype html>\n"
-        '<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        '<meta name="referrer" content="no-referrer">\n'
-        f'<meta name="color-scheme" content="{"light dark" if theme == "auto" else theme}">\n'
-        f"<title>{name} · forks</title>\n<style>{sheet}</style>\n</head>\n<body>\n<main>\n"
-        f'<h1>{name}</h1>\n<p class="facts">{facts}, and what was forked from what</p>\n'
+    body = (
+        "<main>\n"
+        f'<h1>{markup(name)}</h1>\n<p class="facts">{facts}, and what was forked from what</p>\n'
         f'<figure tabindex="0" aria-label="Picture of the forks">{_svg(family[:MOST_RUNS], asked)}</figure>\n'
         f"{''.join(_table(family, asked))}"
-        "<footer>Drawn by Milepost from the store of these runs.</footer>\n</main>\n</body>\n</html>\n"
+        "<footer>Drawn by Milepost from the store of these runs.</footer>\n</main>"
     )
+    return whole(title=f"{name} · forks", theme=theme, body=body, sheet=sheet)
 
 
 def _svg(shown: Sequence[Relative], asked: str, style: str = "") -> str:
