@@ -61,6 +61,17 @@ class Job:
     again: float = 4
 
     @property
+    def beginning(self) -> dict[str, object]:
+        """What the state of a run begins with where it is a dictionary; `benchmarks.graphs` has ours."""
+        match self.kind:
+            case Kind.GROW:
+                return {"value": 0, "pages": []}
+            case Kind.LARGE:
+                return {"value": 0, "pages": [PAGE] * PAGES}
+            case _:
+                return {"value": 0}
+
+    @property
     def name(self) -> str:
         """The name in the table, e.g. "map of 1,000"."""
         match self.kind:

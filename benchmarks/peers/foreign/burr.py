@@ -19,7 +19,7 @@ from burr.core.persistence import SQLitePersister
 from burr.integrations.persisters.b_aiosqlite import AsyncSQLitePersister
 from burr.integrations.persisters.b_asyncpg import AsyncPostgreSQLPersister
 
-from benchmarks.jobs import PAGE, PAGES, RUN_LENGTH, Job, Kind
+from benchmarks.jobs import PAGE, RUN_LENGTH, Job, Kind
 from benchmarks.peers.peer import KEEPS_NOTHING, NotKept, NotStopped, Once, Peer, Place, Store, hold_pragma
 
 Pragmas = tuple[tuple[str, str], ...]
@@ -163,16 +163,6 @@ def _declare(job: Job, gate: Gate, is_async: bool) -> Declared:
             return _loop(job.size, body, done)
 
 
-def _begin(job: Job) -> dict[str, Any]:
-    match job.kind:
-        case Kind.GROW:
-            return {"value": 0, "pages": []}
-        case Kind.LARGE:
-            return {"value": 0, "pages": [PAGE] * PAGES}
-        case _:
-            return {"value": 0}
-
-
 @asynccontextmanager
 async def _persister(store: Store, place: Place, is_async: bool, pragmas: Pragmas) -> AsyncGenerator[Any]:
     file = str(place.folder / "burr.db")
@@ -210,7 +200,7 @@ async def _run(job: Job, declared: Declared, persister: Any, is_async: bool, nam
     if resumes:
         builder = builder.initialize_from(persister, True, {}, first)
     else:
-        builder = builder.with_entrypoint(first).with_state(**_begin(job))
+        builder = builder.with_entrypoint(first).with_state(**job.beginning)
     if persister is not None:
         builder = builder.with_state_persister(persister)
     if is_async:

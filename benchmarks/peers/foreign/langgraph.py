@@ -15,7 +15,7 @@ from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 from langgraph.graph import END, START, StateGraph
 from langgraph.types import Send
 
-from benchmarks.jobs import PAGE, PAGES, RUN_LENGTH, Job, Kind
+from benchmarks.jobs import PAGE, RUN_LENGTH, Job, Kind
 from benchmarks.peers.peer import KEEPS_NOTHING, NotKept, NotStopped, Once, Peer, Place, Store, hold_pragma
 
 
@@ -160,16 +160,6 @@ def _declare(job: Job, gate: Gate, book: Any = Book) -> StateGraph:
             return _loop(job.size, _count, Counting)
 
 
-def _begin(job: Job) -> dict[str, object]:
-    match job.kind:
-        case Kind.GROW:
-            return {"value": 0, "pages": []}
-        case Kind.LARGE:
-            return {"value": 0, "pages": [PAGE] * PAGES}
-        case _:
-            return {"value": 0}
-
-
 def _config(thread: int, job: Job) -> dict[str, object]:
     return {"configurable": {"thread_id": str(thread)}, "recursion_limit": job.size + RUN_LENGTH + 10}
 
@@ -178,7 +168,7 @@ def _once(compiled: Any, job: Job, options: dict[str, str]) -> Once:
     threads = count()
 
     async def one() -> int:
-        state = await compiled.ainvoke(_begin(job), _config(next(threads), job), **options)
+        state = await compiled.ainvoke(job.beginning, _config(next(threads), job), **options)
         return len(state["pages"]) if job.kind is Kind.GROW else int(state["value"])
 
     async def many() -> int:
@@ -249,7 +239,7 @@ async def _stopped(opened: Any, job: Job, options: dict[str, str]) -> AsyncGener
     gate = Gate()
     async with opened() as saver:
         try:
-            await _declare(job, gate).compile(checkpointer=saver).ainvoke(_begin(job), _config(0, job), **options)
+            await _declare(job, gate).compile(checkpointer=saver).ainvoke(job.beginning, _config(0, job), **options)
         except Stopped:
             gate.is_open = True
         else:
