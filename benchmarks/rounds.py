@@ -21,7 +21,7 @@ from benchmarks.database import Databases
 from benchmarks.figures import Figures, Told, lasting
 from benchmarks.jobs import Job, Kind
 from benchmarks.peers.registry import ENTRIES, OURS
-from benchmarks.slow_disk import surroundings as on_slow_disk
+from benchmarks.slow_disk import on_slow_disk
 
 ROOT = Path(__file__).parents[1]
 ENVIRONMENTS = ROOT / "benchmarks" / "environments"

@@ -1,4 +1,4 @@
-"""A disk that takes longer to sync than this machine's: many do, and that is what runs at once share.
+"""A disk that takes longer to sync than this machine's, as many do: what runs at once share is the wait for it.
 
 What a virtual machine has for a disk may answer within a tenth of a millisecond, from memory; one that is reached over
 a network, or that puts the bytes down before it answers, takes from one to ten.
@@ -34,8 +34,12 @@ def can_be_had() -> bool:
     return sys.platform == "linux" and shutil.which("cc") is not None
 
 
-def surroundings(folder: Path) -> dict[str, str]:
-    """Return the environment variables of a process for which the disk is slow. folder: where what it takes is put."""
+def on_slow_disk(folder: Path) -> dict[str, str]:
+    """Return the environment variables of a process for which the disk is slow.
+
+    They have a library loaded before all others, whose syncs wait first. folder: where it is put, and made unless it is
+    there. Raises CalledProcessError: it cannot be compiled.
+    """
     library = folder / "slow-disk.so"
     if not library.exists():
         words = ["cc", "-shared", "-fPIC", "-x", "c", "-", "-o", str(library), "-ldl"]

@@ -145,13 +145,13 @@ class Driver:
             if self._slots is not None:
                 self._slots.close()
             self._state.settle()
-            if not self._uncommitted:
+            if not self._uncommitted:  # else what is still to be released needs the parts
                 self._let_go()
 
     def _let_go(self) -> None:
-        """Let go of the parts that hold this driver, so that all is free when nobody needs it any more.
+        """Have the parts forget this driver, so that it and they are free as soon as nobody needs them.
 
-        Only the garbage collector would free it otherwise, which takes long, as it looks at everything there is.
+        While they hold one another only the garbage collector frees them, which looks at everything there is for that.
         """
         del self._turns.host, self._body.host, self._streams.host, self._failures.host, self._asking.host
         if self._slots is not None:

@@ -1,4 +1,4 @@
-"""Ways to have something done by the event loop: from any other thread, or a little later."""
+"""Ways to have a function called by the event loop: from any thread, or a little later."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ class Hop(Protocol):
 
 
 def find_hop() -> Hop:
-    """Return the hop to the event loop that runs here, asyncio's or trio's, from any thread."""
+    """Return what has the event loop that runs here, asyncio's or trio's, call a function; usable from any thread."""
     return _trio_hop() or asyncio.get_running_loop().call_soon_threadsafe
 
 
 def find_turn() -> Hop:
-    """Return what has a function called when all have had their turn that are ready; from the loop's thread alone."""
+    """Return what has it call a function after all that is ready now; usable from the loop's own thread alone."""
     return _trio_hop() or asyncio.get_running_loop().call_soon
 
 

@@ -75,7 +75,7 @@ class StoredLog:
             self.first = (entry, committed)
 
     def take_first(self) -> tuple[Entry, Acknowledge]:
-        """Return the entry that creates the run, once."""
+        """Return the entry that creates the run, and what acknowledges it; it is held no longer."""
         assert self.first is not None
         first, self.first = self.first, None
         return first

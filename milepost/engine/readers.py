@@ -149,7 +149,7 @@ class Readers:
     def end(self, last: Event | None) -> None:
         """Tell the last event. Every reader comes to its end when it has read what waits for it."""
         self._over = True
-        self._changed = _nothing  # whoever wanted to know is free at once, and not only for the garbage collector
+        self._changed = _nothing  # else the run, which is told, and its readers hold one another
         for backlog in self._backlogs:
             backlog.end(last)
 

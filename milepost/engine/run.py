@@ -249,7 +249,7 @@ class Run(Generic[OutputT]):
         once, with what had come before.
         """
         while not (self._is_settled or self._done.is_set()):
-            await self._change()
+            await self._wait_for_change()
         return self.status
 
     @property
@@ -262,9 +262,9 @@ class Run(Generic[OutputT]):
         since: what `turn` was when it was last looked at, so that no change is missed.
         """
         if self.status == "waiting" and not self._done.is_set() and since in (None, self.turn):
-            await self._change()
+            await self._wait_for_change()
 
-    async def _change(self) -> None:
+    async def _wait_for_change(self) -> None:
         if self._changed is None:
             self._changed = anyio.Event()
         await self._changed.wait()

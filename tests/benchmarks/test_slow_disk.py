@@ -10,8 +10,7 @@ import pytest
 
 from benchmarks.peers.registry import ENTRIES
 from benchmarks.rounds import surroundings
-from benchmarks.slow_disk import MILLISECONDS, can_be_had
-from benchmarks.slow_disk import surroundings as on_slow_disk
+from benchmarks.slow_disk import MILLISECONDS, can_be_had, on_slow_disk
 
 SYNC = """
 import os, sys, time
