@@ -248,10 +248,6 @@ class Asking:
             settled = Settled(found.wait.id, "expired", None, until)
             self._end(found, Outcome(None, StateView.nothing(), DeadlinePassed(found.task.node, due), settled=settled))
 
-    def expected(self, task: str, wait: str) -> Expected | None:
-        """Return what the code says of something that a task waits for, None when it does not."""
-        return expected_of(self._plan, self._position, task, wait)
-
     # --- the parts ---------------------------------------------------------------------------------------------------
 
     def _find(self, wait: str) -> Found | None:

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import anyio
 from anyio.abc import TaskGroup
 
-from milepost.engine.asking import Asking
+from milepost.engine.asking import Asking, expected_of
 from milepost.engine.attempts import Body, Outcome
 from milepost.engine.caching import NodeCache
 from milepost.engine.children import Place
@@ -212,7 +212,7 @@ class Driver:
 
     def expected(self, task: str, wait: str) -> Expected | None:
         """Return what the code says of something that a task waits for, None when it does not."""
-        return self._asking.expected(task, wait)
+        return expected_of(self._plan, self.position, task, wait)
 
     def leave(self) -> None:
         """Note that nobody will say anything to the run any more: what it waits for can only be a time."""

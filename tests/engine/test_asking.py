@@ -5,11 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Annotated
 
+import anyio
 import pytest
+from anyio.lowlevel import checkpoint
 from pydantic import AfterValidator
 
 from milepost.engine.engine import Engine
-from milepost.engine.errors import AnswerError, IncompatibleWorkflow
+from milepost.engine.errors import (
+    AnswerError,
+    IncompatibleWorkflow,
+    MilepostError,
+    NodeError,
+    UnknownQuestion,
+    UnknownRun,
+)
 from milepost.engine.plainly import schema_of
 from milepost.engine.run import Run
 from milepost.engine.stores.memory import Journals, MemoryStore
@@ -154,3 +163,42 @@ async def test_each_time_of_many_is_looked_at_once_as_it_comes_and_once_as_it_go
 def test_the_schema_of_a_type_is_made_once_also_of_one_that_cannot_be_a_key() -> None:
     assert schema_of(list[int]) is schema_of(list[int])
     assert schema_of(Annotated[int, []]) == '{"type":"integer"}'
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio", "trio"])
+async def test_what_does_not_fit_a_question_is_refused_until_the_run_inside_that_asks_it_is_gone(
+    anyio_backend: str,
+) -> None:
+    """Also in the turns of the event loop in which that has failed and the outer run does not know yet."""
+    inner = WorkflowBuilder(name="inner", output_type=int)
+    go_on = anyio.Event()
+
+    @inner.ask(answer=int)
+    async def how_many(ctx: StepContext[None, None, None]) -> str:
+        return "How many?"
+
+    @inner.function
+    async def fail(ctx: StepContext[None, None, None]) -> int:
+        await go_on.wait()
+        raise ValueError("no")
+
+    for node in (how_many, fail):
+        inner.edge(inner.start_node, node)
+        inner.edge(node, inner.end_node)
+    outer = WorkflowBuilder(name="outer", output_type=int)
+    step = outer.subworkflow(inner.build())
+    outer.edge(outer.start_node, step)
+    outer.edge(step, outer.end_node)
+    refused: list[type[Exception]] = []
+    async with Engine() as engine:
+        run: Run[int] = await engine.start(outer.build(), run_id="r")
+        await anyio.wait_all_tasks_blocked()
+        go_on.set()
+        while UnknownQuestion not in refused and UnknownRun not in refused:
+            with pytest.raises(MilepostError) as caught:
+                await engine.answer("r", "how_many", "many")
+            refused.append(caught.type)
+            await checkpoint()
+        assert refused[0] is AnswerError
+        with pytest.raises(NodeError, match="no"):
+            await run.result()

@@ -56,6 +56,7 @@ class Commits:
         )
         self._soon = find_turn()
         self._gathered: list[Work] = []
+        self._is_telling = False  # what was written together; until all is told, nothing may overtake it
         self._here: sqlite3.Cursor | None = None
         self._log = Log(path, self._writer.bid, renew, waits=self._gathers)
 
@@ -78,7 +79,7 @@ class Commits:
     def append(self, entry: Entry, acknowledge: Acknowledge, *, is_only: bool) -> None:
         """Commit an entry. is_only: of the only run that this store owns."""
         self._log.count(entry)
-        if self._gathers and not (is_only and entry.alone and not self._gathered):
+        if self._gathers and not (is_only and entry.alone and not (self._gathered or self._is_telling)):
             self._gather(Work(entry, acknowledge))
         else:
             self._write(entry, acknowledge)
@@ -118,7 +119,7 @@ class Commits:
         if not self._gathered:
             self._soon(self._write_gathered)
         self._gathered.append(work)
-        if len(self._gathered) >= _MOST:
+        if len(self._gathered) >= _MOST and not self._is_telling:
             self._write_gathered()
 
     def _write_gathered(self) -> None:
@@ -157,8 +158,12 @@ class Commits:
                 return
             answers = [self._failure(error) for _ in works]
         self._pace.note(perf_counter() - begun - len(works) * _EACH)
-        for work, answer in zip(works, answers, strict=True):
-            work.acknowledge(answer)
+        self._is_telling = True
+        try:
+            for work, answer in zip(works, answers, strict=True):
+                work.acknowledge(answer)
+        finally:
+            self._is_telling = False
 
     def _free(self) -> sqlite3.Cursor | None:
         """Return what writes here, None when the other thread is to do so."""

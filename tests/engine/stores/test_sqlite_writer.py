@@ -559,6 +559,41 @@ async def test_very_much_that_is_to_be_committed_in_one_turn_is_not_all_gathered
         assert answers.given == [(seq, None) for seq in range(111, 312)]
 
 
+async def test_what_is_appended_while_others_are_told_is_told_after_them(path: Path) -> None:
+    answers = Answers()
+    store = SqliteStore(path)
+    async with opened(store):
+        await begin(store)
+        store.pace.average = ALWAYS_QUICK
+        told, then = answers.expect(2), answers.expect(4)
+
+        def go_on(error: BaseException | None) -> None:
+            told(error)
+            store.append(entry("run", 4)._replace(alone=True), then)
+
+        store.append(entry("run", 2), go_on)
+        store.append(entry("run", 3), answers.expect(3))
+        assert await answers.all() == [(2, None), (3, None), (4, None)]
+
+
+async def test_very_much_that_is_appended_while_others_are_told_is_told_after_them(path: Path) -> None:
+    answers = Answers()
+    store = SqliteStore(path)
+    async with opened(store):
+        await begin(store)
+        store.pace.average = ALWAYS_QUICK
+        told, last = answers.expect(2), [answers.expect(seq) for seq in range(4, 304)]
+
+        def go_on(error: BaseException | None) -> None:
+            told(error)
+            for seq, then in enumerate(last, 4):
+                store.append(entry("run", seq), then)
+
+        store.append(entry("run", 2), go_on)
+        store.append(entry("run", 3), answers.expect(3))
+        assert await answers.all() == [(seq, None) for seq in range(2, 304)]
+
+
 async def test_what_was_gathered_is_committed_before_the_store_is_closed(path: Path) -> None:
     answers = Answers()
     store = SqliteStore(path)
