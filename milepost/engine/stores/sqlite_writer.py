@@ -89,8 +89,12 @@ class Writer:
         """Wait for all that was submitted, then end the thread and close its connection."""
         if self._thread is not None:
             done = anyio.Event()
+
+            def end(_: Answer) -> None:
+                done.set()
+
             self.pending += 1
-            self._queue.put(_End(lambda _: done.set()))
+            self._queue.put(_End(end))
             with anyio.CancelScope(shield=True):
                 await done.wait()
             self._thread.join()

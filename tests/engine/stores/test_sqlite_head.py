@@ -286,13 +286,17 @@ async def test_a_gap_and_a_repeat_are_refused(path: Path, durability: Durability
         await append(store, entry("run", 4))
 
 
+def unheard(_: BaseException | None) -> None:
+    """Hear what is acknowledged, and do nothing about it."""
+
+
 async def test_of_entries_that_are_committed_together_a_gap_is_refused_and_what_follows_it(path: Path) -> None:
     async with opened(SqliteStore(path)) as store:
         for run_id in ("run", "other"):
             await begin(store, run_id)
         connection = connect(path, "process")
         entries = [entry(run_id, seq) for seq in (2, 4, 5, 3) for run_id in ("run", "other")]
-        works = [Work(each, lambda _: None) for each in entries]
+        works = [Work(each, unheard) for each in entries]
         for heads in ({}, {"run": records.Head(1, 1, 1), "other": records.Head(2, 1, 1)}):
             before = execute(path, "SELECT count(*) FROM records")
             answers = Batches(path, owner_of(path), heads).carry_out(connection.cursor(), works)
@@ -312,7 +316,7 @@ async def test_what_is_known_of_a_run_is_forgotten_when_a_commit_fails(path: Pat
         connection = connect(path, "process")
         heads = {"run": records.Head(1, 1, 1), "other": records.Head(2, 1, 1)}
         execute(path, "CREATE TRIGGER full BEFORE INSERT ON records BEGIN SELECT raise(ABORT, 'no room'); END")
-        works = [Work(entry(run_id, 2), lambda _: None) for run_id in together]
+        works = [Work(entry(run_id, 2), unheard) for run_id in together]
         answers = Batches(path, owner_of(path), heads).carry_out(connection.cursor(), works)
         assert [str(answer) for answer in answers] == [f"The store {path} could not be written: no room."] * len(works)
         assert heads == {}
