@@ -49,8 +49,7 @@ class Job:
     size: steps of a loop or nodes of a chain; items of a map; branches and their items of a nested map; runs at once;
     processes that import. rounds: at most so many rounds do it. limit: the seconds that one measurement may take, with
     its preparation; whoever would take longer is told and not measured. again: whoever takes longer than this is
-    measured in one round only. A node's body is trivial, so that what is
-    measured is the engine and not the work.
+    measured in one round only. A node's body is trivial, so that what is measured is the engine and not the work.
     """
 
     kind: Kind

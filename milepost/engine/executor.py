@@ -60,14 +60,14 @@ class Log(Protocol):
 
 
 class Driver:
-    """Drives one run from its position to its end, a failure, or a stop from outside.
+    """Drives one run from its position to its end, a failure, or a stop from outside. Single use.
 
-    ended: the end was reached and is committed. failure: why it stopped without an output. watch: is told of every
-    committed record and what it spawned. tell: takes what happens without a record. room: waits until those who watch
-    can take more. post_office: fetches what was said to the run from outside; None where nothing is stored. rests:
-    nothing is left to do until something comes from outside, so nobody has to drive the run. leaving: nobody will say
-    anything any more. lulls: is told that the run waits, and until when, or that it waits no more. Single use. place:
-    where the run is among runs inside one another, None for a run of its own.
+    place: where the run is among runs inside one another, None for a run of its own.
+    ended: the end was reached and is committed. failure: why it stopped without an output. rests: nothing is left to do
+    until something comes from outside, so nobody has to drive the run. leaving: nobody will say anything any more.
+    watch: is told of every committed record and what it spawned. tell: takes what happens without a record. room: waits
+    until those who watch can take more. post_office: fetches what was said to the run from outside; None where nothing
+    is stored. lulls: is told that the run waits, and until when, or that it waits no more.
     """
 
     def __init__(

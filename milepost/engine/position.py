@@ -182,13 +182,12 @@ class Position:
     tasks: what has to run, in the order it was spawned. unrouted: tasks whose output is kept but was not routed (see
     RoutingError), with that output. intended: tasks that may run at most once and have begun. waiting: tasks that wait
     for something, by their keys. early: events that came before anything waited for them, by the ids of their messages.
-    fields: the committed
-    state, JSON text by top-level field; written: the record that last changed each; writers: the (task or stream, node)
-    of that record; past: how to get back to what a field was when something that is still to run was spawned. output:
-    set when the run has ended. definition: the fingerprint of what the run follows, "" without a store. renamed: the
-    newest record that gave nodes other ids, 0 for none. keep_items: joins hold their items, which only a store needs.
-    dropped: what the newest record cancelled, until it is finished. dues: when what waits goes on by itself, None until
-    somebody asks.
+    fields: the committed state, JSON text by top-level field; written: the record that last changed each; writers: the
+    (task or stream, node) of that record; past: how to get back to what a field was when something that is still to run
+    was spawned. output: set when the run has ended. definition: the fingerprint of what the run follows, "" without a
+    store. renamed: the newest record that gave nodes other ids, 0 for none. keep_items: joins hold their items, which
+    only a store needs. dropped: what the newest record cancelled, until it is finished. dues: when what waits goes on
+    by itself, None until somebody asks.
     """
 
     seq: int = 0
