@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from functools import lru_cache, partial
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Annotated, Any, Final, cast
 from uuid import UUID
 
 from milepost.engine.errors import AnswerError, InputError
@@ -124,11 +124,7 @@ def check_schema(text: str, schema: str, what: str) -> None:
         raise InputError(f"{text!r} is not JSON ({error}). Text stands in quotes: '\"yes\"'.") from error
     if not schema:
         return
-    from jsonschema import Draft202012Validator
-
-    validator: Any = Draft202012Validator(
-        from_json(schema), format_checker=_formats()
-    )  # its annotations know no JSON that comes from outside
+    validator: Any = _validators()(from_json(schema), format_checker=_formats())
     found: list[Any] = sorted(validator.iter_errors(given), key=lambda error: [str(part) for part in error.path])
     faults = [fault_of({"loc": tuple(error.path), "msg": _said_of(error)}) for error in found]
     if faults:
@@ -140,6 +136,37 @@ def _said_of(error: Any) -> str:
     inner: list[Any] = list(error.context or ())
     told = [str(one.message) for one in inner if one.validator != "type" and not one.relative_path]
     return told[0] if len(told) == 1 else str(error.message)
+
+
+@lru_cache(maxsize=1)
+def _validators() -> Any:
+    """Return the class of validators that know our keyword, too. Its annotations know no JSON from outside."""
+    from importlib import import_module
+
+    from milepost.engine.plain_schema import LIMITS
+
+    validators: Any = import_module("jsonschema.validators")
+    return validators.extend(validators.Draft202012Validator, {LIMITS: _beyond})
+
+
+def _beyond(validator: object, limits: object, value: object, schema: object) -> Iterator[Exception]:
+    """Yield how text that stands for a Decimal goes beyond the limits of that. Of no other value there is a fault."""
+    from jsonschema import ValidationError as SchemaError
+    from pydantic import Field, ValidationError
+
+    if not isinstance(value, str) or not isinstance(limits, Mapping):
+        return
+    written = cast("Mapping[str, str | int]", limits)  # by `PlainSchema`
+    try:
+        number = adapter_for(Decimal).validate_python(value)
+    except ValueError:  # it is no number, which its format says
+        return
+    given: dict[str, Any] = {name: Decimal(one) if isinstance(one, str) else one for name, one in written.items()}
+    try:
+        adapter_for(Annotated[Decimal, Field(**given)]).validate_python(number)
+    except ValidationError as error:
+        for fault in error.errors(include_url=False):
+            yield SchemaError(str(fault["msg"]).rstrip("."))
 
 
 @lru_cache(maxsize=1)

@@ -214,6 +214,27 @@ def test_what_is_no_decimal_is_refused_without_the_code(call: Call, said: str) -
     assert unchanged(call)
 
 
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        ('"99.51"', "Input should be less than or equal to 99.50."),
+        ('"-1"', "Input should be greater than 0."),
+        ("100", "100 is greater than the maximum of 99.5."),
+    ],
+)
+def test_a_decimal_beyond_its_limits_is_refused_without_the_code(call: Call, said: str, why: str) -> None:
+    begun(call, "refund")
+    answer = call("answer", "r-1", "--", said)
+    assert (answer.code, why in answer.err) == (2, True)
+    assert unchanged(call)
+
+
+def test_a_decimal_at_its_limit_is_taken_without_the_code(call: Call) -> None:
+    begun(call, "refund")
+    assert call("answer", "r-1", '"99.50"').code == 0
+    assert end(call, "refund") == "99.50"
+
+
 def test_text_of_digits_is_a_decimal_without_the_code(call: Call) -> None:
     begun(call, "price")
     assert "'much' is not a 'decimal'." in call("answer", "r-1", '"much"').err

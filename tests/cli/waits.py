@@ -6,7 +6,7 @@ WAITS = '''
 from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
@@ -71,6 +71,7 @@ word = asking(str, name="words")
 number = asking(int, name="numbers")
 sure = asking(bool, name="sure")
 price = asking(Decimal, name="prices")
+refund = asking(Annotated[Decimal, Field(gt=0, le=Decimal("99.50"))], name="refunds")
 colour = asking(str, name="colours", choices=("red", "blue"))
 several = asking(list[int], name="several")
 
