@@ -54,10 +54,14 @@ def axe_script() -> str:
 
 
 class Opened:
-    """A page that is open. said: on the console, and errors. asked: what it tried to load. dialogs: that it opened."""
+    """A page that is open. said: on the console, and errors. asked: what it tried to load. dialogs: that it opened.
 
-    def __init__(self, page: Page) -> None:
+    work: of its scripts, if that is counted.
+    """
+
+    def __init__(self, page: Page, *, counted: bool = False) -> None:
         self.page = page
+        self.work = Work(page) if counted else None
         self.said: list[str] = []
         self.asked: list[str] = []
         self.dialogs: list[str] = []
@@ -101,6 +105,23 @@ class Opened:
         assert len(self.asked) == 1
 
 
+class Work:
+    """What the scripts of a page do, counted by the browser: unlike seconds, the same beside any other work."""
+
+    def __init__(self, page: Page) -> None:
+        """Begin to count: from now on, so that what a page does while it opens counts if it is not open yet."""
+        self._session: Any = page.context.new_cdp_session(page)  # its messages are of no type
+        self._session.send("Profiler.enable")
+        self._session.send("Profiler.startPreciseCoverage", {"callCount": True, "detailed": True})
+
+    def done(self) -> int:
+        """Return how often the parts of the scripts were gone through since the last time, loops once a round."""
+        found: dict[str, Any] = self._session.send("Profiler.takePreciseCoverage")
+        scripts = [script for script in found["result"] if script["url"].startswith("file:")]
+        functions = [function for script in scripts for function in script["functions"]]
+        return sum(part["count"] for function in functions for part in function["ranges"])
+
+
 class Chromium:
     """The browser, and a folder for pages."""
 
@@ -111,9 +132,15 @@ class Chromium:
 
     @contextmanager
     def open(
-        self, text: str, anchor: str = "", *, scheme: Scheme = "light", size: tuple[int, int] = WIDE
+        self,
+        text: str,
+        anchor: str = "",
+        *,
+        scheme: Scheme = "light",
+        size: tuple[int, int] = WIDE,
+        counted: bool = False,
     ) -> Generator[Opened]:
-        """Open a page from its file, as a reader would."""
+        """Open a page from its file, as a reader would. counted: count the work of its scripts, which slows them."""
         self.count += 1
         file = self.folder / f"page_{self.count}.html"
         file.write_text(text, encoding="utf-8")
@@ -121,7 +148,7 @@ class Chromium:
             viewport={"width": size[0], "height": size[1]}, color_scheme=scheme, reduced_motion="reduce"
         )
         try:
-            opened = Opened(context.new_page())
+            opened = Opened(context.new_page(), counted=counted)
             opened.page.goto(f"{file.as_uri()}{anchor}")
             yield opened
             opened.assert_quiet()
