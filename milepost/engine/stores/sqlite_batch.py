@@ -43,11 +43,23 @@ class Batches:
         if len(works) == 1:
             return [self.alone(cursor, works[0].what)]
         try:
-            return self._together(cursor, works)
+            return self.together(cursor, works)
         except sqlite3.OperationalError:
             raise
         except Exception:  # a value that cannot be written, for which nobody else may pay
             return self._apart(cursor, works)
+
+    def together(self, cursor: sqlite3.Cursor, works: Sequence[Work]) -> list[Answer]:
+        """Write things in one transaction, and return what there is to tell of each. Raises whatever undoes all."""
+        try:
+            cursor.execute("BEGIN IMMEDIATE")
+            answers = [self._part(cursor, work.what) for work in works]
+            cursor.execute("COMMIT")
+        except BaseException:
+            self._heads.clear()
+            roll_back(cursor.connection)
+            raise
+        return answers
 
     def alone(self, cursor: sqlite3.Cursor, what: Entry | Job) -> Answer:
         """Write something in a transaction of its own, and return what there is to tell of it.
@@ -68,17 +80,6 @@ class Batches:
             self._heads.clear()
             return failure(self._path, "written", error)
         return None
-
-    def _together(self, cursor: sqlite3.Cursor, works: Sequence[Work]) -> list[Answer]:
-        try:
-            cursor.execute("BEGIN IMMEDIATE")
-            answers = [self._part(cursor, work.what) for work in works]
-            cursor.execute("COMMIT")
-        except BaseException:
-            self._heads.clear()
-            roll_back(cursor.connection)
-            raise
-        return answers
 
     def _part(self, cursor: sqlite3.Cursor, what: Entry | Job) -> Answer:
         """Write something within the transaction that is open."""

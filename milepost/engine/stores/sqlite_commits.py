@@ -151,10 +151,10 @@ class Commits:
             self._writer.submit(*works)
             return
         try:
-            answers = self._batches.carry_out(here, works)
-        except sqlite3.OperationalError as error:
-            if is_busy(error):
-                self._writer.submit(*works)
+            answers = self._batches.together(here, works)
+        except Exception as error:
+            if is_busy(error) or not isinstance(error, sqlite3.OperationalError):
+                self._writer.submit(*works)  # which waits for locks, also between things that it has to write apart
                 return
             answers = [self._failure(error) for _ in works]
         self._pace.note(perf_counter() - begun - len(works) * _EACH)
