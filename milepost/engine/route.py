@@ -78,6 +78,7 @@ class Router:
         self._transforms = Transforms(state, deps)
         self._record = Record(0, Kind.STARTED, "")
         self._kept = RecordValues(plan, values, self._record)
+        self._view: StateView = StateView.nothing()
         self._base = Base("", ())
         self._edge: tuple[str, str] = ITS_EDGE
         self._cancelled: set[str] = set()
@@ -177,8 +178,10 @@ class Router:
 
     def _begin(self, record: Record, view: StateView) -> None:
         self._record = self._kept.record = record
-        self._transforms.begin(view)
+        self._view = view
         self._edge = ITS_EDGE
+        if self._transforms.shared is not None:
+            self._transforms.forget()
         self._cancelled.clear()
         if self.opened:
             self.opened = {}
@@ -273,7 +276,7 @@ class Router:
         """Go along an edge: its transforms, then the node at its end."""
         if way.transforms:
             self._edge = "the transform on the edge to {!r}", way.target
-            value = self._transforms.apply(way, self._kept.peek(ref), self._record.patch)
+            value = self._transforms.apply(way, self._kept.peek(ref), self._view, self._record.patch)
             ref = self._kept.keep(way.tag, value, f"what flows to node {way.target!r}")
         self._enter(way.target, f"{route}/{way.segment}" if route else way.segment, ref, label)
 
@@ -419,7 +422,7 @@ class Router:
             self._cancel(node.id, run)
 
     def _shared_state(self) -> Any:
-        return self._transforms.view.state
+        return self._view.state
 
     def _settle(self) -> None:
         """Fire every join that nothing can reach any more, until none is left."""

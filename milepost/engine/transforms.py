@@ -26,35 +26,37 @@ class TransformContext(StepContext[Any, Any, Any]):
 
 
 class Transforms:
-    """The only caller of transforms. They share one view of the state in each record.
+    """The only caller of transforms.
 
-    state: gives that view, and tells what was changed; None for a run without one. deps: the run's. view: of the task
-    whose result is being routed. used: whether one of them asked for the state, and so may have changed it.
+    state: gives their view of it, and tells what they changed; None for a run without one. deps: the run's. shared: the
+    view of those of the record at hand, None before the first. used: whether one of them asked for the state, and so
+    may have changed it.
     """
 
     def __init__(self, state: State | None, deps: Any) -> None:
-        self.view: StateView = StateView.nothing()
+        self.shared: StateView | None = None
+        self.used = False
         self._state: State = LiveState(None) if state is None else state
         self._deps = deps
-        self._shared: StateView | None = None
+
+    def forget(self) -> None:
+        """Forget the record that was at hand: another one begins."""
+        self.shared = None
         self.used = False
 
-    def begin(self, view: StateView) -> None:
-        """Begin with a record. view: of the task whose result is routed in it."""
-        self.view = view
-        self._shared = None
-        self.used = False
+    def apply(self, way: Exit, value: Any, view: StateView, patch: Patch | None) -> Any:
+        """Return what the transforms of an edge make of a value.
 
-    def apply(self, way: Exit, value: Any, patch: Patch | None) -> Any:
-        """Return what the transforms of an edge make of a value. patch: what the task changed of the state."""
-        self._shared = self._shared or self._state.routed(self.view, patch)
+        view: of the task whose result is being routed. patch: what that task changed of the state.
+        """
+        self.shared = self.shared or self._state.routed(view, patch)
         for transform in way.transforms:
-            context = TransformContext(self._shared, self._deps, value)
+            context = TransformContext(self.shared, self._deps, value)
             value = transform(context)
             self.used = self.used or context.used
         return value
 
     def changes(self, node: str) -> Patch | None:
         """Return what the task and the transforms have changed of the state. node: the one that is left."""
-        assert self._shared is not None
-        return self._state.changes(self._shared, None, node)
+        assert self.shared is not None
+        return self._state.changes(self.shared, None, node)
