@@ -168,10 +168,10 @@ def tick_label(at: float, step: float) -> str:
 def about(seconds: float) -> str:
     """Return a time span in one unit, roughly.
 
-    >>> [about(one) for one in (0.25, 42.1, 90.0, 28798.0, 200000.0)]
-    ['250 ms', '42 s', '2 min', '8 h', '2 d']
+    >>> [about(one) for one in (0.25, 1.52, 42.1, 90.0, 28798.0, 200000.0)]
+    ['250 ms', '1.5 s', '42 s', '2 min', '8 h', '2 d']
     """
-    if seconds < 0.9995:
+    if seconds < 9.95:
         return duration(seconds)
     units = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
     size, name = next(unit for unit in units if seconds >= 1.5 * unit[0] or unit[0] == 1)
