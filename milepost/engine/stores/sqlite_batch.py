@@ -53,7 +53,7 @@ class Batches:
         """Write things in one transaction, and return what there is to tell of each. Raises whatever undoes all."""
         try:
             cursor.execute("BEGIN IMMEDIATE")
-            answers = [self._part(cursor, work.what) for work in works]
+            answers = [self._write_part(cursor, work.what) for work in works]
             cursor.execute("COMMIT")
         except BaseException:
             self._heads.clear()
@@ -81,7 +81,7 @@ class Batches:
             return failure(self._path, "written", error)
         return None
 
-    def _part(self, cursor: sqlite3.Cursor, what: Entry | Job) -> Answer:
+    def _write_part(self, cursor: sqlite3.Cursor, what: Entry | Job) -> Answer:
         """Write something within the transaction that is open."""
         if isinstance(what, Entry):
             return None if records.add(cursor, self._heads, self._owner, what) else LeaseLost(what.run_id)

@@ -23,17 +23,17 @@ from milepost.engine.stores.store import Acknowledge, Durability, Entry
 T = TypeVar("T")
 
 _MOST: Final = 200
-"""Works that are gathered: more would only be acknowledged later, not written faster."""
+"""Works that are gathered, fewer than the other thread takes at once: the event loop stands still for all of them."""
 _EACH: Final = 0.00002
-"""Seconds that each of several works takes, however quick the disk is."""
+"""Seconds that each of several works takes however quick the disk is, so that they do not count as the disk's."""
 
 
 class Commits:
     """Writes things, each after those before it, and says so in this order.
 
-    What waits for the disk is gathered until all have had their turn that are ready, so that they share one wait,
+    What waits for the disk is gathered until everything that is ready now has had its turn, so that it shares one wait,
     unless nobody would share it. It is written on the event loop's thread while the disk is quick: a hop to another
-    one and back would take longer. What waits for no disk is written there at once.
+    thread and back would add to every wait. What waits for no disk is written there at once.
 
     owner: whose the runs are. renew: a commit that may be made at any time, and is every `pause` seconds. pace: of the
     disk. heads: where the runs stand that this store owns.
@@ -58,7 +58,7 @@ class Commits:
         self._gathered: list[Work] = []
         self._is_telling = False  # what was written together; until all is told, nothing may overtake it
         self._here: sqlite3.Cursor | None = None
-        self._log = Log(path, self._writer.bid, renew, waits=self._gathers)
+        self._log = Log(path, self._writer.add_chore, renew, waits=self._gathers)
 
     def start(self) -> None:
         """Get what an owner needs: a connection that waits for no lock, and the thread. Raises what SQLite raises."""
@@ -131,7 +131,7 @@ class Commits:
 
     def _write(self, what: Entry | Job, acknowledge: Acknowledge) -> None:
         """Write something here, or hand it over: what was handed over comes first."""
-        here, begun = self._free(), perf_counter()
+        here, begun = self._cursor_here(), perf_counter()
         if here is None:
             self._writer.submit(Work(what, acknowledge))
             return
@@ -146,7 +146,7 @@ class Commits:
         acknowledge(answer)
 
     def _write_together(self, works: Sequence[Work]) -> None:
-        here, begun = self._free(), perf_counter()
+        here, begun = self._cursor_here(), perf_counter()
         if here is None:
             self._writer.submit(*works)
             return
@@ -165,7 +165,7 @@ class Commits:
         finally:
             self._is_telling = False
 
-    def _free(self) -> sqlite3.Cursor | None:
+    def _cursor_here(self) -> sqlite3.Cursor | None:
         """Return what writes here, None when the other thread is to do so."""
         return None if self._writer.pending or (self._gathers and not self._pace.is_quick()) else self._here
 

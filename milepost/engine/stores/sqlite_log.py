@@ -22,16 +22,16 @@ _NEAR: Final = 0.85 * LOG_PAGES
 class Log:
     """The log of one store.
 
-    bid: has something done on the writer thread. renew: a commit that may be made at any time. waits: whether commits
-    wait for the disk.
+    add_chore: has something done on the writer thread. renew: a commit that may be made at any time. waits: whether
+    commits wait for the disk.
 
     A commit that makes the log full moves it into the database, which takes milliseconds. So that is done a little
     before, on the writer thread, and what a commit then moves is what has come meanwhile.
     """
 
-    def __init__(self, path: Path, bid: Callable[[Job], None], renew: Job, *, waits: bool) -> None:
+    def __init__(self, path: Path, add_chore: Callable[[Job], None], renew: Job, *, waits: bool) -> None:
         self._path = path
-        self._bid = bid
+        self._add_chore = add_chore
         self._renew = renew
         self._until_long = _MANY if waits else 0
         self._pages = 0.0
@@ -41,19 +41,21 @@ class Log:
         self._pages += 1 + (len(entry.body) + len(entry.content)) / _PAGE
         if self._pages >= _NEAR:
             self._pages -= LOG_PAGES
-            self._bid(self._move)
+            self._add_chore(self._move)
         if self._until_long:
             self._until_long -= 1
             if not self._until_long:
-                self._bid(self._lengthen)
-                self._bid(self._renew)  # a commit there, so that none waits here until all that is on the disk
+                self._add_chore(self._lengthen)
+                self._add_chore(self._renew)  # a commit there, so that none waits here until all that is on the disk
 
     def _move(self, connection: sqlite3.Connection) -> None:
         """Move the log into the database, and then what has come meanwhile."""
         for _ in range(2):
             _, pages, _ = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
             if pages >= 0:  # else somebody moves it just now
-                self._pages = pages if pages < LOG_PAGES / 2 else pages - LOG_PAGES  # what is counted now may be missed
+                # As the next commit that finds the log full begins it anew. What the event loop counts at this instant
+                # may be missed, which does not matter.
+                self._pages = pages if pages < LOG_PAGES / 2 else pages - LOG_PAGES
 
     def _lengthen(self, connection: sqlite3.Connection) -> None:
         """Make the log as long as it gets before it is written over, without a change to the database.

@@ -38,7 +38,7 @@ _Item = Work | _Chore | _End
 
 
 class Writer:
-    """Carries out works in the order they were given, on one thread that is started by the first of them.
+    """Carries out works in the order they were given, on one thread that is started when it is first needed.
 
     connect: opens the thread's own connection. carry_out: carries out works in one transaction; see `Batches`. renew: a
     chore, done every `pause` seconds. fail: makes the error to be told.
@@ -80,7 +80,7 @@ class Writer:
             self._queue.put(work)
         self.start()
 
-    def bid(self, chore: Job) -> None:
+    def add_chore(self, chore: Job) -> None:
         """Have something done some time, which nobody waits for."""
         self._queue.put(_Chore(chore))
         self.start()
