@@ -11,7 +11,7 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 from milepost.engine.errors import LeaseLost, RunBusy, StoreError
-from milepost.engine.stores import postgres_heartbeat
+from milepost.engine.stores import postgres, postgres_heartbeat
 from milepost.engine.stores.postgres import PostgresStore
 from milepost.engine.stores.store import CacheEntry
 from milepost.testing.contract.place import opened
@@ -229,7 +229,10 @@ async def test_a_lease_that_is_got_just_now_is_not_given_up_with_one_that_was_no
         assert row.epoch == 2
 
 
-async def test_an_owner_whose_connections_were_all_cut_keeps_its_run(schema: Schema) -> None:
+async def test_an_owner_whose_connections_were_all_cut_keeps_its_run(
+    schema: Schema, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgres, "_PATIENCE_WITH_OWNERS", 20.0)  # it connects again however busy the machine is
     async with (
         opened(PostgresStore(schema.dsn, schema=schema.name)) as store,
         opened(PostgresStore(schema.dsn, schema=schema.name)) as other,
