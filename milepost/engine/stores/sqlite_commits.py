@@ -28,6 +28,9 @@ _EACH: Final = 0.00002
 """Seconds that each of several works takes however quick the disk is, so that they do not count as the disk's."""
 
 
+def _tell_nobody(_: BaseException | None) -> None: ...
+
+
 class Commits:
     """Writes things, each after those before it, and says so in this order.
 
@@ -58,7 +61,7 @@ class Commits:
         self._gathered: list[Work] = []
         self._is_telling = False  # what was written together; until all is told, nothing may overtake it
         self._here: sqlite3.Cursor | None = None
-        self._log = Log(path, self._writer.add_chore, renew, waits=self._gathers)
+        self._log = Log(path, self._writer.add_chore, self._add_work, renew, waits=self._gathers)
 
     def start(self) -> None:
         """Get what an owner needs: a connection that waits for no lock, and the thread. Raises what SQLite raises."""
@@ -114,6 +117,11 @@ class Commits:
         if errors:
             raise errors[0]
         return results[-1]
+
+    def _add_work(self, job: Job) -> None:
+        """Have something done by the other thread that nobody waits for, before whatever is written after it."""
+        self._write_gathered()
+        self._writer.submit(Work(job, _tell_nobody, shares=False))
 
     def _gather(self, work: Work) -> None:
         if not self._gathered:

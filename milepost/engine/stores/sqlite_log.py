@@ -22,16 +22,25 @@ _NEAR: Final = 0.85 * LOG_PAGES
 class Log:
     """The log of one store.
 
-    add_chore: has something done on the writer thread. renew: a commit that may be made at any time. waits: whether
-    commits wait for the disk.
+    add_chore: has something done on the writer thread, beside commits here. add_work: the same, and what is committed
+    meanwhile is so after it. renew: a commit that may be made at any time. waits: whether commits wait for the disk.
 
     A commit that makes the log full moves it into the database, which takes milliseconds. So that is done a little
     before, on the writer thread, and what a commit then moves is what has come meanwhile.
     """
 
-    def __init__(self, path: Path, add_chore: Callable[[Job], None], renew: Job, *, waits: bool) -> None:
+    def __init__(
+        self,
+        path: Path,
+        add_chore: Callable[[Job], None],
+        add_work: Callable[[Job], None],
+        renew: Job,
+        *,
+        waits: bool,
+    ) -> None:
         self._path = path
         self._add_chore = add_chore
+        self._add_work = add_work
         self._renew = renew
         self._until_long = _MANY if waits else 0
         self._pages = 0.0
@@ -45,8 +54,7 @@ class Log:
         if self._until_long:
             self._until_long -= 1
             if not self._until_long:
-                self._add_chore(self._lengthen)
-                self._add_chore(self._renew)  # a commit there, so that none waits here until all that is on the disk
+                self._add_work(self._lengthen)  # as a chore it would get the lock only between two commits, and seldom
 
     def _move(self, connection: sqlite3.Connection) -> None:
         """Move the log into the database, and then what has come meanwhile."""
@@ -62,7 +70,7 @@ class Log:
 
         A power-safe commit to a log that grows waits twice as long: the file's new size has to be on the disk, too.
         What is written here is rolled back; that it is more than SQLite keeps in memory brings it into the log all the
-        same. The next commit waits until it is on the disk.
+        same. The next commit waits until all that is on the disk.
         """
         size = connection.execute("PRAGMA page_size").fetchone()[0] * LOG_PAGES
         if Path(f"{self._path}-wal").stat().st_size >= size:
@@ -76,3 +84,4 @@ class Log:
         finally:
             roll_back(connection)
             connection.execute("PRAGMA cache_size=-2000")  # as it is unless one says so
+        self._renew(connection)  # the commit that waits: nobody stands still for it here
