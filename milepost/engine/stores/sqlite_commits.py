@@ -119,8 +119,7 @@ class Commits:
         return results[-1]
 
     def _add_work(self, job: Job) -> None:
-        """Have something done by the other thread that nobody waits for, before whatever is written after it."""
-        self._write_gathered()
+        """Have something done by the other thread that nobody waits for, before whatever is written from now on."""
         self._writer.submit(Work(job, _tell_nobody, shares=False))
 
     def _gather(self, work: Work) -> None:
