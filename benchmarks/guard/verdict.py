@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 ALLOWED = 0.15
-"""How much more work a step may be than before; two counts of one engine differ by up to 3 %."""
+"""How much more work a step may be than before; two counts of one engine differ by about 1 %, as memory lies."""
 
 
 @dataclass(frozen=True, slots=True)

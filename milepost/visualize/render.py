@@ -141,8 +141,8 @@ def render(
     drives, ends where it ended.
     Returns bytes for "png", else text. Mermaid, DOT, text and timelines need nothing installed.
     Raises InputError: a negative depth, a name that no node has, steps or a timeline of what has not run, a moment
-    without a time zone. DrawingError:
-    SVG, PNG or HTML was asked for and no Graphviz is there (it says what to install), or it refused.
+    without a time zone. DrawingError: SVG, PNG or HTML was asked for and no Graphviz is there (it says what to
+    install), or it refused.
     """
     subject = subject if now is None else _at(subject, now)
     plain = _plain(subject)

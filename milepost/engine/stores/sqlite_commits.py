@@ -82,10 +82,7 @@ class Commits:
     def append(self, entry: Entry, acknowledge: Acknowledge, *, is_only: bool) -> None:
         """Commit an entry. is_only: of the only run that this store owns."""
         self._log.count(entry)
-        if self._gathers and not (is_only and entry.alone and not (self._gathered or self._is_telling)):
-            self._gather(Work(entry, acknowledge))
-        else:
-            self._write(entry, acknowledge)
+        self._put(entry, acknowledge, is_alone=is_only and entry.alone)
 
     async def call(self, job: Callable[[sqlite3.Connection], T], *, shares: bool = True, is_alone: bool = False) -> T:
         """Have a job done and return its result. Not cancelled half way: its outcome would be unknown.
@@ -107,16 +104,21 @@ class Commits:
         if not shares:
             self._write_gathered()
             self._writer.submit(Work(work, finish, shares=False))
-        elif self._gathers and not (is_alone and not self._gathered):
-            self._gather(Work(work, finish))
         else:
-            self._write(work, finish)
+            self._put(work, finish, is_alone=is_alone)
         if not done.is_set():
             with anyio.CancelScope(shield=True):
                 await done.wait()
         if errors:
             raise errors[0]
         return results[-1]
+
+    def _put(self, what: Entry | Job, acknowledge: Acknowledge, *, is_alone: bool) -> None:
+        """Write something at once, or together with what else comes in this turn of the event loop."""
+        if self._gathers and not (is_alone and not (self._gathered or self._is_telling)):
+            self._gather(Work(what, acknowledge))
+        else:
+            self._write(what, acknowledge)
 
     def _add_work(self, job: Job) -> None:
         """Have something done by the other thread that nobody waits for, before whatever is written from now on."""
