@@ -51,6 +51,11 @@ class NoLog:
         committed(None)
 
 
+def new_id() -> str:
+    """Return an id that no other run has."""
+    return uuid4().hex[:12]
+
+
 def plan_of(workflow: AnyWorkflow) -> Plan:
     """Return the plan of a workflow; compiled once, and kept by the workflow itself."""
     plan: Plan | None = vars(workflow).get("_plan")
@@ -127,7 +132,7 @@ async def run_live(workflow: AnyWorkflow, inputs: Any, state: Any, deps: Any, is
     """Run without a store, in the caller's own task."""
     facilities = Facilities(nest=nest_live, alone=True)
     place = Place(workflow=name_of(workflow), isolation=isolation)
-    run_id = uuid4().hex[:12]
+    run_id = new_id()
     driver = live_driver(workflow, run_id, state, deps, place, facilities)
     driver.leaving = True
     driver.start(first_record(), inputs)

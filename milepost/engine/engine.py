@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
-from uuid import uuid4
 
 import anyio
 
 from milepost.engine.admission import check_given, given_state
 from milepost.engine.children import Place, name_of
 from milepost.engine.driven_runs import DrivenRuns
-from milepost.engine.drivers import AnyWorkflow, first_record, live_driver, prepare, run_live
+from milepost.engine.drivers import AnyWorkflow, first_record, live_driver, new_id, prepare, run_live
 from milepost.engine.errors import RunBusy, UnknownRun
 from milepost.engine.facilities import Live
 from milepost.engine.run import Run
@@ -56,15 +56,17 @@ class Engine(DrivenRuns):
         RunMismatch: the id belongs to another workflow, other inputs or another state; RunCancelled, RunBusy,
         IncompatibleWorkflow, MigrationError, StoreError.
         """
-        is_new, run_id, tags = not run_id, run_id or uuid4().hex[:12], checked_tags(tags)
+        tags = checked_tags(tags)
         if self._store is None:
+            run_id = run_id or new_id()
             return self._runs.get(run_id) or self._start_live(workflow, run_id, inputs, state, deps, isolation)
+        begin = partial(self._start_stored, self._store, workflow, inputs, state, deps, isolation or "task", tags)
+        if not run_id:
+            return await begin(new_id(), is_new=True)
         lock = self._starting.setdefault(run_id, anyio.Lock())
         try:
             async with lock:
-                return await self._start_stored(
-                    self._store, workflow, run_id, inputs, state, deps, isolation or "task", tags, is_new
-                )
+                return await begin(run_id, is_new=False)
         finally:
             if not lock.statistics().tasks_waiting:
                 self._starting.pop(run_id, None)
@@ -73,14 +75,16 @@ class Engine(DrivenRuns):
         self,
         store: Store,
         workflow: AnyWorkflow,
-        run_id: str,
         inputs: Any,
         state: Any,
         deps: Any,
         isolation: Isolation,
         tags: tuple[str, ...],
+        run_id: str,
+        *,
         is_new: bool,
     ) -> Run[Any]:
+        """Start a stored run, or go on with it. is_new: nobody else can know its id."""
         from milepost.engine.matching import check_same
         from milepost.engine.stored_drives import Beginning, place_of
 
@@ -219,7 +223,7 @@ class Engine(DrivenRuns):
         from milepost.engine.forking import forked
         from milepost.engine.stored_drives import place_of
 
-        store, prepared, run_id = self._need_store(), prepare(workflow), run_id or uuid4().hex[:12]
+        store, prepared, run_id = self._need_store(), prepare(workflow), run_id or new_id()
         check_given(workflow, deps)
         change = Change(None if state is None else lambda before: state, inputs or NO_INPUTS)
         async with self._starting.setdefault(run_id, anyio.Lock()):

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterable, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
-from typing import Any, Protocol
+from types import MappingProxyType
+from typing import Any, Final, Protocol
 
 import anyio
 from anyio.abc import TaskGroup
@@ -38,6 +40,7 @@ from milepost.engine.values import Ref, Values
 
 LONGEST_NAP = 0.5
 """Seconds after which the clock is asked again while something waits for a time: it may be set."""
+NOTHING_OPENED: Final[Mapping[str, AsyncIterable[Any]]] = MappingProxyType({})
 
 
 def only_one(error: BaseException) -> BaseException:
@@ -57,6 +60,26 @@ class Log(Protocol):
         position: to take a snapshot of, if it is sound.
         """
         ...
+
+
+@dataclass(slots=True, eq=False)
+class _Commit:
+    """A record on its way into the log, which calls this when it is there, or could not be written.
+
+    spawned, opened: the tasks and streams that begin then. released, lost: what else is called. is_awaited: it was not
+    there at once. An object instead of closures, of which there would be a dozen for every run that waits for the disk.
+    """
+
+    driver: Driver
+    record: Record
+    spawned: Sequence[Task]
+    opened: Mapping[str, AsyncIterable[Any]]
+    released: Callable[[], None] | None
+    lost: Callable[[], None] | None
+    is_awaited: bool = False
+
+    def __call__(self, error: BaseException | None) -> None:
+        self.driver.committed(self, error)
 
 
 class Driver:
@@ -249,11 +272,13 @@ class Driver:
         """Do what a task is for."""
         return self._body.carry_out(task)
 
-    async def idle(self) -> None:
+    def idle(self) -> Awaitable[object]:
         """Wait for what is under way, or find out what becomes of a run in which nothing is."""
-        if self._is_busy():
-            await self._nap()
-        elif self._failures.pending:
+        return self._nap() if self._is_busy() else self._conclude()
+
+    async def _conclude(self) -> None:
+        """Find out what becomes of a run in which nothing is under way."""
+        if self._failures.pending:
             self._failures.conclude()
         elif not self.position.waiting:
             self._failures.give_up()
@@ -282,14 +307,15 @@ class Driver:
         runs = self._turns.running.keys() - asleep if asleep else self._turns.running
         return bool(runs or self._streams.feeds or self._uncommitted) or self._is_in_line()
 
-    async def _nap(self) -> None:
+    def _nap(self) -> Awaitable[object]:
         """Wait until there may be something to do, or a time has come that something waits for."""
         due = self._asking.due if self.position.waiting else None
-        if due is None:
+        return self._turns.nap() if due is None else self._nap_until(due)
+
+    async def _nap_until(self, due: float) -> None:
+        with anyio.move_on_after(min(max(0.0, due - self._clock()), LONGEST_NAP)):
             await self._turns.nap()
-        else:
-            await self._turns.nap(min(max(0.0, due - self._clock()), LONGEST_NAP))
-            await self._expired()
+        await self._expired()
 
     async def _expired(self) -> bool:
         """Go on with what has waited until now, and tell whether there was any; what came in time comes first."""
@@ -352,21 +378,11 @@ class Driver:
             return
         record = Record(self.position.seq + 1, Kind.INTENDED, task.key, task.node)
         apply(self.position, record)
-
-        def release() -> None:
-            answer()
-            self._announce(record, [])
-
-        self._commit(record, release, self.position, answer)
+        self._commit(record, self.position, released=answer, lost=answer)
 
     def keep(self, record: Record, released: Callable[[], None]) -> None:
         """Commit a record that is applied and routes nothing. released: is called when that is done."""
-
-        def release() -> None:
-            self._announce(record, [])
-            released()
-
-        self._commit(record, release, self.position)
+        self._commit(record, self.position, released=released)
 
     # --- waiting -----------------------------------------------------------------------------------------------------
 
@@ -467,7 +483,7 @@ class Driver:
         spawned = newest_tasks(self.position)
         for key in opened:
             self._streams.open(key, view)
-        self._commit(record, lambda: self._release(record, spawned, opened, released), self.position)
+        self._commit(record, self.position, spawned, opened, released)
 
     # --- failing -----------------------------------------------------------------------------------------------------
 
@@ -487,17 +503,7 @@ class Driver:
         """Commit a record that ends the run. reason: what the run then fails with, None when another follows."""
         self._broken = True
         record.more = reason is None
-        self._commit(record, lambda: self._stop_with(record, reason), None)
-
-    def _stop_with(self, record: Record, reason: BaseException | None) -> None:
-        self._announce(record, [])
-        if reason is not None:
-            self._stop(reason)
-
-    def _announce(self, record: Record, spawned: list[Task]) -> None:
-        """Tell who watches of a committed record."""
-        if self.watch is not None:
-            self.watch(record, tuple(spawned))
+        self._commit(record, None, released=None if reason is None else partial(self._stop, reason))
 
     def _stop(self, reason: BaseException) -> None:
         if self.failure is None:
@@ -508,36 +514,37 @@ class Driver:
     def _commit(
         self,
         record: Record,
-        release: Callable[[], None],
         position: Position | None,
+        spawned: Sequence[Task] = (),
+        opened: Mapping[str, AsyncIterable[Any]] = NOTHING_OPENED,
+        released: Callable[[], None] | None = None,
         lost: Callable[[], None] | None = None,
     ) -> None:
-        """Commit a record; do what it releases once that is done, never before. lost: is called when it cannot be."""
+        """Commit a record; do what it releases once that is done, never before.
+
+        released: is called after all else that comes of it. lost: is called when it cannot be committed.
+        """
         self._uncommitted += 1
-        at_once = True
+        commit = _Commit(self, record, spawned, opened, released, lost)
+        self._log.commit(record, position, commit)
+        commit.is_awaited = True
 
-        def committed(error: BaseException | None) -> None:
-            self._uncommitted -= 1
-            if error is not None:
-                self._broken = True
-                self._stop(error)
-                if lost is not None:
-                    lost()
-            else:
-                release()
-            if not at_once:
-                self._turns.look_again()
+    def committed(self, commit: _Commit, error: BaseException | None) -> None:
+        """Do what is to be done when a record is committed, or could not be."""
+        self._uncommitted -= 1
+        if error is None:
+            self._release(commit.record, commit.spawned, commit.opened)
+            if commit.released is not None:
+                commit.released()
+        else:
+            self._broken = True
+            self._stop(error)
+            if commit.lost is not None:
+                commit.lost()
+        if commit.is_awaited:
+            self._turns.look_again()
 
-        self._log.commit(record, position, committed)
-        at_once = False
-
-    def _release(
-        self,
-        record: Record,
-        spawned: list[Task],
-        opened: dict[str, AsyncIterable[Any]],
-        released: Callable[[], None] | None,
-    ) -> None:
+    def _release(self, record: Record, spawned: Sequence[Task], opened: Mapping[str, AsyncIterable[Any]]) -> None:
         """Do what a committed record says: start what it spawned, stop what it cancelled, end the run."""
         for op in record.ops:
             if isinstance(op, Cancel):
@@ -553,9 +560,8 @@ class Driver:
                     self._turns.waiting.append(task)
         for key, source in opened.items():
             self.post(partial(self._follow, key, source))
-        if released is not None:
-            released()
-        self._announce(record, spawned)
+        if self.watch is not None:
+            self.watch(record, tuple(spawned))
 
     def _follow(self, key: str, source: AsyncIterable[Any]) -> None:
         if self._group is not None:

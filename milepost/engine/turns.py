@@ -18,6 +18,7 @@ from anyio.abc import TaskGroup
 from anyio.lowlevel import checkpoint
 
 from milepost.engine.attempts import InOwnContext, Outcome
+from milepost.engine.hop import Bell, find_bell
 from milepost.engine.position import Task
 
 FAIR: Final = 0.002
@@ -54,7 +55,7 @@ class Host(Protocol):
         """Deal with a task that has come to its result."""
         ...
 
-    async def idle(self) -> None:
+    def idle(self) -> Awaitable[object]:
         """Wait for what is under way, or find out what becomes of a run in which nothing is."""
         ...
 
@@ -71,8 +72,7 @@ class Turns:
         self.host = host
         self._cancellable = cancellable
         self._mail: deque[Callable[[], None]] = deque()
-        self._wake: anyio.Event | None = None
-        self._new_event: type[anyio.Event] = anyio.Event
+        self._bell: Bell | None = None
         self._handling = False
 
     def post(self, happening: Callable[[], None]) -> None:
@@ -93,19 +93,14 @@ class Turns:
 
     def look_again(self) -> None:
         """Have who leads look whether there is something to do."""
-        if self._wake is not None:
-            self._wake.set()
+        if self._bell is not None:
+            self._bell.ring()
 
-    async def nap(self, seconds: float | None = None) -> None:
-        """Wait until there may be something to do, so long at most."""
-        self._wake = self._new_event()
-        self._new_event = type(self._wake)  # the backend's own: to find it takes longer than all the rest
-        if seconds is None:
-            await self._wake.wait()
-        else:
-            with anyio.move_on_after(seconds):
-                await self._wake.wait()
-        self._wake = None
+    def nap(self) -> Awaitable[object]:
+        """Wait until there may be something to do."""
+        if self._bell is None:
+            self._bell = find_bell()
+        return self._bell.wait()
 
     def stop(self, keys: Iterable[str]) -> None:
         """Stop tasks, or do not begin them."""

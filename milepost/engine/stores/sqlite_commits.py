@@ -81,7 +81,6 @@ class Commits:
 
     def append(self, entry: Entry, acknowledge: Acknowledge, *, is_only: bool) -> None:
         """Commit an entry. is_only: of the only run that this store owns."""
-        self._log.count(entry)
         self._put(entry, acknowledge, is_alone=is_only and entry.alone)
 
     async def call(self, job: Callable[[sqlite3.Connection], T], *, shares: bool = True, is_alone: bool = False) -> T:
@@ -140,6 +139,7 @@ class Commits:
 
     def _write(self, what: Entry | Job, acknowledge: Acknowledge) -> None:
         """Write something here, or hand it over: what was handed over comes first."""
+        self._log.count(what)
         here, begun = self._cursor_here(), perf_counter()
         if here is None:
             self._writer.submit(Work(what, acknowledge))
@@ -155,6 +155,7 @@ class Commits:
         acknowledge(answer)
 
     def _write_together(self, works: Sequence[Work]) -> None:
+        self._log.count(*(work.what for work in works))
         here, begun = self._cursor_here(), perf_counter()
         if here is None:
             self._writer.submit(*works)

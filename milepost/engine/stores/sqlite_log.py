@@ -12,7 +12,7 @@ from milepost.engine.stores.sqlite_file import LOG_PAGES, roll_back
 from milepost.engine.stores.store import Entry
 
 _MANY: Final = 100
-"""After so many records as many are to come: by then, that the log grew has cost what it costs to make it long."""
+"""After so many commits as many are to come: by then, that the log grew has cost what it costs to make it long."""
 _PAGE: Final = 3_600
 """Characters of records in a page of 4,096 bytes."""
 _NEAR: Final = 0.85 * LOG_PAGES
@@ -45,9 +45,10 @@ class Log:
         self._until_long = _MANY if waits else 0
         self._pages = 0.0
 
-    def count(self, entry: Entry) -> None:
-        """Take a record into account that goes into the log."""
-        self._pages += 1 + (len(entry.body) + len(entry.content)) / _PAGE
+    def count(self, *written: Entry | Job) -> None:
+        """Take into account what is committed next, in one transaction."""
+        for what in written:
+            self._pages += 1 + (len(what.body) + len(what.content)) / _PAGE if isinstance(what, Entry) else 1
         if self._pages >= _NEAR:
             self._pages -= LOG_PAGES
             self._add_chore(self._move)

@@ -25,7 +25,7 @@ from milepost.engine.stores.sqlite_file import Durability, connect, failure
 from milepost.engine.stores.sqlite_pace import Pace
 from milepost.engine.stores.sqlite_records import Heads
 from milepost.engine.stores.sqlite_writer import Writer
-from milepost.engine.stores.store import Entry, NewRun
+from milepost.engine.stores.store import Entry, NewRun, Store
 from milepost.testing.contract.place import opened
 from milepost.testing.contract.writing import Answers, append, begin, entry, new_run
 from tests.engine.stores.test_sqlite import DURABILITIES, execute, room_for
@@ -366,6 +366,13 @@ async def test_power_safe_entries_of_several_runs_share_commits_although_each_is
         assert answers.given[-1] == ("b alone", None)
 
 
+async def commit(store: Store, run_id: str = "run", *, times: int) -> None:
+    """Create a run and commit so many records of it, one at a time."""
+    await begin(store, run_id)
+    for seq in range(2, times + 1):
+        await append(store, entry(run_id, seq))
+
+
 async def log_of(store: SqliteStore) -> int:
     """How many bytes the log of a store has, when the writer thread has done what it was to do."""
     await store.sweep(None, dry_run=True)
@@ -382,11 +389,11 @@ async def test_the_log_is_made_as_long_as_it_gets_after_many_power_safe_commits(
     store = SqliteStore(path)
     async with opened(store):
         await begin(store)
-        for seq in range(2, 101):
+        for seq in range(2, 100):
             await append(store, entry("run", seq)._replace(alone=alone))
         assert await log_of(store) < 2_000_000
         pages = execute(path, "PRAGMA page_count")
-        for seq in range(101, 104):
+        for seq in range(100, 104):
             await append(store, entry("run", seq)._replace(alone=alone))
         long = await log_of(store)
         assert long > 4_000_000
@@ -400,12 +407,25 @@ async def test_the_log_is_made_as_long_as_it_gets_after_many_power_safe_commits(
     assert execute(path, "SELECT count(*) FROM records") == [(399,)]
 
 
+async def test_what_is_committed_together_is_one_commit_to_the_log(path: Path) -> None:
+    store = SqliteStore(path)
+    async with opened(store):
+        for run_id in "abc":
+            await begin(store, run_id)
+        for seq in range(2, 52):
+            answers = Answers()
+            for run_id in "abc":
+                store.append(entry(run_id, seq), answers.expect(run_id))
+            await answers.all()
+        assert await log_of(store) < 2_000_000
+
+
 async def test_a_log_that_is_long_is_not_made_longer(path: Path) -> None:
     store = SqliteStore(path)
     async with opened(store), opened(SqliteStore(path)) as other:
-        await begin(store, length=110)
+        await commit(store, times=110)
         long = await log_of(store)
-        await begin(other, "other", length=110)
+        await commit(other, "other", times=110)
         assert await log_of(store) == long > 4_000_000
 
 
@@ -413,14 +433,14 @@ async def test_a_log_that_is_long_is_not_made_longer(path: Path) -> None:
 async def test_the_log_of_commits_that_wait_for_no_disk_is_left_as_it_is(path: Path, durability: Durability) -> None:
     store = SqliteStore(path, durability=durability)
     async with opened(store):
-        await begin(store, length=150)
+        await commit(store, times=150)
         assert await log_of(store) < 2_000_000
 
 
 async def test_a_log_that_cannot_be_made_long_costs_nothing(path: Path) -> None:
     store = SqliteStore(path)
     async with opened(store):
-        await begin(store, length=90)
+        await commit(store, times=90)
         with room_for(1_000_000, Path(f"{path}-wal")):
             for seq in range(91, 150):
                 await append(store, entry("run", seq))
@@ -434,7 +454,7 @@ async def test_what_made_the_log_long_is_not_found_after_a_crash(path: Path, tmp
     crashed.mkdir()
     store = SqliteStore(path)
     async with opened(store):
-        await begin(store, length=120)
+        await commit(store, times=120)
         assert await log_of(store) > 4_000_000
         for each in path.parent.glob("runs.db*"):
             shutil.copy(each, crashed)
@@ -505,7 +525,7 @@ async def test_a_slow_commit_that_the_event_loop_waited_for_has_the_next_one_mad
 async def test_one_commit_in_a_hundred_finds_out_whether_the_disk_is_quick_again(path: Path) -> None:
     store = SqliteStore(path)
     async with opened(store):
-        await begin(store, length=110)
+        await commit(store, times=110)
         await log_of(store)  # nobody else writes any more
         store.pace.average = 0.0  # whatever this disk takes
         assert store.pace.is_quick()
@@ -548,7 +568,7 @@ async def test_very_much_that_is_to_be_committed_in_one_turn_is_not_all_gathered
     answers = Answers()
     store = SqliteStore(path)
     async with opened(store):
-        await begin(store, length=110)
+        await commit(store, times=110)
         await log_of(store)  # nobody else writes any more
         store.pace.average = ALWAYS_QUICK
         for seq in range(111, 311):
