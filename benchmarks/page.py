@@ -30,8 +30,8 @@ ABOUT = (
     "engines themselves take: beside a model's answer it is little."
 )
 AIMS_ARE = (
-    "A fraction is a share of what the other takes: 1/8 is eight times as fast. Process and power are Milepost's two "
-    "durabilities: what is committed survives the end of the process, or of the machine."
+    "A fraction is a share of what the other takes: 1/8 is eight times as fast. Process and power are durabilities of "
+    "Milepost: what is committed survives the end of the process, or of the machine."
 )
 BETTER_IS = (
     "Where a peer takes less than every way of Milepost that it stands beside: how many times as much Milepost takes. "

@@ -23,7 +23,7 @@ LOG = "log scale: each line is ten times the one before"
 KEY = "red: Milepost; light grey: the machine itself; black lines: the least to the most of the rounds"
 NEXT_TO = {"switch": Store.NONE, "sqlite": Store.SQLITE, "fsync": Store.FILE, "postgres": Store.POSTGRES}
 """Beside which store a limit of the machine stands, by the word after `limit-` in its name."""
-VARIANTS = ("-sync", "-normal")
+VARIANTS = ("-sync", "-normal", "-none")
 """Peers that are another's variant, by the ends of their names; the lines leave them out, the tables have them."""
 
 

@@ -105,6 +105,12 @@ PROCESS, POWER = (
 )
 PEERS = {
     "milepost": _peer("Milepost", Store.NONE, "", "No store."),
+    "milepost-sqlite-none": _peer(
+        "Milepost, none",
+        Store.SQLITE,
+        "none",
+        '`durability="none"`: synchronous=OFF, as process; the machine\'s death may damage the file.',
+    ),
     "milepost-sqlite-process": _peer(
         "Milepost, process", Store.SQLITE, "process", f'`durability="process"`: synchronous=NORMAL, {PROCESS}.'
     ),
@@ -122,7 +128,10 @@ PEERS = {
         {kind: "" for kind in Kind if kind not in (Kind.LOOP, Kind.RUNS)},
     ),
     "milepost-postgres-process": _peer(
-        "Milepost, process", Store.POSTGRES, "process", f'`durability="process"`: synchronous_commit=off, {PROCESS}.'
+        "Milepost, process",
+        Store.POSTGRES,
+        "process",
+        f'`durability="process"`, and "none", which is the same here: synchronous_commit=off, {PROCESS}.',
     ),
     "milepost-postgres-power": _peer(
         "Milepost, power",

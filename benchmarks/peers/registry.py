@@ -33,7 +33,7 @@ POSTGRES = ("milepost-postgres-process", "milepost-postgres-power")
 
 def _entries() -> Iterator[Entry]:
     yield Entry(OURS, "ours", OURS)
-    yield from (Entry(name, "ours", OURS) for name in SQLITE)
+    yield from (Entry(name, "ours", OURS) for name in ("milepost-sqlite-none", *SQLITE))
     yield Entry("milepost-sqlite-power-slow", "ours", OURS, on_slow_disk=True)
     yield from (Entry(name, "ours", OURS, postgres=True) for name in POSTGRES)
     yield Entry("pydantic-graph", "upstream", "pydantic-graph", (OURS, SQLITE[0]))

@@ -16,6 +16,7 @@ from tests.postgres import Schema
 
 HERE = [
     "milepost",
+    "milepost-sqlite-none",
     "milepost-sqlite-process",
     "milepost-sqlite-power",
     "pydantic-graph",

@@ -132,7 +132,9 @@ def test_the_command_writes_page_pictures_and_numbers_and_leaves_the_readme_alon
     }  # fmt: skip
     assert "### Loop of 50" in done.stdout
     kept = json.loads((tmp_path / "results.json").read_text(encoding="utf-8"))
-    assert set(kept["jobs"]["map of 50"]["samples"]) == {"milepost-sqlite-process", "milepost-sqlite-power"}
+    assert set(kept["jobs"]["map of 50"]["samples"]) == {
+        f"milepost-sqlite-{durability}" for durability in ("none", "process", "power")
+    }
     assert (ROOT / "README.md").read_bytes() == readme
 
 
