@@ -205,7 +205,7 @@ class SqliteStore:
         if self._commits is None:
             acknowledge(self._closed())
         else:
-            self._commits.append(entry, acknowledge, is_only=len(self._owned) == 1)
+            self._commits.put(entry, acknowledge, is_alone=entry.alone and len(self._owned) == 1)
 
     async def row(self, run_id: str) -> RunRow | None:
         found = self._read(f"SELECT {CHECKED} FROM runs WHERE run_id=?", run_id)

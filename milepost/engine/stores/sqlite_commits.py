@@ -79,14 +79,20 @@ class Commits:
             self._here = None
         await self._writer.stop()
 
-    def append(self, entry: Entry, acknowledge: Acknowledge, *, is_only: bool) -> None:
-        """Commit an entry. is_only: of the only run that this store owns."""
-        self._put(entry, acknowledge, is_alone=is_only and entry.alone)
+    def put(self, what: Entry | Job, acknowledge: Acknowledge, *, is_alone: bool) -> None:
+        """Write something at once, or together with what else comes in this turn of the event loop.
+
+        is_alone: nobody is likely to share its transaction.
+        """
+        if self._gathers and (self._gathered or self._is_telling or not is_alone):
+            self._gather(Work(what, acknowledge))
+        else:
+            self._write(what, acknowledge)
 
     async def call(self, job: Callable[[sqlite3.Connection], T], *, shares: bool = True, is_alone: bool = False) -> T:
         """Have a job done and return its result. Not cancelled half way: its outcome would be unknown.
 
-        shares: it is quick, and may be done in one transaction with others. is_alone: nobody is likely to share it.
+        shares: it is quick, and may be done in one transaction with others. is_alone: as of `put`.
         """
         results: list[T] = []
         errors: list[BaseException] = []
@@ -104,20 +110,13 @@ class Commits:
             self._write_gathered()
             self._writer.submit(Work(work, finish, shares=False))
         else:
-            self._put(work, finish, is_alone=is_alone)
+            self.put(work, finish, is_alone=is_alone)
         if not done.is_set():
             with anyio.CancelScope(shield=True):
                 await done.wait()
         if errors:
             raise errors[0]
         return results[-1]
-
-    def _put(self, what: Entry | Job, acknowledge: Acknowledge, *, is_alone: bool) -> None:
-        """Write something at once, or together with what else comes in this turn of the event loop."""
-        if self._gathers and not (is_alone and not (self._gathered or self._is_telling)):
-            self._gather(Work(what, acknowledge))
-        else:
-            self._write(what, acknowledge)
 
     def _add_work(self, job: Job) -> None:
         """Have something done by the other thread that nobody waits for, before whatever is written from now on."""

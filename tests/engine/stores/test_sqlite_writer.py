@@ -630,12 +630,12 @@ async def test_what_was_gathered_with_something_that_cannot_be_written_waits_for
         raise ValueError("it cannot be written")
 
     async def first() -> None:
-        commits.append(entry("a", 2), answers.expect("a"), is_only=False)
+        commits.put(entry("a", 2), answers.expect("a"), is_alone=False)
         with pytest.raises(StoreError, match="it cannot be written"):
             await commits.call(fail)
 
     async def second() -> None:
-        commits.append(entry("b", 2), answers.expect("b"), is_only=False)
+        commits.put(entry("b", 2), answers.expect("b"), is_alone=False)
 
     async with opened(SqliteStore(path)) as store:
         for run_id in "ab":
