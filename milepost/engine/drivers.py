@@ -52,7 +52,7 @@ class NoLog:
 
 
 def new_id() -> str:
-    """Return an id that no other run has."""
+    """Return a random id of 48 bits."""
     return uuid4().hex[:12]
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
-from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import anyio
@@ -56,35 +55,26 @@ class Engine(DrivenRuns):
         RunMismatch: the id belongs to another workflow, other inputs or another state; RunCancelled, RunBusy,
         IncompatibleWorkflow, MigrationError, StoreError.
         """
-        tags = checked_tags(tags)
+        is_new, run_id, tags = not run_id, run_id or new_id(), checked_tags(tags)
         if self._store is None:
-            run_id = run_id or new_id()
             return self._runs.get(run_id) or self._start_live(workflow, run_id, inputs, state, deps, isolation)
-        begin = partial(self._start_stored, self._store, workflow, inputs, state, deps, isolation or "task", tags)
-        if not run_id:
-            return await begin(new_id(), is_new=True)
-        lock = self._starting.setdefault(run_id, anyio.Lock())
-        try:
-            async with lock:
-                return await begin(run_id, is_new=False)
-        finally:
-            if not lock.statistics().tasks_waiting:
-                self._starting.pop(run_id, None)
+        async with self._starting.setdefault(run_id, anyio.Lock()):  # of a new id, too: a list of runs shows it early
+            return await self._start_stored(
+                self._store, workflow, run_id, inputs, state, deps, isolation or "task", tags, is_new
+            )
 
     async def _start_stored(
         self,
         store: Store,
         workflow: AnyWorkflow,
+        run_id: str,
         inputs: Any,
         state: Any,
         deps: Any,
         isolation: Isolation,
         tags: tuple[str, ...],
-        run_id: str,
-        *,
         is_new: bool,
     ) -> Run[Any]:
-        """Start a stored run, or go on with it. is_new: nobody else can know its id."""
         from milepost.engine.matching import check_same
         from milepost.engine.stored_drives import Beginning, place_of
 

@@ -40,7 +40,7 @@ from milepost.engine.values import Ref, Values
 
 LONGEST_NAP = 0.5
 """Seconds after which the clock is asked again while something waits for a time: it may be set."""
-NOTHING_OPENED: Final[Mapping[str, AsyncIterable[Any]]] = MappingProxyType({})
+_NOTHING_OPENED: Final[Mapping[str, AsyncIterable[Any]]] = MappingProxyType({})
 
 
 def only_one(error: BaseException) -> BaseException:
@@ -64,10 +64,11 @@ class Log(Protocol):
 
 @dataclass(slots=True, eq=False)
 class _Commit:
-    """A record on its way into the log, which calls this when it is there, or could not be written.
+    """What follows a record once the log has it, or could not write it; the log calls it then.
 
-    spawned, opened: the tasks and streams that begin then. released, lost: what else is called. is_awaited: it was not
-    there at once. An object instead of closures, of which there would be a dozen for every run that waits for the disk.
+    spawned, opened: the tasks and streams that begin. released: is called after that. lost: is called instead. is_late:
+    the log had not called it when it was given the record, so that whoever leads may be asleep. One object instead of a
+    dozen, functions and their cells, for every run that waits for the disk.
     """
 
     driver: Driver
@@ -76,10 +77,10 @@ class _Commit:
     opened: Mapping[str, AsyncIterable[Any]]
     released: Callable[[], None] | None
     lost: Callable[[], None] | None
-    is_awaited: bool = False
+    is_late: bool = False
 
     def __call__(self, error: BaseException | None) -> None:
-        self.driver.committed(self, error)
+        self.driver.acknowledged(self, error)
 
 
 class Driver:
@@ -273,7 +274,7 @@ class Driver:
         return self._body.carry_out(task)
 
     def idle(self) -> Awaitable[object]:
-        """Wait for what is under way, or find out what becomes of a run in which nothing is."""
+        """Return what waits for what is under way, or finds out what becomes of a run in which nothing is."""
         return self._nap() if self._is_busy() else self._conclude()
 
     async def _conclude(self) -> None:
@@ -308,11 +309,12 @@ class Driver:
         return bool(runs or self._streams.feeds or self._uncommitted) or self._is_in_line()
 
     def _nap(self) -> Awaitable[object]:
-        """Wait until there may be something to do, or a time has come that something waits for."""
+        """Return what waits until there may be something to do, or a time has come that something waits for."""
         due = self._asking.due if self.position.waiting else None
         return self._turns.nap() if due is None else self._nap_until(due)
 
     async def _nap_until(self, due: float) -> None:
+        """Wait until there may be something to do, until then at most. due: seconds since 1970 UTC."""
         with anyio.move_on_after(min(max(0.0, due - self._clock()), LONGEST_NAP)):
             await self._turns.nap()
         await self._expired()
@@ -516,7 +518,7 @@ class Driver:
         record: Record,
         position: Position | None,
         spawned: Sequence[Task] = (),
-        opened: Mapping[str, AsyncIterable[Any]] = NOTHING_OPENED,
+        opened: Mapping[str, AsyncIterable[Any]] = _NOTHING_OPENED,
         released: Callable[[], None] | None = None,
         lost: Callable[[], None] | None = None,
     ) -> None:
@@ -527,10 +529,10 @@ class Driver:
         self._uncommitted += 1
         commit = _Commit(self, record, spawned, opened, released, lost)
         self._log.commit(record, position, commit)
-        commit.is_awaited = True
+        commit.is_late = True
 
-    def committed(self, commit: _Commit, error: BaseException | None) -> None:
-        """Do what is to be done when a record is committed, or could not be."""
+    def acknowledged(self, commit: _Commit, error: BaseException | None) -> None:
+        """Do what follows a record that is in the log, or could not be written."""
         self._uncommitted -= 1
         if error is None:
             self._release(commit.record, commit.spawned, commit.opened)
@@ -541,11 +543,11 @@ class Driver:
             self._stop(error)
             if commit.lost is not None:
                 commit.lost()
-        if commit.is_awaited:
+        if commit.is_late:
             self._turns.look_again()
 
     def _release(self, record: Record, spawned: Sequence[Task], opened: Mapping[str, AsyncIterable[Any]]) -> None:
-        """Do what a committed record says: start what it spawned, stop what it cancelled, end the run."""
+        """Do what a committed record says: start what it spawned, stop what it cancelled, end the run, tell of it."""
         for op in record.ops:
             if isinstance(op, Cancel):
                 self._cancel(op.tasks)

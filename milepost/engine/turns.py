@@ -18,7 +18,7 @@ from anyio.abc import TaskGroup
 from anyio.lowlevel import checkpoint
 
 from milepost.engine.attempts import InOwnContext, Outcome
-from milepost.engine.hop import Bell, find_bell
+from milepost.engine.bell import Bell, find_bell
 from milepost.engine.position import Task
 
 FAIR: Final = 0.002
@@ -56,7 +56,7 @@ class Host(Protocol):
         ...
 
     def idle(self) -> Awaitable[object]:
-        """Wait for what is under way, or find out what becomes of a run in which nothing is."""
+        """Return what waits for what is under way, or finds out what becomes of a run in which nothing is."""
         ...
 
 
@@ -97,7 +97,10 @@ class Turns:
             self._bell.ring()
 
     def nap(self) -> Awaitable[object]:
-        """Wait until there may be something to do."""
+        """Return what waits until there may be something to do; to be awaited at once.
+
+        No coroutine of its own: a run naps for every commit that waits for the disk.
+        """
         if self._bell is None:
             self._bell = find_bell()
         return self._bell.wait()

@@ -26,7 +26,7 @@ from milepost.engine.errors import (
 from milepost.engine.run import Run
 from milepost.engine.stores.memory import Journals, MemoryStore
 from milepost.engine.stores.sqlite import SqliteStore
-from milepost.engine.stores.store import Acknowledge, Entry
+from milepost.engine.stores.store import Acknowledge, Entry, NewRun
 from milepost.engine.typed import StepContext, reduce_sum
 from milepost.workflows.builder import WorkflowBuilder
 from tests.engine.subjects import RUN, Deps, FullStore, chain
@@ -60,6 +60,24 @@ class KeepingStore(MemoryStore):
 
     async def release(self, run_id: str, epoch: int) -> None:
         raise StoreError(f"Run {run_id!r} could not be let go.")
+
+
+class LateStore(MemoryStore):
+    """A store that has a run before its answer to `create` comes, which is when the gate is opened.
+
+    made: whether there is a run.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.made = anyio.Event()
+        self.gate = anyio.Event()
+
+    async def create(self, run: NewRun, first: Entry) -> bool:
+        is_new = await super().create(run, first)
+        self.made.set()
+        await self.gate.wait()
+        return is_new
 
 
 # --- starting ---------------------------------------------------------------------------------------------------------
@@ -113,6 +131,68 @@ async def test_two_starts_of_one_id_at_the_same_time_give_one_run(tmp_path: Path
                 group.start_soon(start)
 
     assert deps.calls == {"first": 1, "second": 1}
+
+
+@both_loops
+async def test_a_run_that_is_found_before_its_start_returns_is_driven_once() -> None:
+    deps, store = Deps(), LateStore()
+    async with Engine(store) as engine, anyio.create_task_group() as group:
+
+        async def start() -> None:
+            assert await (await engine.start(TWO, inputs=1, deps=deps)).result() == 3
+
+        async def find() -> None:
+            (found,) = await engine.runs()
+            assert await (await engine.resume(found.run_id, TWO, deps=deps)).result() == 3
+
+        group.start_soon(start)
+        await store.made.wait()
+        group.start_soon(find)
+        await anyio.wait_all_tasks_blocked()
+        store.gate.set()
+
+    assert deps.calls == {"first": 1, "second": 1}
+
+
+@both_loops
+async def test_a_start_that_comes_after_one_in_line_waits_for_it_too() -> None:
+    deps, store = Deps(), LateStore()
+    async with Engine(store) as engine, anyio.create_task_group() as group:
+
+        async def fail() -> None:
+            with pytest.raises(NotStorable):
+                await engine.start(TWO, inputs="one", deps=deps, run_id=RUN)
+
+        async def start() -> None:
+            assert await (await engine.start(TWO, inputs=1, deps=deps, run_id=RUN)).result() == 3
+
+        group.start_soon(fail)
+        group.start_soon(start)
+        await store.made.wait()
+        group.start_soon(start)
+        await anyio.wait_all_tasks_blocked()
+        store.gate.set()
+
+    assert deps.calls == {"first": 1, "second": 1}
+
+
+@both_loops
+async def test_every_start_lets_others_have_their_turn(tmp_path: Path) -> None:
+    turns = 0
+    async with Engine(SqliteStore(tmp_path / "runs.db", durability="process")) as engine:
+
+        async def go_round() -> None:
+            nonlocal turns
+            while True:
+                turns += 1
+                await anyio.lowlevel.checkpoint()
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(go_round)
+            for _ in range(10):
+                await engine.start(TWO, inputs=1, deps=Deps())
+            assert turns >= 9, "trio takes those who are ready in any order"
+            group.cancel_scope.cancel()
 
 
 async def test_an_id_whose_run_is_completed_gives_its_output_without_running() -> None:

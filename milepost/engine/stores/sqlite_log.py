@@ -12,7 +12,7 @@ from milepost.engine.stores.sqlite_file import LOG_PAGES, roll_back
 from milepost.engine.stores.store import Entry
 
 _MANY: Final = 100
-"""After so many commits as many are to come: by then, that the log grew has cost what it costs to make it long."""
+"""So many commits to a log that grows have cost what it costs to make it long; by then as many are to come."""
 _PAGE: Final = 3_600
 """Characters of records in a page of 4,096 bytes."""
 _NEAR: Final = 0.85 * LOG_PAGES
@@ -46,9 +46,11 @@ class Log:
         self._pages = 0.0
 
     def count(self, *written: Entry | Job) -> None:
-        """Take into account what is committed next, in one transaction."""
+        """Take into account what is written next, in one transaction, or is handed over and may share one with more."""
         for what in written:
-            self._pages += 1 + (len(what.body) + len(what.content)) / _PAGE if isinstance(what, Entry) else 1
+            self._pages += 1
+            if isinstance(what, Entry):
+                self._pages += (len(what.body) + len(what.content)) / _PAGE
         if self._pages >= _NEAR:
             self._pages -= LOG_PAGES
             self._add_chore(self._move)
@@ -74,7 +76,7 @@ class Log:
         same. The next commit waits until all that is on the disk.
         """
         size = connection.execute("PRAGMA page_size").fetchone()[0] * LOG_PAGES
-        if Path(f"{self._path}-wal").stat().st_size >= size:
+        if Path(f"{self._path}-wal").stat().st_size >= size / 2:  # the rest comes sooner than it is made
             return
         connection.execute("PRAGMA cache_size=10")
         try:

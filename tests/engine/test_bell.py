@@ -7,7 +7,7 @@ import pytest
 from anyio.abc import TaskGroup
 from anyio.lowlevel import checkpoint
 
-from milepost.engine.hop import Bell, find_bell
+from milepost.engine.bell import Bell, find_bell
 from tests.loops import LOOPS
 
 pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("anyio_backend", LOOPS)]
