@@ -86,15 +86,17 @@ _MESSAGES: Final = "SELECT run_id, id, kind, payload, by, at, number, taken, crc
 _CACHED: Final = "SELECT key, value, expires, crc FROM cache WHERE key=? AND (expires IS NULL OR expires > ?)"
 _NEWS: Final = "SELECT number, run_id FROM inbox WHERE taken IS NULL AND number > ? ORDER BY number"
 _RETRY_AFTER: Final = 0.01
+_FEW: Final = 4
+"""So many runs at most do not gain by sharing commits that wait for no disk: to wait for one another costs more."""
 
 
 class SqliteStore:
     """Keeps journals in a SQLite file, which any number of processes may use at once.
 
-    durability: what a committed record survives. "power": the death of the machine; what is to be committed in one turn
-    of the event loop is committed together, and on a writer thread unless the disk is quick. "process": the death of
-    the process at any instant; a loss of power may cost the newest records, never the order or the integrity; commits
-    are made on the event loop's own thread. "none": as "process", but a loss of power may damage the file.
+    durability: what a committed record survives. "power": the death of the machine; commits are made on a writer thread
+    unless the disk is quick. "process": the death of the process at any instant; a loss of power may cost the newest
+    records, never the order or the integrity. "none": as "process", but a loss of power may damage the file. What many
+    have to commit in one turn of the event loop is committed together.
     create: make the file if it is missing. clock: seconds since 1970 UTC, for people; leases go by the database's own
     clock. ttl: seconds that a lease lasts unless it is renewed. max_takeovers: how often a run is taken over from dead
     owners without a new record, until CrashLoop.
@@ -119,6 +121,7 @@ class SqliteStore:
             )
         self.path = Path(os.path.realpath(path))  # by its one name: files beside it must be found by everybody
         self.durability: Durability = durability
+        self._few = 1 if durability == "power" else _FEW
         self._create = create
         self._clock = clock
         self._max_takeovers = max_takeovers
@@ -176,7 +179,7 @@ class SqliteStore:
                 self._owned[run.run_id] = first.epoch
             return is_new
 
-        return await commits.call(job, is_alone=not self._owned)
+        return await commits.call(job, is_alone=len(self._owned) < self._few)
 
     async def acquire(self, run_id: str) -> RunRow:
         commits = self._ready()
@@ -187,7 +190,7 @@ class SqliteStore:
             self._owned[run_id] = row.epoch
             return row
 
-        return await commits.call(job, is_alone=not self._owned)
+        return await commits.call(job, is_alone=len(self._owned) < self._few)
 
     async def release(self, run_id: str, epoch: int) -> None:
         commits = self._writing()
@@ -196,7 +199,8 @@ class SqliteStore:
             commits.heads.pop(run_id, None)
         try:
             await commits.call(
-                lambda connection: journal.release(connection, self._owner, [run_id], epoch), is_alone=not self._owned
+                lambda connection: journal.release(connection, self._owner, [run_id], epoch),
+                is_alone=len(self._owned) < self._few,
             )
         except StoreError:
             self._unreleased.append((run_id, epoch))  # it is tried again with every renewal
@@ -205,7 +209,7 @@ class SqliteStore:
         if self._commits is None:
             acknowledge(self._closed())
         else:
-            self._commits.put(entry, acknowledge, is_alone=entry.alone and len(self._owned) == 1)
+            self._commits.put(entry, acknowledge, is_alone=entry.alone and len(self._owned) <= self._few)
 
     async def row(self, run_id: str) -> RunRow | None:
         found = self._read(f"SELECT {CHECKED} FROM runs WHERE run_id=?", run_id)

@@ -34,9 +34,9 @@ def _tell_nobody(_: BaseException | None) -> None: ...
 class Commits:
     """Writes things, each after those before it, and says so in this order.
 
-    What waits for the disk is gathered until everything that is ready now has had its turn, so that it shares one wait,
-    unless nobody would share it. It is written on the event loop's thread while the disk is quick: a hop to another
-    thread and back would add to every wait. What waits for no disk is written there at once.
+    What is to be written is gathered until everything that is ready now has had its turn, so that it shares one commit,
+    unless nobody would share it. It is written on the event loop's thread: a hop to another thread and back would add
+    to every wait. Only what waits for a disk that is not quick is left to the writer thread.
 
     owner: whose the runs are. renew: a commit that may be made at any time, and is every `pause` seconds. pace: of the
     disk. heads: where the runs stand that this store owns.
@@ -47,7 +47,7 @@ class Commits:
         self._pace = pace
         self._path = path
         self._durability: Durability = durability
-        self._gathers = durability == "power"
+        self._waits = durability == "power"  # each commit, for the disk
         self._batches = Batches(path, owner, self.heads)
         self._writer = Writer(
             connect=lambda: connect(path, durability),
@@ -61,7 +61,7 @@ class Commits:
         self._gathered: list[Work] = []
         self._is_telling = False  # what was written together; until all is told, nothing may overtake it
         self._here: sqlite3.Cursor | None = None
-        self._log = Log(path, self._writer.add_chore, self._add_work, renew, waits=self._gathers)
+        self._log = Log(path, self._writer.add_chore, self._add_work, renew, waits=self._waits)
 
     def start(self) -> None:
         """Get what an owner needs: a connection that waits for no lock, and the thread. Raises what SQLite raises."""
@@ -84,7 +84,7 @@ class Commits:
 
         is_alone: nobody is likely to share its transaction.
         """
-        if self._gathers and (self._gathered or self._is_telling or not is_alone):
+        if self._gathered or self._is_telling or not is_alone:
             self._gather(Work(what, acknowledge))
         else:
             self._write(what, acknowledge)
@@ -176,7 +176,7 @@ class Commits:
 
     def _cursor_here(self) -> sqlite3.Cursor | None:
         """Return what writes here, None when the other thread is to do so."""
-        return None if self._writer.pending or (self._gathers and not self._pace.is_quick()) else self._here
+        return None if self._writer.pending or (self._waits and not self._pace.is_quick()) else self._here
 
     def _failure(self, error: Exception) -> StoreError:
         return failure(self._path, "written", error)

@@ -55,8 +55,7 @@ def test_a_disk_that_fills_up_stops_runs_that_go_on_when_there_is_room(tmp_path:
         "committed and never ran": [],
         "not committed and not run again": [],
     }
-    items = 3 if durability == "power" else 1  # where a commit is made at once, the next item sees that it failed
-    assert 1 <= most <= items, "what was in flight, at most so many items of a map, and nothing began after that"
+    assert 1 <= most <= 3, "what was in flight, at most so many items of a map, and nothing began after that"
 
 
 @pytest.mark.parametrize("durability", DURABILITIES)

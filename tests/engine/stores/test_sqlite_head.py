@@ -331,7 +331,7 @@ async def test_an_owner_who_lost_its_run_while_it_knew_where_it_stood_is_refused
         execute(path, "UPDATE runs SET lease_until=0")
         assert (await heir.acquire("run")).seq == 3
         old.append(entry("run", 4), answers.expect(4))
-        ((_, error),) = answers.given
+        ((_, error),) = await answers.all()
         assert isinstance(error, LeaseLost)
         await append(heir, entry("run", 4, epoch=2))
 

@@ -267,12 +267,20 @@ async def test_a_writer_that_never_wrote_stops(path: Path) -> None:
 
 
 @pytest.mark.parametrize("durability", ["process", "none"])
-async def test_an_entry_is_committed_before_append_returns(path: Path, durability: Durability) -> None:
+async def test_an_entry_of_one_of_a_few_runs_is_committed_before_append_returns(
+    path: Path, durability: Durability
+) -> None:
     answers = Answers()
     async with opened(SqliteStore(path, durability=durability)) as store:
-        await begin(store)
-        store.append(entry("run", 2), answers.expect(2))
+        for run_id in "abcd":
+            await begin(store, run_id)
+        store.append(entry("a", 2)._replace(alone=True), answers.expect(2))
         assert answers.given == [(2, None)]
+        await begin(store, "e")
+        store.append(entry("a", 3)._replace(alone=True), answers.expect(3))
+        store.append(entry("b", 2)._replace(alone=True), answers.expect("b"))
+        assert answers.given == [(2, None)]
+        assert await answers.all() == [(2, None), (3, None), ("b", None)]
 
 
 async def test_a_power_safe_entry_is_acknowledged_from_the_event_loop(path: Path) -> None:
@@ -547,9 +555,12 @@ def make_slow(path: Path) -> None:
         )
 
 
-async def test_what_is_to_be_committed_in_one_turn_of_the_event_loop_is_committed_together(path: Path) -> None:
+@pytest.mark.parametrize("durability", DURABILITIES)
+async def test_what_is_to_be_committed_in_one_turn_of_the_event_loop_is_committed_together(
+    path: Path, durability: Durability
+) -> None:
     answers = Answers()
-    async with opened(SqliteStore(path)) as store:
+    async with opened(SqliteStore(path, durability=durability)) as store:
         for run_id in "abc":
             await begin(store, run_id)
         await store.release("c", 1)
