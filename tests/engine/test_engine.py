@@ -62,6 +62,11 @@ class KeepingStore(MemoryStore):
         raise StoreError(f"Run {run_id!r} could not be let go.")
 
 
+async def start(engine: Engine, deps: Deps, run_id: str | None) -> None:
+    """Start TWO, or go on with it, and see its output."""
+    assert await (await engine.start(TWO, inputs=1, deps=deps, run_id=run_id)).result() == 3
+
+
 class LateStore(MemoryStore):
     """A store that has a run before its answer to `create` comes, which is when the gate is opened.
 
@@ -138,14 +143,11 @@ async def test_a_run_that_is_found_before_its_start_returns_is_driven_once() -> 
     deps, store = Deps(), LateStore()
     async with Engine(store) as engine, anyio.create_task_group() as group:
 
-        async def start() -> None:
-            assert await (await engine.start(TWO, inputs=1, deps=deps)).result() == 3
-
         async def find() -> None:
             (found,) = await engine.runs()
             assert await (await engine.resume(found.run_id, TWO, deps=deps)).result() == 3
 
-        group.start_soon(start)
+        group.start_soon(start, engine, deps, None)
         await store.made.wait()
         group.start_soon(find)
         await anyio.wait_all_tasks_blocked()
@@ -163,13 +165,10 @@ async def test_a_start_that_comes_after_one_in_line_waits_for_it_too() -> None:
             with pytest.raises(NotStorable):
                 await engine.start(TWO, inputs="one", deps=deps, run_id=RUN)
 
-        async def start() -> None:
-            assert await (await engine.start(TWO, inputs=1, deps=deps, run_id=RUN)).result() == 3
-
         group.start_soon(fail)
-        group.start_soon(start)
+        group.start_soon(start, engine, deps, RUN)
         await store.made.wait()
-        group.start_soon(start)
+        group.start_soon(start, engine, deps, RUN)
         await anyio.wait_all_tasks_blocked()
         store.gate.set()
 
