@@ -275,13 +275,14 @@ class Worker:
             self._later.pop(run.id, None)
         else:
             self._put_off(row)
+        is_taken = row.status == "running" and run.status == "waiting"  # another worker was quick
         self.manner.tell(
             RunLeft(
                 run_id=run.id,
                 workflow=row.workflow,
                 at=self._now(),
                 seq=row.seq,
-                status=row.status,
+                status=run.status if is_taken else row.status,
                 due=None if row.due is None else datetime.fromtimestamp(row.due, UTC),
                 error=row.error,
             )

@@ -27,8 +27,9 @@ class RunTaken:
 class RunLeft:
     """A worker has let go of a run.
 
-    status: how it stands in the store; "running": it was stopped, and is resumable. seq: its newest checkpoint. at,
-    due: aware, in UTC; `due` is when a run that waits goes on by itself, None for never. error: why it failed.
+    status: how it stands in the store, or as it was left where another worker goes on with it already; "running": it
+    was stopped, and is resumable. seq: its newest checkpoint. at, due: aware, in UTC; `due` is when a run that waits
+    goes on by itself, None for never. error: why it failed.
     """
 
     run_id: str

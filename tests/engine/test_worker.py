@@ -455,6 +455,44 @@ async def test_a_graceful_stop_lets_runs_end_within_the_grace(grace: float, stat
         assert [event.status for event in ear.of(RunLeft)] == [status]
 
 
+async def test_a_run_that_another_worker_goes_on_with_already_was_left_waiting() -> None:
+    began, may_end = anyio.Event(), anyio.Event()
+    wf = WorkflowBuilder(name="errand", input_type=int, output_type=int)
+
+    def text(ctx: StepContext[None, None, int]) -> str:
+        return "How many?"
+
+    nodes: list[Any] = [wf.ask(answer=int, node_id=f"ask-{number}")(text) for number in range(2)]
+
+    @wf.function
+    async def last(ctx: StepContext[None, None, int]) -> int:
+        began.set()
+        await may_end.wait()
+        return ctx.inputs
+
+    for source, target in zip([wf.start_node, *nodes, last], [*nodes, last, wf.end_node], strict=True):
+        wf.edge(source, target)
+    workflow = wf.build()
+    journals = Journals()
+
+    class Contested(MemoryStore):
+        """A store in which somebody else goes on with a run at once when it was let go."""
+
+        async def release(self, run_id: str, epoch: int) -> None:
+            await super().release(run_id, epoch)
+            await other.answer(run_id, "ask-1", 2)
+            await other.resume(run_id, workflow)
+            await began.wait()
+
+    async with Engine(MemoryStore(journals)) as other:
+        await begun(other, workflow, "r")
+        async with Engine(Contested(journals)) as engine, serving(engine, workflow) as ear:
+            await other.answer("r", "ask-0", 1)
+            await ear.until(RunLeft)
+        assert [event.status for event in ear.of(RunLeft)] == ["waiting"]
+        may_end.set()
+
+
 async def test_leaving_the_engine_ends_its_workers() -> None:
     workflow = errand()
     async with anyio.create_task_group() as group, Engine(MemoryStore()) as engine:
