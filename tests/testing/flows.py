@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field
 
 from milepost import Failure, StepContext, Workflow, WorkflowBuilder, append, current, last, reduce_list_append
 from milepost.engine.stores.sqlite import SqliteStore
-from milepost.testing import Effects, Life
+from milepost.testing import CrashReport, Effects, Life
 
 
 class Claim(BaseModel):
@@ -134,6 +134,16 @@ workflow = claims()
 async def bank(life: Life) -> AsyncGenerator[Bank]:
     """What one life of the process needs."""
     yield Bank(Effects(life.folder / "effects"))
+
+
+def assert_paid(effects: Effects, report: CrashReport, *, payments: int) -> None:
+    """Check what two runs paid, where one went on after crashes while its branches were side by side.
+
+    A payment that was made and not yet committed is made again, under the same key. payments: of each run.
+    """
+    paid = effects.of("transfer")
+    assert len(set(paid)) == 2 * payments
+    assert len(paid) - 2 * payments <= report.again.get("transfer", 0)
 
 
 def file_of_runs(life: Life) -> SqliteStore:

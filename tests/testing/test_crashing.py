@@ -391,7 +391,7 @@ def test_a_server_can_be_the_store(schema: Schema, effects: Effects) -> None:
     report = crash_everywhere(flows.workflow, CLAIM, deps=Bank(effects), store=store, at=[4, 11, 19])
 
     assert report.crashes == 3
-    effects.assert_once("transfer")
+    flows.assert_paid(effects, report, payments=3)
 
 
 def test_a_workflow_can_be_named(tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ def test_runs_inside_runs_and_the_state_come_through_kills(tmp_path: Path) -> No
 
     assert report.records == 31
     assert report.crashes == 5
-    Effects(tmp_path / "effects").assert_once("transfer")
+    flows.assert_paid(Effects(tmp_path / "effects"), report, payments=3)
 
 
 def test_what_is_lost_with_a_process_is_missed(tmp_path: Path) -> None:
