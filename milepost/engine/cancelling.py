@@ -24,7 +24,8 @@ async def cancel_stored(store: Store, run_id: str, clock: Callable[[], float], p
     """End a stored run for good; return how it ended: "cancelled", or "completed" if it was over before.
 
     patience: seconds to wait for the process that drives it. Raises RunBusy when that has not answered by then; what it
-    was asked stays in the inbox of the run. Raises UnknownRun, StoreError.
+    was asked stays in the inbox of the run. One that has answered is given what is left of that time to let its nodes
+    clean up. Raises UnknownRun, StoreError.
     """
     asked: str | None = None
     until = anyio.current_time() + patience
@@ -33,6 +34,7 @@ async def cancel_stored(store: Store, run_id: str, clock: Callable[[], float], p
         if row is None:
             raise UnknownRun(run_id, await similar_runs(store, run_id))
         if row.status in ("completed", "cancelled") and await has_ended(store, row):
+            await let_go_by_owner(store, row, until)
             return row.status
         try:
             row = await store.acquire(run_id)
@@ -47,6 +49,16 @@ async def cancel_stored(store: Store, run_id: str, clock: Callable[[], float], p
             await anyio.sleep(ASK_AGAIN)
             continue
         return await end_for_good(store, row, clock)
+
+
+async def let_go_by_owner(store: Store, row: RunRow, until: float) -> None:
+    """Wait until nobody owns a run that has ended, as nodes may clean up after that. until: when to wait no longer."""
+    now: RunRow | None = row
+    while now is not None and now.epoch == row.epoch and now.owner in await store.alive():
+        if anyio.current_time() > until:
+            return
+        await anyio.sleep(ASK_AGAIN)
+        now = await store.row(row.run_id)
 
 
 async def end_for_good(store: Store, row: RunRow, clock: Callable[[], float]) -> RunStatus:

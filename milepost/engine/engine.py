@@ -258,8 +258,8 @@ class Engine(DrivenRuns):
         """End a run for good, whoever drives it; return how it ended: "cancelled", or "completed" if that was before.
 
         A run that nobody drives is ended here. The process that drives another one is asked to end it, which it does
-        within about a second. patience: seconds to wait for that. Raises RunBusy when it has not answered by then: what
-        it was asked stays asked. Raises UnknownRun, StoreError.
+        within about a second; then its nodes clean up. patience: seconds to wait for both. Raises RunBusy when that
+        process has not answered by then: what it was asked stays asked. Raises UnknownRun, StoreError.
         """
         from milepost.engine.cancelling import cancel_stored
 

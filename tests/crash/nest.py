@@ -92,7 +92,7 @@ ADDING = adding()
 def live(folder: str, durability: Durability) -> None:
     """Begin or go on with the one run until it ends or this process is killed."""
     place = Path(folder)
-    store = SqliteStore(place / "runs.db", durability=durability, max_takeovers=8)
+    store = SqliteStore(place / "runs.db", durability=durability, max_takeovers=15)
 
     async def main(effects: Effects) -> None:
         async with Engine(store) as engine:
