@@ -205,7 +205,7 @@ async def test_a_lease_that_is_got_just_now_is_not_given_up_with_one_that_was_no
     schema: Schema, proxy: Proxy
 ) -> None:
     renewals = "SELECT count(*) FROM owners WHERE lease_until > %s"
-    store = Unsure(proxy.dsn, schema=schema.name, ttl=0.6, patience=0.5)
+    store = Unsure(proxy.dsn, schema=schema.name, ttl=0.6)
     async with (
         opened(store),
         opened(PostgresStore(schema.dsn, schema=schema.name)) as other,
