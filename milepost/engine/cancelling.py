@@ -54,7 +54,7 @@ async def cancel_stored(store: Store, run_id: str, clock: Callable[[], float], p
 async def let_go_by_owner(store: Store, row: RunRow, until: float) -> None:
     """Wait until nobody owns a run that has ended, as nodes may clean up after that. until: when to wait no longer."""
     now: RunRow | None = row
-    while now is not None and now.epoch == row.epoch and now.owner in await store.alive():
+    while now is not None and now.epoch == row.epoch and now.owner and now.owner in await store.alive():
         if anyio.current_time() > until:
             return
         await anyio.sleep(ASK_AGAIN)
