@@ -34,7 +34,7 @@ async def cancel_stored(store: Store, run_id: str, clock: Callable[[], float], p
         if row is None:
             raise UnknownRun(run_id, await similar_runs(store, run_id))
         if row.status in ("completed", "cancelled") and await has_ended(store, row):
-            await let_go_by_owner(store, row, until)
+            await wait_for_release(store, row, until)
             return row.status
         try:
             row = await store.acquire(run_id)
@@ -51,14 +51,13 @@ async def cancel_stored(store: Store, run_id: str, clock: Callable[[], float], p
         return await end_for_good(store, row, clock)
 
 
-async def let_go_by_owner(store: Store, row: RunRow, until: float) -> None:
+async def wait_for_release(store: Store, row: RunRow, until: float) -> None:
     """Wait until nobody owns a run that has ended, as nodes may clean up after that. until: when to wait no longer."""
-    now: RunRow | None = row
-    while now is not None and now.epoch == row.epoch and now.owner and now.owner in await store.alive():
-        if anyio.current_time() > until:
-            return
+    owner, now = row.owner, anyio.current_time()
+    while owner is not None and now < until and owner in await store.alive():
         await anyio.sleep(ASK_AGAIN)
-        now = await store.row(row.run_id)
+        found, now = await store.row(row.run_id), anyio.current_time()
+        owner = found.owner if found is not None and found.epoch == row.epoch else None
 
 
 async def end_for_good(store: Store, row: RunRow, clock: Callable[[], float]) -> RunStatus:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import anyio
 import pytest
@@ -12,7 +13,6 @@ from milepost.engine.engine import Engine
 from milepost.engine.errors import CrashLoop, InputError, NodeError, RunBusy, RunCancelled, StoreError, UnknownRun
 from milepost.engine.stores.memory import Journals, MemoryStore
 from milepost.engine.stores.store import Acknowledge, Entry, Message, Notice, RunRow
-from milepost.engine.typed import StepContext
 from milepost.workflows.builder import WorkflowBuilder
 from tests.engine.subjects import RUN, Deps, FullStore, chain
 
@@ -81,58 +81,54 @@ async def test_a_run_that_another_engine_drives_is_cancelled_by_that() -> None:
     assert not journals.inbox.waiting, "what was asked is answered"
 
 
-class Tidying:
-    """A workflow of one node that waits, and that cleans up for as long as it may not be done. told: what happened."""
+@dataclass
+class Tidying(Deps):
+    """Bodies that clean up, when they are stopped, for as long as they may not be done. told: what happened."""
 
-    def __init__(self) -> None:
-        self.told: list[str] = []
-        self.begun, self.stopped, self.may_be_done = anyio.Event(), anyio.Event(), anyio.Event()
-        wf = WorkflowBuilder(name="tidying", input_type=int, output_type=int)
-        node = wf.function(node_id="waiting")(self.wait)
-        wf.edge(wf.start_node, node)
-        wf.edge(node, wf.end_node)
-        self.workflow = wf.build()
+    told: list[str] = field(default_factory=list[str])
+    begins_to_tidy: anyio.Event = field(default_factory=anyio.Event)
+    may_be_done: anyio.Event = field(default_factory=anyio.Event)
 
-    async def wait(self, ctx: StepContext[None, None, int]) -> int:
-        self.begun.set()
+    async def enter(self, node: str) -> None:
         try:
-            await anyio.sleep_forever()
+            await super().enter(node)
         finally:
-            self.stopped.set()
+            self.begins_to_tidy.set()
             with anyio.CancelScope(shield=True):
                 await self.may_be_done.wait()
             self.told.append("tidied")
-        return ctx.inputs
 
 
 async def test_whoever_cancels_a_run_elsewhere_waits_until_its_nodes_have_cleaned_up() -> None:
-    journals, tidying = Journals(), Tidying()
+    journals, deps = Journals(), Tidying()
+    deps.gate("first")
     async with Engine(MemoryStore(journals)) as owner, Engine(MemoryStore(journals)) as other:
-        await owner.start(tidying.workflow, inputs=1, run_id=RUN)
-        await tidying.begun.wait()
+        await owner.start(TWO, inputs=1, deps=deps, run_id=RUN)
+        await deps.begun["first"].wait()
 
         async def cancel() -> None:
-            tidying.told.append(await other.cancel(RUN))
+            deps.told.append(await other.cancel(RUN))
 
         async with anyio.create_task_group() as group:
             group.start_soon(cancel)
-            await tidying.stopped.wait()
+            await deps.begins_to_tidy.wait()
             await anyio.sleep(10 * cancelling.ASK_AGAIN)
-            tidying.may_be_done.set()
-    assert tidying.told == ["tidied", "cancelled"]
+            deps.may_be_done.set()
+    assert deps.told == ["tidied", "cancelled"]
 
 
 async def test_nodes_that_clean_up_longer_than_somebody_waits_leave_the_run_cancelled() -> None:
-    journals, tidying = Journals(), Tidying()
+    journals, deps = Journals(), Tidying()
+    deps.gate("first")
     async with Engine(MemoryStore(journals)) as owner, Engine(MemoryStore(journals)) as other:
-        await owner.start(tidying.workflow, inputs=1, run_id=RUN)
-        await tidying.begun.wait()
+        await owner.start(TWO, inputs=1, deps=deps, run_id=RUN)
+        await deps.begun["first"].wait()
         await MemoryStore(journals).post(ask())
-        await tidying.stopped.wait()
+        await deps.begins_to_tidy.wait()
         assert await other.cancel(RUN, patience=0.0) == "cancelled"
-        assert not tidying.told
-        tidying.may_be_done.set()
-    assert tidying.told == ["tidied"]
+        assert not deps.told
+        deps.may_be_done.set()
+    assert deps.told == ["tidied"]
 
 
 async def test_a_run_that_nobody_drives_is_ended_here() -> None:

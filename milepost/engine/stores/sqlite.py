@@ -179,7 +179,7 @@ class SqliteStore:
                 self._owned[run.run_id] = first.epoch
             return is_new
 
-        return await commits.call(job, is_alone=len(self._owned) < self._few)
+        return await commits.call(job, is_alone=self._is_alone)
 
     async def acquire(self, run_id: str) -> RunRow:
         commits = self._ready()
@@ -190,7 +190,7 @@ class SqliteStore:
             self._owned[run_id] = row.epoch
             return row
 
-        return await commits.call(job, is_alone=len(self._owned) < self._few)
+        return await commits.call(job, is_alone=self._is_alone)
 
     async def release(self, run_id: str, epoch: int) -> None:
         commits = self._writing()
@@ -199,8 +199,7 @@ class SqliteStore:
             commits.heads.pop(run_id, None)
         try:
             await commits.call(
-                lambda connection: journal.release(connection, self._owner, [run_id], epoch),
-                is_alone=len(self._owned) < self._few,
+                lambda connection: journal.release(connection, self._owner, [run_id], epoch), is_alone=self._is_alone
             )
         except StoreError:
             self._unreleased.append((run_id, epoch))  # it is tried again with every renewal
@@ -345,6 +344,11 @@ class SqliteStore:
                 rows = self._read(f"SELECT {CHECKED} FROM runs WHERE number=?", number)
                 if not rows or row_of(rows[0]).run_id != found:
                     raise DamagedStore(f"run {found!r}", "it is not where it belongs")
+
+    @property
+    def _is_alone(self) -> bool:
+        """Whether a run that comes or goes is better committed by itself."""
+        return len(self._owned) < self._few
 
     def _ready(self) -> Commits:
         """Get what an owner needs: its lock file, its connection, and the thread that renews its leases."""
